@@ -1,0 +1,85 @@
+"""The figures by which a model is judged, in numpy: ranking, probability and retrieval metrics with one definition each.
+
+``serving.training`` and ``serving.evaluation.report`` call them; nothing here knows where scores come from.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+
+ECE_BINS: Final = 10
+
+
+def ranks(values: npt.ArrayLike) -> Floats:
+    """1-based ranks, ties at their mean: float64[N]."""
+    array = np.asarray(values, np.float64)
+    order = np.argsort(array, kind="stable")
+    _, first, counts = np.unique(array[order], return_index=True, return_counts=True)
+    mean_ranks = np.repeat(first + (counts + 1) / 2, counts)
+    result = np.empty(len(array))
+    result[order] = mean_ranks
+    return result
+
+
+def auc(truth: npt.ArrayLike, score: npt.ArrayLike) -> float:
+    """Area under the ROC curve (Mann-Whitney), ties count half; NaN when only one class is present."""
+    positive = np.asarray(truth, bool)
+    n_positive, n_negative = int(positive.sum()), int((~positive).sum())
+    if not n_positive or not n_negative:
+        return float("nan")
+    u = ranks(score)[positive].sum() - n_positive * (n_positive + 1) / 2
+    return float(u / (n_positive * n_negative))
+
+
+def average_precision(truth: npt.ArrayLike, score: npt.ArrayLike) -> float:
+    """Mean of the precision at each positive, best score first; tied scores enter together. NaN without positives."""
+    positive = np.asarray(truth, bool)
+    array = np.asarray(score, np.float64)
+    if not positive.any():
+        return float("nan")
+    order = np.argsort(-array, kind="stable")
+    hits = np.cumsum(positive[order])
+    last_of_tie = np.append(np.flatnonzero(np.diff(array[order])), len(array) - 1)
+    precision = hits[last_of_tie] / (last_of_tie + 1)
+    gained = np.diff(hits[last_of_tie], prepend=0)
+    return float((precision * gained).sum() / positive.sum())
+
+
+def brier(truth: npt.ArrayLike, probability: npt.ArrayLike) -> float:
+    """Mean squared difference of probability and outcome."""
+    return float(np.mean((np.asarray(probability, np.float64) - np.asarray(truth, np.float64)) ** 2))
+
+
+def ece(truth: npt.ArrayLike, probability: npt.ArrayLike, bins: int = ECE_BINS) -> float:
+    """Expected calibration error over ``bins`` of equal mass (Naeini et al. 2015)."""
+    outcome, forecast = np.asarray(truth, np.float64), np.asarray(probability, np.float64)
+    parts = np.array_split(np.argsort(forecast, kind="stable"), bins)
+    gaps = (len(part) * abs(outcome[part].mean() - forecast[part].mean()) for part in parts if len(part))
+    return float(sum(gaps) / len(outcome))
+
+
+def precision_at(truth: npt.ArrayLike, score: npt.ArrayLike, share: float) -> float:
+    """Share of positives among the ``share`` (0 to 1) of rows with the highest scores."""
+    order = np.argsort(-np.asarray(score, np.float64), kind="stable")
+    count = max(1, round(len(order) * share))
+    return float(np.asarray(truth, np.float64)[order[:count]].mean())
+
+
+def spearman(truth: npt.ArrayLike, score: npt.ArrayLike) -> float:
+    """Rank correlation; NaN when either side is constant."""
+    left, right = ranks(truth), ranks(score)
+    if left.std() == 0 or right.std() == 0:
+        return float("nan")
+    return float(np.corrcoef(left, right)[0, 1])
+
+
+def recall_at(ranked: Sequence[Sequence[str]], bought: Sequence[set[str]], k: int) -> float:
+    """Mean over customers of the share of ``bought`` that is in the first ``k`` of ``ranked``; empty baskets are left out."""
+    shares = [
+        len(basket.intersection(items[:k])) / len(basket) for items, basket in zip(ranked, bought, strict=True) if basket
+    ]
+    return float(np.mean(shares)) if shares else float("nan")

@@ -1,0 +1,170 @@
+"""Reads recorded events and says what customers did after a moment: the truth that models are trained on and judged by.
+
+Features never come from here: they come from folding (``serving.dataset``). Called by the dataset, by training and by evaluation.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import IO, Any, Final, NamedTuple
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+import pyarrow.parquet as pq
+
+from stream.contracts.catalogue import CatalogueItem
+from stream.contracts.codec import decode_event
+from stream.contracts.events import Event
+from stream.contracts.times import DAY_MS, to_epoch_ms
+
+REVENUE_DAYS: Final = 180
+"""Days over which revenue is predicted."""
+
+
+class UnreadableEvents(ValueError):
+    """A file that holds no canonical events; the message names the line."""
+
+
+def read_events(paths: Iterable[Path]) -> Iterator[Event]:
+    """The canonical events of files ``.jsonl``, ``.jsonl.gz`` or ``.parquet``, in the order of the files.
+
+    Raises:
+        UnreadableEvents: a line or row is no event.
+    """
+    for path in paths:
+        rows = _parquet_rows(path) if path.suffix == ".parquet" else _json_rows(path)
+        for number, row in rows:
+            try:
+                yield decode_event(row) if isinstance(row, bytes) else msgspec.convert(row, Event)
+            except msgspec.DecodeError as error:
+                raise UnreadableEvents(f"{path}, line {number}: {error}: `tidemark convert` makes canonical events") from error
+
+
+def _json_rows(path: Path) -> Iterator[tuple[int, bytes]]:
+    opened: IO[bytes] | gzip.GzipFile = gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")
+    with opened as lines:
+        for number, line in enumerate(lines, 1):
+            if line.strip():
+                yield number, line
+
+
+def _parquet_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    number = 0
+    for batch in pq.ParquetFile(path).iter_batches():
+        for row in batch.to_pylist():
+            number += 1
+            yield number, _without_nulls(row)
+
+
+def _without_nulls(value: Any) -> Any:
+    # Parquet has a column where JSON leaves a field out.
+    if isinstance(value, dict):
+        return {name: _without_nulls(each) for name, each in value.items() if each is not None}
+    return [_without_nulls(each) for each in value] if isinstance(value, list) else value
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file's bytes, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+class Journey(NamedTuple):
+    """A customer's purchases, ascending in time."""
+
+    times: npt.NDArray[np.int64]
+    """int64[N]: epoch milliseconds of each purchase."""
+    revenue: npt.NDArray[np.float64]
+    """float64[N]: gross amount of each."""
+    items: list[tuple[str, ...]]
+    """Item ids of each."""
+
+
+def is_purchase(event: Event) -> bool:
+    """True for a purchase with at least one line of positive price and quantity."""
+    return event.type == "purchase" and any((line.price or 0) > 0 and _units(line.quantity) > 0 for line in event.items)
+
+
+def _units(quantity: float | None) -> float:
+    return 1.0 if quantity is None else quantity
+
+
+def journeys(events: Iterable[Event]) -> dict[str, Journey]:
+    """Purchases by customer; anonymous events are left out."""
+    found: dict[str, list[tuple[int, float, tuple[str, ...]]]] = {}
+    for event in events:
+        if event.customer_id and is_purchase(event):
+            lines = [line for line in event.items if (line.price or 0) > 0 and _units(line.quantity) > 0]
+            amount = sum((line.price or 0.0) * _units(line.quantity) for line in lines)
+            ids = tuple(dict.fromkeys(line.item_id for line in lines))
+            found.setdefault(event.customer_id, []).append((to_epoch_ms(event.time), amount, ids))
+    return {customer: _journey(purchases) for customer, purchases in found.items()}
+
+
+def _journey(purchases: list[tuple[int, float, tuple[str, ...]]]) -> Journey:
+    purchases.sort(key=lambda purchase: purchase[0])
+    return Journey(
+        np.array([time for time, _, _ in purchases], np.int64),
+        np.array([amount for _, amount, _ in purchases], np.float64),
+        [ids for _, _, ids in purchases],
+    )
+
+
+class Outcome(NamedTuple):
+    """What followed a moment, as far as it is known at ``until``."""
+
+    bought: tuple[float, ...]
+    """For each horizon: 1 bought between the former horizon and this one first, 0 did not, -1 unknown."""
+    revenue: float
+    """Gross revenue of ``REVENUE_DAYS``; -1 unknown."""
+    basket: tuple[str, ...]
+    """Items of the first day with a purchase; empty when none is known."""
+
+
+def outcome(journey: Journey | None, as_of: int, until: int, horizons_days: Sequence[int]) -> Outcome:
+    """What the customer did in ``(as_of, until]``. Nothing after ``until`` is looked at."""
+    if journey is None:
+        journey = _journey([])
+    first = int(np.searchsorted(journey.times, as_of, side="right"))
+    last = int(np.searchsorted(journey.times, until, side="right"))
+    waited = (journey.times[first] - as_of) / DAY_MS if first < last else np.inf
+    # An interval counts once it is over: counting early buyers before the others are known would make churn look rare.
+    bought = tuple(
+        -1.0 if as_of + days * DAY_MS > until else float(since < waited <= days)
+        for since, days in zip((0, *horizons_days), horizons_days, strict=False)
+    )
+    window = as_of + REVENUE_DAYS * DAY_MS
+    in_window = int(np.searchsorted(journey.times, window, side="right"))
+    revenue = float(journey.revenue[first:in_window].sum()) if window <= until else -1.0
+    return Outcome(bought, revenue, _first_basket(journey, first, last))
+
+
+def _first_basket(journey: Journey, first: int, last: int) -> tuple[str, ...]:
+    if first >= last:
+        return ()
+    day = journey.times[first] // DAY_MS
+    same_day = [i for i in range(first, last) if journey.times[i] // DAY_MS == day]
+    return tuple(dict.fromkeys(item for i in same_day for item in journey.items[i]))
+
+
+def catalogue_items(events: Iterable[Event], until: int) -> list[CatalogueItem]:
+    """The items named in events up to ``until``, with the last name, group, category and price that they were sold under."""
+    found: dict[str, CatalogueItem] = {}
+    for event in events:
+        if to_epoch_ms(event.time) > until:
+            continue
+        for line in event.items:
+            former = found.get(line.item_id)
+            found[line.item_id] = CatalogueItem(
+                item_id=line.item_id,
+                item_name=line.item_name or (former.item_name if former else ""),
+                item_group_id=line.item_group_id or (former.item_group_id if former else ""),
+                item_category=line.item_category or (former.item_category if former else ""),
+                price=line.price if line.price is not None else (former.price if former else None),
+                currency=event.currency,
+            )
+    return list(found.values())

@@ -1,0 +1,91 @@
+"""From an item's tokens to its vector: the item half of the two-tower retrieval, in numpy, without the model server.
+
+The token embeddings are learned with the customer model and lie beside it (``item_tower.npz``), so a catalogue can be embedded
+anywhere and at once. ``serving.training`` writes the file, ``serving.catalogue`` reads vectors from here.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from serving.tokens import TOKEN_BUCKETS
+
+ITEM_DIMENSIONS: Final = 32
+ITEM_TOWER_FILE: Final = "item_tower.npz"
+
+VECTOR_STEPS: Final = 127
+QUERY_STEPS: Final = 1023
+"""Item vectors lie on a grid of 1/127 and queries on one of 1/1023 per dimension. A product of two grid points, summed over 32
+dimensions, stays under 2**24, so float32 adds it up exactly: a score does not depend on the size of the batch or on the order in
+which a BLAS library sums."""
+
+
+class ItemTower(NamedTuple):
+    """Learned embeddings of token buckets, and how often each item was bought in the training period.
+
+    Attributes:
+        embeddings: float16[TOKEN_BUCKETS, ITEM_DIMENSIONS]; row 0 (padding) is zero.
+        hashes: uint64[N], sorted: the items whose popularity is known.
+        log_popularity: float16[N]: log of one plus the customers who bought the item in the last 90 days of training.
+        popularity_weight: what one unit of ``log_popularity`` adds to a cosine.
+    """
+
+    embeddings: npt.NDArray[np.float16]
+    hashes: npt.NDArray[np.uint64]
+    log_popularity: npt.NDArray[np.float16]
+    popularity_weight: float
+
+    def vectors(self, tokens: npt.NDArray[np.int32]) -> npt.NDArray[np.float32]:
+        """Unit vectors times ``VECTOR_STEPS``, rounded to integers: float32[N, ITEM_DIMENSIONS] from int32[N, tokens].
+
+        An item without a known word has the zero vector.
+        """
+        summed = self.embeddings.astype(np.float32)[tokens].sum(axis=1)
+        norms = np.linalg.norm(summed, axis=1, keepdims=True)
+        return np.rint(summed / np.where(norms > 0, norms, 1) * VECTOR_STEPS).astype(np.float32)
+
+    def popularity(self, hashes: npt.NDArray[np.uint64]) -> npt.NDArray[np.float32]:
+        """``log_popularity`` of the items; 0 for those that the training period did not know."""
+        if not len(self.hashes):
+            return np.zeros(len(hashes), np.float32)
+        places = np.minimum(np.searchsorted(self.hashes, hashes), len(self.hashes) - 1)
+        return np.where(self.hashes[places] == hashes, self.log_popularity[places], 0).astype(np.float32)
+
+
+def quantised_queries(queries: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Queries as unit vectors times ``QUERY_STEPS``, rounded to integers: float32[B, ITEM_DIMENSIONS]."""
+    norms = np.linalg.norm(queries, axis=1, keepdims=True)
+    return np.rint(queries / np.where(norms > 0, norms, 1) * QUERY_STEPS).astype(np.float32)
+
+
+def read_item_tower(path: Path) -> ItemTower:
+    """Read ``item_tower.npz``.
+
+    Raises:
+        ValueError: the embeddings do not have the shape that this version of the tokeniser needs.
+    """
+    with np.load(path, allow_pickle=False) as stored:
+        tower = ItemTower(
+            stored["embeddings"], stored["hashes"], stored["log_popularity"], float(stored["popularity_weight"])
+        )
+    if tower.embeddings.shape != (TOKEN_BUCKETS, ITEM_DIMENSIONS):
+        raise ValueError(
+            f"{path} has embeddings of shape {tower.embeddings.shape}, expected {(TOKEN_BUCKETS, ITEM_DIMENSIONS)}: "
+            "export the model again with this version of Tidemark"
+        )
+    return tower
+
+
+def write_item_tower(path: Path, tower: ItemTower) -> None:
+    """Write ``item_tower.npz``, compressed."""
+    np.savez_compressed(
+        path,
+        embeddings=tower.embeddings,
+        hashes=tower.hashes,
+        log_popularity=tower.log_popularity,
+        popularity_weight=np.float32(tower.popularity_weight),
+    )

@@ -1,0 +1,1 @@
+"""The customer network (torch). Only training and export import this; what serves is the exported ONNX file."""

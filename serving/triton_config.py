@@ -1,0 +1,67 @@
+"""``config.pbtxt`` of the customer model, in two profiles from one source: for a CPU, and for a GPU.
+
+Called by ``serving.export`` and by ``tidemark`` when a repository is prepared for a server with a GPU. The tensors come from the code that
+makes and reads them, so configuration and code cannot drift apart.
+"""
+
+from pathlib import Path
+from typing import Final, Literal
+
+from serving.features import FEATURE_SCHEMA, FEATURES
+from serving.model_card import MODEL_NAME
+from serving.scorer import OUTPUTS, TensorSpec
+
+CONFIG_FILE: Final = "config.pbtxt"
+MAX_BATCH_SIZE: Final = 256
+PREFERRED_BATCH_SIZES: Final = (64, 128, 256)
+MAX_QUEUE_DELAY_US: Final = 2_000
+"""Two milliseconds: short beside the 250 that a call may take, long enough for the calls of several workers to meet."""
+
+Profile = Literal["cpu", "gpu"]
+
+_INSTANCES: Final = {
+    "cpu": "{ count: 1 kind: KIND_CPU }",
+    # No fallback to the CPU: a server without a GPU must refuse the model, not serve it slowly.
+    "gpu": "{ count: 2 kind: KIND_GPU }",
+}
+
+_ONE_CORE: Final = """\
+# One core per instance: the server shares its machine with Kafka and the workers.
+parameters { key: "intra_op_thread_count" value { string_value: "1" } }
+parameters { key: "inter_op_thread_count" value { string_value: "1" } }
+"""
+
+
+def config_text(profile: Profile) -> str:
+    """The text of ``config.pbtxt``."""
+    return f"""\
+# Written by `tidemark train` (serving/triton_config.py), profile {profile}. Do not edit.
+name: "{MODEL_NAME}"
+backend: "onnxruntime"
+default_model_filename: "model.onnx"
+max_batch_size: {MAX_BATCH_SIZE}
+input [
+{_tensors(FEATURES)}
+]
+output [
+{_tensors(OUTPUTS)}
+]
+dynamic_batching {{
+  preferred_batch_size: [ {", ".join(map(str, PREFERRED_BATCH_SIZES))} ]
+  max_queue_delay_microseconds: {MAX_QUEUE_DELAY_US}
+}}
+instance_group [ {_INSTANCES[profile]} ]
+parameters {{ key: "feature_schema" value {{ string_value: "{FEATURE_SCHEMA}" }} }}
+{_ONE_CORE if profile == "cpu" else ""}"""
+
+
+def write_config(model_folder: Path, profile: Profile = "cpu") -> None:
+    """Write ``config.pbtxt`` into the model's folder of a repository."""
+    (model_folder / CONFIG_FILE).write_text(config_text(profile))
+
+
+def _tensors(specs: tuple[TensorSpec, ...]) -> str:
+    return ",\n".join(
+        f'  {{ name: "{spec.name}" data_type: TYPE_{spec.dtype} dims: [ {", ".join(map(str, spec.shape))} ] }}'
+        for spec in specs
+    )

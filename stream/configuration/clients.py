@@ -1,0 +1,26 @@
+"""The properties that Kafka clients of Tidemark are made with: what is set, and what exactly-once rests on.
+
+It makes no client. The engine adds its transactional ids and groups; operations use these as they are.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from stream.configuration.settings import KafkaSettings
+
+
+def client_properties(kafka: KafkaSettings) -> dict[str, Any]:
+    """For an AdminClient, and the start of the other two."""
+    return {"client.id": "tidemark", **kafka.client, "bootstrap.servers": kafka.bootstrap_servers}
+
+
+def consumer_properties(kafka: KafkaSettings) -> dict[str, Any]:
+    """For a Consumer: it reads committed records alone and commits nothing by itself."""
+    own = {"isolation.level": "read_committed", "enable.auto.commit": False, "enable.auto.offset.store": False}
+    return {**client_properties(kafka), **kafka.consumer, **own}
+
+
+def producer_properties(kafka: KafkaSettings) -> dict[str, Any]:
+    """For a Producer: murmur2, so that a customer's records lie on one partition whoever writes them."""
+    return {**client_properties(kafka), **kafka.producer, "partitioner": "murmur2_random"}

@@ -1,0 +1,142 @@
+"""Everything that can be set, as one tree of structs; every default works with the embedded parts.
+
+What a setting of the engine, the profiles or the policies means stands with them; this module only puts the tree
+together and holds the settings of connections and of the deployment. Made by `load.py`, read by the workers,
+operations and commands.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, Literal
+
+import msgspec
+
+from stream.configuration.marks import Properties, Secret
+from stream.contracts.topics import TopicNames
+from stream.decisions.policies import Policies
+from stream.engine.settings import EngineSettings
+from stream.profiles.settings import ProfileSettings
+
+Positive = Annotated[int, msgspec.Meta(gt=0)]
+Port = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
+
+OWN_PROPERTIES: Final = {
+    "bootstrap.servers": "set kafka.bootstrap_servers",
+    "enable.auto.commit": "offsets are committed in the transaction of what they led to",
+    "enable.auto.offset.store": "offsets are committed in the transaction of what they led to",
+    "group.id": "a role is its own group",
+    "group.instance.id": "give `tidemark worker --instance`",
+    "group.protocol": "set engine.group_protocol",
+    "isolation.level": "Tidemark reads committed records alone",
+    "partitioner": "Tidemark partitions by murmur2 alone, as Java's clients do",
+    "transaction.timeout.ms": "set engine.transaction_timeout_ms",
+    "transactional.id": "it follows from role and instance",
+}
+"""Properties that exactly-once rests on, and what to do instead of setting them."""
+
+DEFAULT_SECRET: Final = "tidemark-embedded-parts-only"  # noqa: S105 - good for nothing but demo and tests, see DeploymentSettings
+_LOOPBACK: Final = ("127.0.0.1:", "localhost:", "[::1]:")
+
+
+class KafkaSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """The Kafka cluster."""
+
+    bootstrap_servers: str = "127.0.0.1:9092"
+    """``host:port`` of one or more brokers, separated by commas."""
+    client: Properties = {}
+    """Properties of every client: TLS, SASL, time-outs."""
+    consumer: Properties = {}
+    """Properties of consumers, over those of ``client``."""
+    producer: Properties = {}
+    """Properties of producers, over those of ``client``."""
+
+    def __post_init__(self) -> None:
+        for table in (self.client, self.consumer, self.producer):
+            for name in OWN_PROPERTIES.keys() & table.keys():
+                raise ValueError(f"{name} is Tidemark's own: {OWN_PROPERTIES[name]}")
+
+
+class TopicSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Names and shape of the topics."""
+
+    prefix: str = ""
+    """Set before every topic name, such as ``staging.``."""
+    names: dict[str, str] = {}
+    """Full name on the broker by logical name, where it is not the table's."""
+    partitions: Positive = 4
+    """Of every topic but ``tidemark.control.v1``. It bounds how many workers of a role share the work; it cannot be
+    raised later without moving customers to other partitions."""
+    replication: Positive = 1
+    """Copies of each partition: 3 on a cluster."""
+
+    def __post_init__(self) -> None:
+        TopicNames(prefix=self.prefix, names=self.names)
+
+    def topic_names(self) -> TopicNames:
+        """Resolves logical names."""
+        return TopicNames(prefix=self.prefix, names=self.names)
+
+
+class BreakerSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """When calls to the model server stop and the fallback answers."""
+
+    failures: Positive = 3
+    """Calls in a row that must fail for the breaker to open."""
+    open_ms: Positive = 1_000
+    """Milliseconds after which an open breaker lets one call through to see whether the server is back; doubled at
+    each failure."""
+    max_open_ms: Positive = 5_000
+    """Longest wait between two looks: the model answers at most this long after its return."""
+
+
+class TritonSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """The model server."""
+
+    url: str = "127.0.0.1:8001"
+    """``host:port`` of Triton's gRPC endpoint."""
+    scorer: Literal["triton", "in_process"] = "triton"
+    """``in_process`` runs the same ONNX file with onnxruntime inside the worker, where the platform has no Triton."""
+    model: str = "customer"
+    """Name of the model in the repository."""
+    deadline_ms: Positive = 250
+    """Milliseconds that one call may take; what comes later is void."""
+    retries: Annotated[int, msgspec.Meta(ge=0, le=3)] = 1
+    """Further calls after a failed one, before the fallback answers."""
+    max_batch: Annotated[int, msgspec.Meta(gt=0, le=1024)] = 64
+    """Customers a call."""
+    in_flight: Positive = 8
+    """Calls under way at once; the server joins them to larger batches."""
+    breaker: BreakerSettings = BreakerSettings()
+
+
+class DeploymentSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What makes this deployment's ids its own."""
+
+    source: str = "urn:tidemark:embedded"
+    """``source`` of the CloudEvents that go out: a URI."""
+    secret: Secret = DEFAULT_SECRET
+    """Keys the ids of alerts and the draw of the control group. The same on every worker, for ever: another one is
+    other ids."""
+
+
+class Configuration(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that is set."""
+
+    kafka: KafkaSettings = KafkaSettings()
+    topics: TopicSettings = TopicSettings()
+    triton: TritonSettings = TritonSettings()
+    deployment: DeploymentSettings = DeploymentSettings()
+    engine: EngineSettings = EngineSettings()
+    profiles: ProfileSettings = ProfileSettings()
+    policies: Policies = Policies()
+    data_dir: str = ".tidemark"
+    """Folder of local stores and of what `tidemark up` leaves for the other commands; made when missing."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    metrics_port: Port = 0
+    """Port on 127.0.0.1 where a worker serves Prometheus metrics; 0 serves none."""
+
+    def lacks_secret(self) -> bool:
+        """Whether the secret that everybody knows would key ids on a Kafka that is not this machine's own."""
+        servers = self.kafka.bootstrap_servers.split(",")
+        local = all(server.strip().startswith(_LOOPBACK) for server in servers)
+        return not local and self.deployment.secret == DEFAULT_SECRET

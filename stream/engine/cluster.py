@@ -1,0 +1,59 @@
+"""What a worker asks the cluster before it begins: whether its topics fit together, and what a local store is stamped with."""
+
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+from confluent_kafka import KafkaException, TopicCollection
+from confluent_kafka.admin import AdminClient
+
+from stream.engine.processor import Processor
+from stream.engine.stores.store import Stamp
+
+_TIMEOUT_S: Final = 10.0
+_PAUSE_S: Final = 0.5
+
+
+class TopicMismatch(RuntimeError):
+    """Topics are missing, or their partitions do not fit together."""
+
+
+class ClusterUnreachable(RuntimeError):
+    """No broker answered."""
+
+
+def check_topics(admin: AdminClient, processor: Processor[Any, Any], keep_trying: Callable[[], bool]) -> Stamp:
+    """Compare input and changelog, and return the stamp of local stores.
+
+    Raises:
+        TopicMismatch: with what to do.
+        ClusterUnreachable: the worker was told to end while no broker answered.
+    """
+    wanted = [processor.input_topic, processor.changelog_topic, processor.dead_letter_topic]
+    while True:
+        try:
+            metadata = admin.list_topics(timeout=_TIMEOUT_S)
+            answers = admin.describe_topics(TopicCollection([processor.changelog_topic]), request_timeout=_TIMEOUT_S)
+            break
+        except KafkaException as exception:
+            if not keep_trying():
+                raise ClusterUnreachable(f"no Kafka broker answered: {exception}") from exception
+            time.sleep(_PAUSE_S)
+    missing = [topic for topic in wanted if topic not in metadata.topics]
+    if missing:
+        raise TopicMismatch(f"topics are missing: {', '.join(missing)}. Create them with `tidemark topics`")
+    inputs = len(metadata.topics[processor.input_topic].partitions)
+    changelogs = len(metadata.topics[processor.changelog_topic].partitions)
+    if inputs != changelogs:
+        raise TopicMismatch(
+            f"topic {processor.input_topic} has {inputs} partitions and {processor.changelog_topic} has {changelogs}: "
+            f"the state of a customer would be looked for on the wrong partition. Take the added partitions back, or run "
+            f"`tidemark rebuild --role {processor.role}` to fold the log into a changelog of {inputs} partitions"
+        )
+    described = answers[processor.changelog_topic].result()
+    return Stamp(
+        cluster_id=str(metadata.cluster_id),
+        changelog_topic=processor.changelog_topic,
+        changelog_topic_id=str(described.topic_id),
+        fold_version=processor.fold_version,
+    )

@@ -1,0 +1,215 @@
+"""What a processor is to the engine: a pure fold over one partition's records with keyed state, timers and outputs.
+
+A processor never reads a clock, never does I/O and keeps nothing between calls but what it returns as state. Everything else
+(reading, restoring, timers, transactions, dead letters) is the engine's.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+
+import msgspec
+
+from stream.contracts.emission import Headers, Origin
+
+S = TypeVar("S")
+P = TypeVar("P")
+Answers = Sequence[Any]
+
+
+class Record(msgspec.Struct, gc=False):
+    """One record as it came from the input topic. Times in epoch milliseconds."""
+
+    topic: str
+    partition: int
+    offset: int
+    append_time: int
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes]]
+
+    @property
+    def origin(self) -> Origin:
+        return Origin(self.topic, self.partition, self.offset)
+
+
+class Parsed(Generic[P]):
+    """What ``parse`` made of a record.
+
+    ``key`` None marks a record that belongs to nobody: a tick, which moves time, or a signal, which wakes every waiting key.
+    """
+
+    __slots__ = ("key", "payload", "signal", "time")
+
+    def __init__(self, key: bytes | None, time: int, payload: P, signal: bool = False) -> None:
+        self.key = key
+        self.time = time
+        self.payload = payload
+        self.signal = signal
+
+
+class OutputRecord(NamedTuple):
+    """A record to be produced. ``topic`` is a physical name; ``partition`` -1 lets the key decide, by murmur2."""
+
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+    partition: int
+
+
+class OutputTooLarge(ValueError):
+    """An output is larger than the broker takes."""
+
+
+class StateUnreadable(ValueError):
+    """A state's bytes cannot be decoded. The key is quarantined; the others go on."""
+
+
+class NewerState(Exception):
+    """A state was written by a newer version of the code. The worker stops instead of damaging it."""
+
+
+class Context(Generic[P]):
+    """What a fold may see besides its state, and where it puts its outputs. One per partition, reused from call to call.
+
+    Attributes:
+        origin: where the record lies that is folded, or that moved time.
+        time: partition time, epoch milliseconds: the greatest event time so far.
+        shared: state that all keys of the partition share; ``Processor.new_shared`` makes it. Mutate it in place.
+    """
+
+    __slots__ = ("max_bytes", "origin", "outputs", "shared", "time")
+
+    def __init__(self, max_bytes: int, shared: Any = None) -> None:
+        self.max_bytes = max_bytes
+        self.outputs: list[OutputRecord] = []
+        self.origin = Origin("", 0, 0)
+        self.time = 0
+        self.shared = shared
+
+    def emit(
+        self, topic: str, key: bytes | None, value: bytes | None, headers: Headers = (), partition: int = -1
+    ) -> None:
+        """Write ``value`` with this record's transaction.
+
+        Raises:
+            OutputTooLarge: more than the broker takes; the record becomes a dead letter and its other outputs are dropped.
+        """
+        size = (0 if value is None else len(value)) + (0 if key is None else len(key))
+        if size > self.max_bytes:
+            raise OutputTooLarge(f"an output to {topic} has {size:,} bytes, the limit is {self.max_bytes:,}")
+        self.outputs.append(OutputRecord(topic, key, value, headers, partition))
+
+
+class StateCodec(Protocol[S]):
+    """Turns states into bytes and back."""
+
+    def encode(self, state: S) -> bytes: ...
+
+    def decode(self, encoded: bytes) -> S:
+        """Raises ``StateUnreadable``, or ``NewerState`` for bytes of a newer version."""
+        ...
+
+
+class Stage(ABC, Generic[P]):
+    """Slow, stateless work between ``parse`` and ``fold``, such as asking a model. It runs on an event loop of its own."""
+
+    max_batch: int = 64
+    max_in_flight: int = 8
+
+    @abstractmethod
+    def needs(self, payload: P) -> bool:
+        """Whether this record has to pass through the stage at all."""
+
+    @abstractmethod
+    async def run(self, batch: Sequence[P]) -> Answers:
+        """One answer for each payload, in order. Deadlines and fallbacks are the stage's own: it must always end."""
+
+    async def open(self) -> None:
+        """Called once on the event loop before the first batch."""
+
+    async def close(self) -> None:
+        """Called once on the event loop after the last batch."""
+
+    def recovered(self) -> bool:
+        """Whether what was gone is back, so that waiting keys should be woken by a signal in the log."""
+        return False
+
+
+class Processor(ABC, Generic[S, P]):
+    """A fold over the records of one input topic.
+
+    Attributes:
+        role: names the consumer group, the changelog and the transactional ids.
+        input_topic: physical name.
+        changelog_topic: physical name, with as many partitions as the input.
+        dead_letter_topic: physical name.
+        fold_version: raised whenever the fold would make another state of the same log.
+        codec: of the state of one key.
+        stage: slow work before the fold, or None.
+    """
+
+    role: str
+    input_topic: str
+    changelog_topic: str
+    dead_letter_topic: str
+    fold_version: int
+    codec: StateCodec[S]
+    stage: Stage[P] | None = None
+
+    @abstractmethod
+    def parse(self, record: Record) -> Parsed[P]:
+        """Read a record. Raises ``Rejected``: it becomes a dead letter."""
+
+    @abstractmethod
+    def fold(self, state: S | None, parsed: Parsed[P], answer: Any, context: Context[P]) -> S | None:
+        """Fold a record into its key's state, which may be mutated. None: the key has no state any more.
+
+        Args:
+            answer: what the stage answered; None when the record did not pass through it.
+
+        Raises:
+            Rejected: the record becomes a dead letter and the state stays as it was; nothing may be mutated before.
+        """
+
+    @abstractmethod
+    def on_timer(self, state: S, due: int, context: Context[P]) -> S | None:
+        """A key's due time has come. Its effects depend on ``due`` and state alone, not on when it is noticed."""
+
+    @abstractmethod
+    def due(self, state: S) -> int:
+        """Epoch milliseconds at which ``on_timer`` is wanted; 0 for never."""
+
+    def waiting(self, state: S) -> bool:
+        """Whether ``on_signal`` is wanted at the next signal."""
+        return False
+
+    def on_signal(self, state: S, context: Context[P]) -> S | None:
+        """A signal came while ``waiting``."""
+        return state
+
+    def on_time(self, time: int, context: Context[P]) -> None:
+        """Partition time moved on to ``time``, and all timers up to it have fired."""
+
+    def tick(self, time: int) -> tuple[bytes, Headers] | None:
+        """Value and headers of a tick for the input topic, or None where ticks are not this processor's to write."""
+        return None
+
+    def signal(self, time: int) -> tuple[bytes, Headers] | None:
+        """Value and headers of a signal for the input topic, or None where there are none."""
+        return None
+
+    def new_shared(self) -> Any:
+        """A partition's shared state when it has none yet."""
+        return None
+
+    def encode_shared(self, shared: Any) -> bytes:
+        return b""
+
+    def decode_shared(self, encoded: bytes) -> Any:
+        return self.new_shared()
+
+    def worth_noting(self) -> dict[str, str]:
+        """Short facts for the commit's metadata, such as the model in use; ``tidemark status`` shows them."""
+        return {}

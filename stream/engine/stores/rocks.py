@@ -1,0 +1,132 @@
+"""A store in RocksDB: a worker that restarts on the same machine restores only what it missed.
+
+Written after the transaction has committed, in one batch with the position, without fsync: what a crash loses is in the
+changelog. A store is thrown away when it was made from another cluster, changelog or fold, or when it is so old that the
+changelog may have dropped tombstones it has not seen, which would bring erased customers back.
+"""
+
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Final
+
+import msgspec
+import structlog
+from rocksdict import AccessType, Options, Rdict, WriteBatch
+
+from stream.engine.position import Position, decode_position, encode_position
+from stream.engine.stores.store import Stamp
+
+_STAMP: Final = b"\x00stamp"
+_POSITION: Final = b"\x00position"
+_OFFSET: Final = b"\x00changelog_offset"
+_WRITTEN: Final = b"\x00written_at"
+_STATE: Final = b"s"
+"""First byte of every state's key; what describes the store begins with another."""
+
+_log = structlog.get_logger(__name__)
+
+
+class RocksStore:
+    """Framed values in a RocksDB folder of their own. See ``Store``.
+
+    Args:
+        folder: made when absent.
+        stamp: what the store must have been made from.
+        oldest_ms: a store last written longer ago than this is wiped (half of the changelog's ``delete.retention.ms``).
+    """
+
+    def __init__(self, folder: Path, stamp: Stamp, oldest_ms: int) -> None:
+        self._folder = folder
+        self._stamp = msgspec.json.encode(stamp)
+        self._rocks = self._open()
+        reason = self._distrust(oldest_ms)
+        if reason:
+            if self._rocks.get(_STAMP) is not None:
+                _log.warning("local store wiped", folder=str(folder), reason=reason)
+            self.wipe()
+
+    def _open(self) -> Rdict:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        try:
+            return Rdict(str(self._folder), _options(), access_type=AccessType.read_write())
+        except Exception as error:
+            if "lock" in str(error).lower():
+                raise RuntimeError(
+                    f"the local store {self._folder} is in use by another worker: give each worker its own --instance"
+                ) from error
+            # A store that cannot be opened is a copy that was lost: the changelog has everything.
+            _log.warning("local store wiped", folder=str(self._folder), reason=str(error))
+            shutil.rmtree(self._folder)
+            self._folder.mkdir(parents=True)
+            return Rdict(str(self._folder), _options(), access_type=AccessType.read_write())
+
+    def _distrust(self, oldest_ms: int) -> str:
+        if self._rocks.get(_STAMP) != self._stamp:
+            return "made from another cluster, changelog or fold"
+        written_at = int(self._rocks.get(_WRITTEN) or 0)
+        if time.time() * 1000 - written_at > oldest_ms:
+            return "older than half of the time for which the changelog keeps tombstones"
+        return ""
+
+    def get(self, key: bytes) -> bytes | None:
+        value: bytes | None = self._rocks.get(_STATE + key)
+        return value
+
+    def write(self, changes: Mapping[bytes, bytes | None], position: Position | None, changelog_offset: int) -> None:
+        batch = WriteBatch(raw_mode=True)
+        for key, value in changes.items():
+            if value is None:
+                batch.delete(_STATE + key)
+            else:
+                batch.put(_STATE + key, value)
+        if position is not None:
+            batch.put(_POSITION, encode_position(position))
+        if changelog_offset >= 0:
+            batch.put(_OFFSET, str(changelog_offset).encode())
+        batch.put(_WRITTEN, str(int(time.time() * 1000)).encode())
+        self._rocks.write(batch)
+
+    def position(self) -> Position | None:
+        encoded = self._rocks.get(_POSITION)
+        return None if encoded is None else decode_position(encoded)
+
+    def changelog_offset(self) -> int:
+        return int(self._rocks.get(_OFFSET) or 0)
+
+    def items(self) -> Iterator[tuple[bytes, bytes]]:
+        for key, value in self._rocks.items(from_key=_STATE):
+            if not key.startswith(_STATE):
+                return
+            yield key[1:], value
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self.items())
+
+    def wipe(self) -> None:
+        self._rocks.close()
+        Rdict.destroy(str(self._folder), _options())
+        self._rocks = Rdict(str(self._folder), _options(), access_type=AccessType.read_write())
+        self._rocks[_STAMP] = self._stamp
+        self._rocks[_WRITTEN] = str(int(time.time() * 1000)).encode()
+
+    def close(self) -> None:
+        self._rocks.close()
+
+
+def _options() -> Options:
+    options = Options(raw_mode=True)
+    options.create_if_missing(True)
+    return options
+
+
+class RocksStores:
+    """Opens the stores of one instance under one folder."""
+
+    def __init__(self, folder: Path, oldest_ms: int) -> None:
+        self._folder = folder
+        self._oldest_ms = oldest_ms
+
+    def __call__(self, partition: int, stamp: Stamp) -> RocksStore:
+        return RocksStore(self._folder / stamp.changelog_topic / str(partition), stamp, self._oldest_ms)

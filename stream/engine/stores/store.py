@@ -1,0 +1,53 @@
+"""What the engine asks of a store. A store holds committed bytes only; the changelog is the truth and a store its local copy."""
+
+from collections.abc import Iterator, Mapping
+from typing import Protocol
+
+import msgspec
+
+from stream.engine.position import Position
+
+
+class Stamp(msgspec.Struct, frozen=True, kw_only=True):
+    """What a local store was made from. A store with another stamp is wiped and restored."""
+
+    cluster_id: str
+    changelog_topic: str
+    changelog_topic_id: str
+    fold_version: int
+    format_version: int = 1
+
+
+class Store(Protocol):
+    """The committed state of one partition: framed values by key, and the position they belong to."""
+
+    def get(self, key: bytes) -> bytes | None: ...
+
+    def write(self, changes: Mapping[bytes, bytes | None], position: Position | None, changelog_offset: int) -> None:
+        """Apply ``changes`` (None deletes) as one atomic batch.
+
+        Args:
+            position: of the input; None while a restore has not reached a position record.
+            changelog_offset: next changelog offset to restore from, -1 when it is not known.
+        """
+        ...
+
+    def position(self) -> Position | None: ...
+
+    def changelog_offset(self) -> int:
+        """Where a restore may begin: every changelog record before it is in the store. 0 for an empty store."""
+        ...
+
+    def items(self) -> Iterator[tuple[bytes, bytes]]: ...
+
+    def __len__(self) -> int: ...
+
+    def wipe(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class StoreFactory(Protocol):
+    """Opens the store of a partition; wipes it first when its stamp differs or it is too old to be trusted."""
+
+    def __call__(self, partition: int, stamp: Stamp) -> Store: ...

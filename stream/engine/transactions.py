@@ -1,0 +1,117 @@
+"""One transaction: outputs, changelog, position records and input offsets become visible together or not at all."""
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final, TypeVar
+
+from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
+
+from stream.engine.clients import error_of
+from stream.engine.processor import OutputRecord
+
+T = TypeVar("T")
+
+_RETRY_PAUSE_S: Final = 0.05
+_QUEUE_FULL_POLL_S: Final = 0.1
+
+
+class GivenUp(Exception):
+    """A call that may be repeated was not, because the worker is to end."""
+
+
+class PartitionCommit:
+    """What one partition brings into a transaction, and the changelog offset it comes back with."""
+
+    __slots__ = ("changelog_offset", "changes", "number", "position")
+
+    def __init__(
+        self, number: int, changes: Iterable[tuple[bytes, bytes | None]], position: tuple[bytes, bytes]
+    ) -> None:
+        self.number = number
+        self.changes = changes
+        self.position = position
+        self.changelog_offset = -1
+
+    def delivered(self, error: KafkaError | None, message: Message) -> None:
+        """Delivery report of the position record, the last of the partition's changelog records."""
+        if error is None:
+            self.changelog_offset = int(message.offset() or 0) + 1
+
+
+class Transactions:
+    """Commits through one transactional producer. Each step is a method of its own, in the order in which they are called.
+
+    Args:
+        producer: on which ``init_transactions`` was called.
+        changelog_topic: physical name.
+        keep_trying: asked before a retriable call is repeated; False raises ``GivenUp``.
+    """
+
+    def __init__(self, producer: Producer, changelog_topic: str, keep_trying: Callable[[], bool]) -> None:
+        self._producer = producer
+        self._changelog_topic = changelog_topic
+        self._keep_trying = keep_trying
+
+    def commit(
+        self,
+        outputs: Sequence[Sequence[OutputRecord]],
+        partitions: Sequence[PartitionCommit],
+        offsets: list[TopicPartition],
+        group_metadata: Any,
+    ) -> None:
+        """Raises ``KafkaException``: fatal, or abort and fold again; ``GivenUp`` while stopping."""
+        self._again(self._producer.begin_transaction)
+        self.produce(outputs, partitions)
+        self.send_offsets(offsets, group_metadata)
+        self.complete()
+
+    def produce(self, outputs: Sequence[Sequence[OutputRecord]], partitions: Sequence[PartitionCommit]) -> None:
+        for records in outputs:
+            for topic, key, value, headers, partition in records:
+                self._put(topic, value, key, partition, list(headers) if headers else None, None)
+        for commit in partitions:
+            for key, value in commit.changes:
+                self._put(self._changelog_topic, value, key, commit.number, None, None)
+            key, value = commit.position
+            self._put(self._changelog_topic, value, key, commit.number, None, commit.delivered)
+
+    def send_offsets(self, offsets: list[TopicPartition], group_metadata: Any) -> None:
+        self._again(lambda: self._producer.send_offsets_to_transaction(offsets, group_metadata))
+
+    def complete(self) -> None:
+        self._again(self._producer.commit_transaction)
+
+    def abort(self) -> None:
+        """Raises ``KafkaException`` when the producer was fenced."""
+        self._again(self._producer.abort_transaction)
+
+    def _put(
+        self,
+        topic: str,
+        value: bytes | None,
+        key: bytes | None,
+        partition: int,
+        headers: list[tuple[str, bytes]] | None,
+        on_delivery: Callable[[KafkaError | None, Message], None] | None,
+    ) -> None:
+        more: dict[str, Any] = {"headers": headers} if headers else {}
+        if on_delivery is not None:
+            more["on_delivery"] = on_delivery
+        while True:
+            try:
+                self._producer.produce(topic, value, key, partition, **more)
+                return
+            except BufferError:
+                self._producer.poll(_QUEUE_FULL_POLL_S)
+
+    def _again(self, call: Callable[[], T]) -> T:
+        while True:
+            try:
+                return call()
+            except KafkaException as exception:
+                error = error_of(exception)
+                if error.fatal() or error.txn_requires_abort() or not error.retriable():
+                    raise
+                if not self._keep_trying():
+                    raise GivenUp(str(error)) from exception
+                time.sleep(_RETRY_PAUSE_S)

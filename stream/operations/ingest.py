@@ -1,0 +1,252 @@
+"""Loads events from a source onto the events topic, so that a run that was killed goes on where it was, without doubles.
+
+Every transaction holds a stretch of lines and the number of the next one, as the committed offset of a group that is named after the
+content: a reader of committed records sees each line once, however often the run was killed. The broker keeps that offset for
+`offsets.retention.minutes` (seven days by default) after the last run. Called by `tidemark ingest` and by the demo.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+
+from stream.configuration.settings import Configuration
+from stream.contracts import topics
+from stream.contracts.codec import encode
+from stream.operations.brokers import ANSWER_WITHIN, make_consumer, make_producer
+from stream.operations.catalogue_items import CatalogueItems
+from stream.operations.envelopes import Envelope, read_envelope
+from stream.operations.pacing import Pacer
+from stream.operations.sources import Line, Source
+
+COMMIT_SECONDS: Final = 0.25
+"""Longest time that a line waits for its commit: a paced load stays live."""
+COMMIT_LINES: Final = 20_000
+REPORT_SECONDS: Final = 0.1
+SHOWN_UNREADABLE: Final = 3
+PROGRESS_GROUP: Final = "tidemark.ingest."
+
+
+class IngestError(RuntimeError):
+    """The load stopped; what was committed stays, and the same command goes on behind it."""
+
+
+class Options(NamedTuple):
+    """How to load."""
+
+    rate: float | None = None
+    """Events a second at most."""
+    speedup: float | None = None
+    """Seconds of event time a second, from the first event on."""
+    backfill: bool = False
+    """Mark every event as ``mode: backfill``: history that fires no alert."""
+    catalogue: bool = True
+    """Add items that the events name and the catalogue topic lacks."""
+    again: bool = False
+    """Load from the first line whatever was loaded before."""
+
+
+@dataclass
+class Progress:
+    """How far a load is; the same object is updated all the time."""
+
+    lines: int = 0
+    """Lines of the source that are dealt with, those of earlier runs included."""
+    total: int | None = None
+    """Lines in all; None where nobody knows."""
+    resumed_at: int = 0
+    """Lines that earlier runs had committed."""
+    sent: int = 0
+    """Events that this run committed."""
+    derived_ids: int = 0
+    """Events whose id was derived from their content."""
+    unreadable: int = 0
+    """Lines sent as they are, without a key, which will be dead letters."""
+    unreadable_lines: list[int] = field(default_factory=list)
+    """One-based numbers of the first of them."""
+    items: int = 0
+    """Catalogue items written."""
+    seconds: float = 0.0
+
+
+def ingest(
+    configuration: Configuration,
+    source: Source,
+    options: Options = Options(),
+    on_progress: Callable[[Progress], None] = lambda progress: None,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Progress:
+    """Load ``source`` to its end.
+
+    Raises:
+        IngestError: Kafka refused, or another load of the same source took over.
+        SourceError, MappingError: the source cannot be read.
+    """
+    load = _Load(configuration, source, options, on_progress, clock, sleep)
+    try:
+        return load.run()
+    except KafkaException as error:
+        raise load.explained(error) from error
+
+
+class _Load:
+    def __init__(
+        self,
+        configuration: Configuration,
+        source: Source,
+        options: Options,
+        on_progress: Callable[[Progress], None],
+        clock: Callable[[], float],
+        sleep: Callable[[float], None],
+    ) -> None:
+        names = configuration.topics.topic_names()
+        self._events_topic = names.physical(topics.EVENTS)
+        self._catalogue_topic = names.physical(topics.CATALOGUE)
+        self._kafka = configuration.kafka
+        self._source = source
+        self._options = options
+        self._on_progress = on_progress
+        self._clock = clock
+        self._sleep = sleep
+        self._items = CatalogueItems()
+        self.progress = Progress()
+
+    def run(self) -> Progress:
+        started = self._clock()
+        identity = uuid.uuid4().hex if self._source.is_stream else self._source.identity()
+        name = PROGRESS_GROUP + identity
+        self._producer = make_producer(
+            self._kafka, **{"transactional.id": name, "linger.ms": 5, "compression.type": "lz4"}
+        )
+        self._consumer = make_consumer(self._kafka, name)
+        try:
+            # Ends what a killed run left open, and fences it if it still lives.
+            self._producer.init_transactions(ANSWER_WITHIN)
+            if not self._source.is_stream and not self._options.again:
+                self.progress.resumed_at = self._committed()
+            if self._options.catalogue:
+                self._load_catalogue()
+            self._send(started)
+        finally:
+            self._consumer.close()
+        self.progress.seconds = self._clock() - started
+        self._on_progress(self.progress)
+        return self.progress
+
+    def explained(self, error: KafkaException) -> IngestError:
+        code = error.args[0].code()
+        done = self.progress.resumed_at + self.progress.sent
+        if code in (KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH):
+            return IngestError("another load of the same source took over: let it finish, or end it and run this one again")
+        if code == KafkaError.UNKNOWN_TOPIC_OR_PART or code == KafkaError._UNKNOWN_TOPIC:
+            return IngestError(f"topic {self._events_topic} does not exist: create the topics with `tidemark topics`")
+        return IngestError(
+            f"Kafka refused after {done:,} committed events ({error.args[0].str()}): "
+            "run the same command again, it goes on behind them"
+        )
+
+    def _committed(self) -> int:
+        """Lines that were committed by whoever loaded this content before."""
+        found = self._consumer.committed([self._place(0)], timeout=ANSWER_WITHIN)[0]
+        return max(found.offset, 0)
+
+    def _place(self, line: int) -> TopicPartition:
+        # Partition 0 stands for the whole topic: the offset counts lines of the source, not records of the partition.
+        return TopicPartition(self._events_topic, 0, line)
+
+    def _load_catalogue(self) -> None:
+        reader: Consumer = make_consumer(self._kafka, f"{PROGRESS_GROUP}catalogue")
+        try:
+            self._items.read_known(reader, self._catalogue_topic)
+        finally:
+            reader.close()
+        if self._source.is_stream:
+            return
+        # All items first, so that one catalogue is in force for the whole load and the same file gives the same answers.
+        lines = 0
+        for line in self._source.lines():
+            lines = line.number + 1
+            self._items.see(read_envelope(line.value))
+        self.progress.total = lines
+        self._producer.begin_transaction()
+        self._write_items()
+        self._producer.commit_transaction()
+
+    def _write_items(self) -> None:
+        for item in self._items.take_new():
+            self._produce(self._catalogue_topic, key=item.item_id.encode(), value=encode(item))
+            self.progress.items += 1
+
+    def _lines(self) -> Iterator[Line]:
+        return (line for line in self._source.lines() if line.number >= self.progress.resumed_at)
+
+    def _send(self, started: float) -> None:
+        pacer = Pacer(self._options.rate, self._options.speedup)
+        in_transaction = 0
+        next_line = self.progress.resumed_at
+        commit_at = reported = self._clock()
+        first_sent_at: float | None = None
+        for line in self._lines():
+            envelope = read_envelope(line.value)
+            if pacer.limited:
+                first_sent_at = self._clock() if first_sent_at is None else first_sent_at
+                wait = first_sent_at + pacer.due(envelope.time_ms) - self._clock()
+                if wait > COMMIT_SECONDS and in_transaction:
+                    self._commit(next_line, in_transaction)
+                    in_transaction = 0
+                if wait > 0:
+                    self._sleep(wait)
+            if not in_transaction:
+                self._producer.begin_transaction()
+                commit_at = self._clock() + COMMIT_SECONDS
+            self._send_event(line, envelope)
+            in_transaction += 1
+            next_line = line.number + 1
+            now = self._clock()
+            if in_transaction >= COMMIT_LINES or now >= commit_at:
+                self._commit(next_line, in_transaction)
+                in_transaction = 0
+            if now - reported >= REPORT_SECONDS:
+                reported = now
+                self.progress.seconds = now - started
+                self._on_progress(self.progress)
+        if in_transaction:
+            self._commit(next_line, in_transaction)
+        self.progress.lines = next_line
+
+    def _send_event(self, line: Line, envelope: Envelope) -> None:
+        if envelope.key is None:
+            self.progress.unreadable += 1
+            if len(self.progress.unreadable_lines) < SHOWN_UNREADABLE:
+                self.progress.unreadable_lines.append(line.number + 1)
+        value = line.value
+        if envelope.needs_id or self._options.backfill:
+            value = envelope.rewritten(value, backfill=self._options.backfill)
+            self.progress.derived_ids += envelope.needs_id
+        if self._options.catalogue and self._source.is_stream:
+            self._items.see(envelope)
+            self._write_items()
+        self._produce(self._events_topic, key=envelope.key, value=value)
+
+    def _produce(self, topic: str, **record: Any) -> None:
+        while True:
+            try:
+                self._producer.produce(topic, **record)
+                return
+            except BufferError:
+                self._producer.poll(0.05)
+
+    def _commit(self, next_line: int, sent: int) -> None:
+        if not self._source.is_stream:
+            self._producer.send_offsets_to_transaction(
+                [self._place(next_line)], self._consumer.consumer_group_metadata(), ANSWER_WITHIN
+            )
+        self._producer.commit_transaction()
+        self.progress.sent += sent
+        self.progress.lines = next_line

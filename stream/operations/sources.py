@@ -1,0 +1,122 @@
+"""Reads events from files of any kind we take, one at a time and in order: JSON lines, parquet, CSV, standard input.
+
+Each comes with its line number, by which `ingest.py` remembers how far it got. Nothing is judged here: a line that is no event goes
+through as it is.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+from zoneinfo import ZoneInfo
+
+import orjson
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from stream.operations.files import STANDARD_STREAM, open_for_reading
+from stream.operations.rows import RowMapping
+
+ROWS_AT_A_TIME: Final = 8_192
+_DELIMITERS: Final = ",;\t|"
+
+
+class SourceError(ValueError):
+    """The file cannot be read as what its name says it is."""
+
+
+class Line(NamedTuple):
+    """One event as it stands in its source."""
+
+    number: int
+    """Zero-based; of a CSV file, rows without the header."""
+    value: bytes
+    """JSON, if the source is what it should be."""
+
+
+class Columns(NamedTuple):
+    """How rows become events; see `RowMapping`. JSON lines need none of it."""
+
+    mapped: Mapping[str, str] = {}
+    constants: Mapping[str, str] = {}
+    zone: ZoneInfo | None = None
+    time_format: str | None = None
+
+
+class Source:
+    """A file of events, or standard input for ``-``.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+    """
+
+    def __init__(self, path: str, columns: Columns = Columns()) -> None:
+        self.path = path
+        self._columns = columns
+        if not self.is_stream and not Path(path).is_file():
+            raise FileNotFoundError(f"there is no file {path}")
+
+    @property
+    def is_stream(self) -> bool:
+        """Standard input: it can be read once, and nobody knows its end or its content before."""
+        return self.path == STANDARD_STREAM
+
+    def identity(self) -> str:
+        """Hash of the content and of how rows become events, in hex: the same events have the same identity anywhere."""
+        digest = hashlib.blake2b(repr(self._columns).encode(), digest_size=16)
+        with Path(self.path).open("rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+        return digest.hexdigest()
+
+    def lines(self) -> Iterator[Line]:
+        """Every line in order. Empty lines are numbered and left out.
+
+        Raises:
+            SourceError: no parquet file, or a CSV file without a header.
+            MappingError: columns that make no event.
+        """
+        kind = Path(self.path).name.lower().removesuffix(".gz").removesuffix(".xz").removesuffix(".bz2")
+        if kind.endswith(".parquet"):
+            yield from self._parquet()
+        elif kind.endswith((".csv", ".tsv")):
+            yield from self._csv()
+        else:
+            with open_for_reading(self.path) as file:
+                for number, line in enumerate(file):
+                    if stripped := line.strip():
+                        yield Line(number, stripped)
+
+    def _csv(self) -> Iterator[Line]:
+        with io.TextIOWrapper(open_for_reading(self.path), encoding="utf-8-sig", newline="") as text:
+            header = text.readline()
+            delimiter = max(_DELIMITERS, key=header.count)
+            columns = next(csv.reader([header], delimiter=delimiter), [])
+            if not columns:
+                raise SourceError(f"{self.path} has no header line that names its columns")
+            mapping = self._mapping(columns)
+            for number, row in enumerate(csv.DictReader(text, columns, delimiter=delimiter)):
+                yield Line(number, _encoded(mapping.event(row)))
+
+    def _parquet(self) -> Iterator[Line]:
+        try:
+            file = pq.ParquetFile(self.path)
+        except pa.ArrowInvalid as error:
+            raise SourceError(f"{self.path} is not a parquet file: {error}") from error
+        mapping = self._mapping(file.schema_arrow.names)
+        number = 0
+        for batch in file.iter_batches(batch_size=ROWS_AT_A_TIME):
+            for row in batch.to_pylist():
+                yield Line(number, _encoded(mapping.event(row)))
+                number += 1
+
+    def _mapping(self, columns: list[str]) -> RowMapping:
+        return RowMapping(columns, *self._columns)
+
+
+def _encoded(event: dict[str, Any]) -> bytes:
+    return orjson.dumps(event, default=str)

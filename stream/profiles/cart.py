@@ -1,0 +1,82 @@
+"""The open cart: for each item the last word said about it, by time and then by event id, in whatever order they came.
+
+An item's quantity is what its last event said; adding does not sum, because a sum of late and repeated adds would depend
+on their order. Emptying the cart, and buying, end all that was said before. Written by the fold.
+"""
+
+from struct import Struct
+from typing import Final, NamedTuple
+
+from stream.profiles.profile import Profile
+
+CAPACITY: Final = 16
+ROW: Final = Struct("<QqIff")
+"""Item hash, time in milliseconds, hash of the event, quantity (0: taken out), unit price."""
+
+
+class CartItem(NamedTuple):
+    """An item that lies in the cart."""
+
+    item_hash: int
+    quantity: float
+    price: float
+    """Unit price in the configured currency; 0 where none was given."""
+    time: int
+    """When it was put there. Epoch milliseconds."""
+
+
+class CartWrite(NamedTuple):
+    """What one event says about one item; ``quantity`` 0 takes it out."""
+
+    item_hash: int
+    quantity: float
+    price: float
+
+
+def cart_items(profile: Profile) -> list[CartItem]:
+    """What lies in the cart, oldest first."""
+    rows = sorted(ROW.iter_unpack(profile.cart), key=lambda entry: (entry[1], entry[2], entry[0]))
+    return [CartItem(item, quantity, price, time) for item, time, _, quantity, price in rows if quantity > 0]
+
+
+def is_open(profile: Profile) -> bool:
+    """Whether anything lies in the cart."""
+    return any(quantity > 0 for _, _, _, quantity, _ in ROW.iter_unpack(profile.cart))
+
+
+def write(profile: Profile, writes: list[CartWrite], time: int, by: int, forget_before: int) -> None:
+    """Takes in what an event said of some items.
+
+    Args:
+        profile: changed in place.
+        writes: one for each item.
+        time: of the event.
+        by: 32-bit hash of the event's id.
+        forget_before: older rows of items taken out are dropped; no event that old can still come.
+    """
+    if (time, by) <= (profile.cart_cleared_at, profile.cart_cleared_by):
+        return
+    rows = {entry[0]: entry for entry in ROW.iter_unpack(profile.cart)}
+    for item, quantity, price in writes:
+        known = rows.get(item)
+        if known is None or (known[1], known[2]) <= (time, by):
+            rows[item] = (item, time, by, quantity, price)
+    kept = [entry for entry in rows.values() if entry[3] > 0 or entry[1] >= forget_before]
+    profile.cart = newest(b"".join(ROW.pack(*entry) for entry in kept), CAPACITY)
+
+
+def clear(profile: Profile, time: int, by: int) -> None:
+    """Ends everything that was said about the cart before."""
+    cleared = max((time, by), (profile.cart_cleared_at, profile.cart_cleared_by))
+    profile.cart_cleared_at, profile.cart_cleared_by = cleared
+    if profile.cart:
+        rows = ROW.iter_unpack(profile.cart)
+        profile.cart = b"".join(ROW.pack(*entry) for entry in rows if (entry[1], entry[2]) > cleared)
+
+
+def newest(table: bytes, capacity: int) -> bytes:
+    """The ``capacity`` rows written last."""
+    if len(table) <= capacity * ROW.size:
+        return table
+    rows = sorted(ROW.iter_unpack(table), key=lambda entry: (entry[1], entry[2], entry[0]))
+    return b"".join(ROW.pack(*entry) for entry in rows[-capacity:])

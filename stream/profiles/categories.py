@@ -1,0 +1,73 @@
+"""Which categories a customer leans to: decayed weights of the strongest 12, half-life 90 days.
+
+A category is known by the 32-bit hash of the name that came with the event's items; browsing, carting and buying weigh
+differently. Written by the fold; a line returned in full takes its weight back.
+"""
+
+from struct import Struct
+from typing import Final, NamedTuple
+
+from stream.contracts.ids import item_hash
+from stream.profiles import decay
+from stream.profiles.profile import Profile
+
+CAPACITY: Final = 12
+ROW: Final = Struct("<Id")
+"""Category hash, decayed weight relative to the landmark."""
+
+BROWSED: Final = 1.0
+CARTED: Final = 2.0
+BOUGHT: Final = 4.0
+"""A purchase tells more than a look. The ratios are a convention, not a fit; what they are worth the model learns."""
+
+_HALF_LIFE: Final = decay.HALF_LIVES[decay.QUARTER]
+_NOTHING: Final = 1e-12
+
+
+class Affinity(NamedTuple):
+    """How much a customer leans to a category."""
+
+    category_hash: int
+    weight: float
+
+
+def category_hash(name: str) -> int:
+    """Unsigned 32-bit hash of a category's name; never 0, which means none."""
+    return item_hash(name) & 0xFFFFFFFF or 1
+
+
+def affinities(profile: Profile, at: int) -> list[Affinity]:
+    """The strongest categories at ``at`` (not before ``last_time``), strongest first."""
+    fade = decay.faded(1.0, at, profile.last_time, _HALF_LIFE)
+    rows = sorted(ROW.iter_unpack(profile.categories), key=lambda entry: (-entry[1], entry[0]))
+    return [Affinity(category, weight * fade) for category, weight in rows]
+
+
+def added(table: bytes, category: int, amount: float, time: int, last_time: int) -> bytes:
+    """The table with ``amount`` for ``category`` at ``time`` added, or taken back if negative.
+
+    A thirteenth category pushes out the weakest.
+    """
+    part = amount * decay.weight(time, last_time, _HALF_LIFE)
+    rows = dict(ROW.iter_unpack(table))
+    total = rows.get(category, 0.0) + part
+    if total > _NOTHING * abs(part):
+        rows[category] = total
+    else:
+        rows.pop(category, None)
+    if len(rows) > CAPACITY:
+        del rows[min(rows, key=lambda key: (rows[key], key))]
+    return b"".join(ROW.pack(key, kept) for key, kept in rows.items())
+
+
+def strongest(table: bytes, capacity: int) -> bytes:
+    """The ``capacity`` categories with the highest weights."""
+    rows = sorted(ROW.iter_unpack(table), key=lambda entry: (-entry[1], entry[0]))
+    return b"".join(ROW.pack(*entry) for entry in rows[:capacity])
+
+
+def moved(table: bytes, eras: int) -> bytes:
+    """The table relative to a landmark that lies ``eras`` later."""
+    return b"".join(
+        ROW.pack(category, decay.moved_value(kept, eras, _HALF_LIFE)) for category, kept in ROW.iter_unpack(table)
+    )
