@@ -119,6 +119,11 @@ class Catalogue:
         return self.tower.vectors(self.tokens[:-1])
 
     @cached_property
+    def has_vector(self) -> list[bool]:
+        """Whether the tower knows a word of each row's item."""
+        return np.asarray(self.vectors.any(axis=1)).tolist()
+
+    @cached_property
     def popularity(self) -> npt.NDArray[np.float32]:
         """float32[N]: log popularity as the tower knows it, 0 where it does not."""
         return np.zeros(len(self), np.float32) if self.tower is None else self.tower.popularity(self.hashes)

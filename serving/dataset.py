@@ -76,7 +76,7 @@ def customer_examples(
         if event is None or to_epoch_ms(event.time) > until:
             return
         try:
-            profile, request = fold(profile, event, time, origin, settings, redriven=False)
+            profile, request, _ = fold(profile, event, time, origin, settings)
         except Rejected:
             continue
         if request is not None and request.kind == "score":

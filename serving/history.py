@@ -20,6 +20,7 @@ from stream.contracts.catalogue import CatalogueItem
 from stream.contracts.codec import decode_event
 from stream.contracts.events import Event
 from stream.contracts.times import DAY_MS, to_epoch_ms
+from stream.profiles.settings import ProfileSettings
 
 REVENUE_DAYS: Final = 180
 """Days over which revenue is predicted."""
@@ -93,13 +94,14 @@ def _units(quantity: float | None) -> float:
     return 1.0 if quantity is None else quantity
 
 
-def journeys(events: Iterable[Event]) -> dict[str, Journey]:
-    """Purchases by customer; anonymous events are left out."""
+def journeys(events: Iterable[Event], settings: ProfileSettings) -> dict[str, Journey]:
+    """Purchases by customer, in the configured currency; anonymous events and unknown currencies are left out."""
     found: dict[str, list[tuple[int, float, tuple[str, ...]]]] = {}
     for event in events:
-        if event.customer_id and is_purchase(event):
+        rate = settings.rate(event.currency)
+        if event.customer_id and rate is not None and is_purchase(event):
             lines = [line for line in event.items if (line.price or 0) > 0 and _units(line.quantity) > 0]
-            amount = sum((line.price or 0.0) * _units(line.quantity) for line in lines)
+            amount = rate * sum((line.price or 0.0) * _units(line.quantity) for line in lines)
             ids = tuple(dict.fromkeys(line.item_id for line in lines))
             found.setdefault(event.customer_id, []).append((to_epoch_ms(event.time), amount, ids))
     return {customer: _journey(purchases) for customer, purchases in found.items()}

@@ -67,6 +67,7 @@ class CustomerNetwork(nn.Module):
         self.churn = nn.Linear(width + len(STATISTICS), len(HORIZONS_DAYS))
         self.revenue = nn.Linear(width + len(STATISTICS), 3)
         self.query = nn.Linear(2 * width, ITEM_DIMENSIONS)
+        self.popularity_weight = nn.Parameter(torch.tensor(0.05))
         nn.init.normal_(self.words.weight, std=ITEM_DIMENSIONS**-0.5)
         nn.init.normal_(self.place, std=0.02)
         with torch.no_grad():

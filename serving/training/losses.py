@@ -53,16 +53,16 @@ def revenue_loss(heads: Heads, revenue: Tensor) -> Tensor:
     return (buys * known + amount * positive).sum() / known.sum().clamp(min=1)
 
 
-def next_item_loss(query: Tensor, items: Tensor, bias: Tensor, next_items: Tensor) -> Tensor:
+def next_item_loss(query: Tensor, items: Tensor, popularity: Tensor, next_items: Tensor) -> Tensor:
     """Softmax over all items of the table, mean over the items of the next basket.
 
     Args:
         query: float[B, D].
         items: float[N, D], unit vectors.
-        bias: float[N], added to the scaled cosines.
+        popularity: float[N], added to the cosines.
         next_items: int[B, K], -1 for none.
     """
-    logits = SOFTMAX_SCALE * functional.normalize(query, dim=1) @ items.T + bias
+    logits = SOFTMAX_SCALE * (functional.normalize(query, dim=1) @ items.T + popularity)
     picked = torch.gather(functional.log_softmax(logits, dim=1), 1, next_items.clamp(min=0))
     present = (next_items >= 0).float()
     per_example = (picked * present).sum(dim=1) / present.sum(dim=1).clamp(min=1)

@@ -231,7 +231,8 @@ def _refuse_unknown_in(
 
 
 def _did_you_mean(key: str, keys: list[str]) -> str:
-    """The nearest key, in the same table or under the same name in another."""
+    """The nearest key or table, in the same table or under the same name in another."""
+    keys = [*keys, *dict.fromkeys(known.rpartition(".")[0] for known in keys if "." in known)]
     close = difflib.get_close_matches(key, keys, n=1, cutoff=0.75)
     if not close:
         by_name = {known.rpartition(".")[2]: known for known in reversed(keys)}

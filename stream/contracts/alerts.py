@@ -33,7 +33,7 @@ class SuggestedAction(msgspec.Struct, omit_defaults=True):
     """What the policy would do about it."""
 
     code: str
-    """What to do, such as ``offer_discount``."""
+    """What to do, such as ``win_back_offer``; ``none`` on every end."""
     params: dict[str, str | float | int | bool] = {}
     """How, by name; the action's code says which there are."""
 
@@ -55,7 +55,7 @@ class Experiment(msgspec.Struct, omit_defaults=True, frozen=True, gc=False):
     id: str
     """The experiment."""
     arm: Arm
-    """``holdout`` alerts lie on a topic of their own and are not to be acted on."""
+    """Alerts of the ``holdout`` lie on a topic of their own and are not to be acted on."""
     share: float
     """Share of customers in the hold-out, 0 to 1."""
     salt_version: str
@@ -85,7 +85,7 @@ class Alert(msgspec.Struct, omit_defaults=True):
     alert_id: str
     """Names the episode; the same for all its transitions."""
     kind: str
-    """What it warns of, such as ``churn``."""
+    """What it warns of, such as ``churn_risk``."""
     status: AlertStatus
     """What this transition made of it."""
     revision: int
@@ -113,7 +113,7 @@ class Alert(msgspec.Struct, omit_defaults=True):
     resolve_threshold: float
     """The score below which it ends; at least 0.05 under ``raise_threshold``."""
     value_at_risk: Money
-    """What is likely to be lost: score times the revenue expected within the next 180 days."""
+    """The score times what the customer spent, in the last year, in as many days as the horizon has."""
     reasons: list[Contribution]
     """Why, strongest first."""
     reasons_method: Literal["rule", "shapley"]

@@ -11,7 +11,7 @@ class RecommendationReason(msgspec.Struct, omit_defaults=True, gc=False):
     """Why an item is there: ``code`` for people and programs, ``item_id`` where an own item led to it."""
 
     code: str
-    """Why, such as ``bought_again`` or ``goes_with``."""
+    """Why, such as ``bought_before`` or ``bought_together``."""
     item_id: str = ""
     """The customer's own item that led here."""
 

@@ -137,7 +137,7 @@ TOPICS: Final[dict[str, TopicSpec]] = {
             name=ALERTS_OPEN,
             base_name="customer.alerts.open.v1",
             key="alert_id",
-            description="The alerts that are open now. Null when one ends.",
+            description="The alerts that are open now, but for the control group's. Null when one ends.",
             cleanup_policy="compact",
             extra=COMPACTION,
         ),

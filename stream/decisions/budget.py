@@ -1,7 +1,7 @@
 """How many alerts of a kind a day may still have: counters by event-time day, one set for each partition.
 
-Customers of a partition share it in log order, so the same log gives the same decisions, whatever the batches. The engine keeps it
-beside the partition's states; ``decide`` asks and counts.
+Customers of a partition share it in log order, so the same log gives the same decisions, whatever the batches. The
+engine keeps it beside the partition's states; ``decide`` asks and counts.
 """
 
 from typing import Final
@@ -9,7 +9,8 @@ from typing import Final
 import msgspec
 
 DAYS_KEPT: Final = 8
-"""Requests are at most some days of event time apart (lateness is 72 h by default); older days count towards the oldest kept."""
+"""Requests are at most some days of event time apart (lateness is 72 h by default); older days count towards the
+oldest kept."""
 
 
 def partition_share(total: int, partition: int, partitions: int) -> int:

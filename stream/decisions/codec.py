@@ -1,7 +1,7 @@
 """The bytes of a ``DecisionState``: one version byte, then the state as a MessagePack array.
 
-Used for the changelog and the local store, as ``stream.profiles.codec`` is for profiles, whose errors it shares. A field added at
-the end of the state needs no new version; whatever else changes the array does.
+Used for the changelog and the local store, as ``stream.profiles.codec`` is for profiles, whose errors it shares. A
+field added at the end of the state needs no new version; whatever else changes the array does.
 """
 
 from typing import Final
@@ -33,7 +33,9 @@ def decode(state: bytes) -> DecisionState:
     if not state:
         raise StateUnreadable("decisions of no bytes: a deleted state is null, not empty")
     if state[0] > CODEC_VERSION:
-        raise NewerCodec(f"decisions of version {state[0]}, this worker reads up to {CODEC_VERSION}: upgrade the worker")
+        raise NewerCodec(
+            f"decisions of version {state[0]}, this worker reads up to {CODEC_VERSION}: upgrade the worker"
+        )
     if state[0] < CODEC_VERSION:
         raise StateUnreadable(f"decisions of version {state[0]}: no worker ever wrote it")
     try:

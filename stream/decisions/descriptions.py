@@ -1,19 +1,22 @@
 """What an alert says: score, reasons, value at risk, suggested action, arm, and the evidence that it was made from.
 
-It fills the fields of the contract from one case; when an alert is raised or ends is decided in ``episodes``, which calls it.
+It fills the fields of the contract from one case; when an alert is raised or ends is decided in ``episodes``, which
+calls it.
 """
+
+from typing import Final
 
 from msgspec.structs import replace
 
 from stream.contracts.alerts import Alert, AlertContext, AlertStatus, Evidence, Experiment, Money, SuggestedAction
-from stream.contracts.ids import alert_id, arm_fraction, message_id
+from stream.contracts.ids import alert_id, arm_fraction, item_hash, message_id
 from stream.contracts.times import to_rfc3339
 from stream.decisions.case import Case, Terms
 from stream.decisions.kinds import segment, severity, suggested_action, value_at_risk
 from stream.decisions.policies import RuleInForce
 from stream.decisions.reasons import rule_reasons
 
-NO_ACTION = SuggestedAction("none")
+NO_ACTION: Final = SuggestedAction("none")
 """On every end: whatever was suggested is to stop."""
 
 
@@ -53,7 +56,7 @@ def described(
         raise_threshold=rule.raise_threshold,
         resolve_threshold=rule.resolve_threshold,
         value_at_risk=value_at_risk(case.score, facts, terms.policies, answer.currency),
-        reasons=answer.reasons or rule_reasons(case.profile, facts, request.as_of, case.score - rule.base_rate),
+        reasons=answer.reasons or rule_reasons(case.profile, facts, case.score - rule.base_rate),
         reasons_method="shapley" if answer.reasons else "rule",
         suggested_action=suggested_action(kind, level, group, terms.policies),
         context=_context(case),
@@ -67,7 +70,8 @@ def described(
 
 
 def following(alert: Alert, previous: Alert, status: AlertStatus, at: int, terms: Terms) -> Alert:
-    """``alert`` worded as the transition to ``status`` that comes after ``previous``, at ``at`` in epoch milliseconds."""
+    """``alert`` worded as the transition to ``status`` that comes after ``previous``, at ``at`` in epoch
+    milliseconds."""
     return replace(
         alert,
         status=status,
@@ -94,10 +98,11 @@ def evidence(case: Case) -> Evidence:
 
 
 def _context(case: Case) -> AlertContext:
-    facts = case.facts
-    names = {item_hash(candidate.item_id): candidate.item_id for candidate in case.answer.candidates}
+    facts, currency = case.facts, case.answer.currency
+    # Profiles know items by hash alone; an answer's candidates are what gives a decision their ids.
+    ids = {item_hash(candidate.item_id): candidate.item_id for candidate in case.answer.candidates}
     return AlertContext(
-        items=[],
-        cart_value=Money(facts.cart_value, case.answer.currency) if facts.cart_value else None,
-        last_order_at=to_rfc3339(facts.last_purchase_at),
+        items=[ids[item] for item in facts.items if item in ids],
+        cart_value=Money(facts.cart_value, currency) if facts.cart_value else None,
+        last_order_at=to_rfc3339(facts.last_purchase_at) if facts.baskets else None,
     )

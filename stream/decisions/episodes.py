@@ -1,22 +1,22 @@
 """The life of an alert: raised once per episode, updated, and ended by a purchase, a recovery, time, or a correction.
 
-Steps over a ``DecisionState``, which they change; each returns the records of the transitions that it made. ``decide`` calls them for
-requests, ``timers`` for due times. Nothing here scores, and what an alert says of the customer comes from ``descriptions``.
+Steps over a ``DecisionState``, which they change; each returns the records of the transitions that it made. ``decide``
+calls them for requests, ``timers`` for due times. Nothing here scores, and what an alert says of the customer comes
+from ``descriptions``.
 """
 
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal
 
 from msgspec.structs import replace
 
 from stream.contracts.alerts import Alert, AlertContext, AlertStatus, ResolveReason
 from stream.contracts.emission import Output
-from stream.contracts.ids import alert_id, message_id
-from stream.contracts.times import DAY_MS, to_rfc3339
-from stream.decisions import messages
+from stream.contracts.times import DAY_MS
 from stream.decisions.budget import Budget, partition_share
 from stream.decisions.case import Case, Terms
-from stream.decisions.descriptions import described, drawn
+from stream.decisions.descriptions import NO_ACTION, described, drawn, evidence, following
 from stream.decisions.kinds import kind_of, timing
+from stream.decisions.messages import transition
 from stream.decisions.state import DecisionState, Episode, Rest
 
 Outcome = Literal[
@@ -34,10 +34,12 @@ Outcome = Literal[
     "daily_cap",
     "budget",
     "fallback",
+    "out_of_order",
     "disabled",
     "no_consent",
 ]
-"""What became of an alert at one request: the transition made, the reason of its end, or what stood in the way of one."""
+"""What became of an alert at one request: the transition made, the reason of its end, or what stood in the way of
+one."""
 
 _MILLI: Final = 1_000
 
@@ -79,7 +81,8 @@ def withdraw(state: DecisionState, at: int, terms: Terms, traceparent: str) -> l
 
 
 def forget(state: DecisionState, at: int, terms: Terms, traceparent: str) -> list[Output]:
-    """End every open episode because the customer was erased, saying no more of them than a reader needs in order to stop."""
+    """End every open episode because the customer was erased, saying no more of them than a reader needs in order to
+    stop."""
     outputs: list[Output] = []
     for kind in sorted(state.episodes):
         alert = state.episodes[kind].alert
@@ -99,20 +102,35 @@ def _look_again(state: DecisionState, kind: str, case: Case, terms: Terms) -> tu
         return "purchased", _end(state, kind, "resolved", "purchased", case.now, terms, case)
     if rule is None or not rule.enabled:
         return "policy_changed", _end(state, kind, "resolved", "policy_changed", case.now, terms, case)
-    if case.answer.fallback:
-        return "fallback", []
+    if (unjudged := _unjudged(case)) is not None:
+        return unjudged, []
     if case.score < rule.resolve_threshold:
-        reason: Literal["recovered", "policy_changed"] = "recovered"
-        if case.score >= alert.resolve_threshold:
-            reason = "policy_changed"
+        # Under the thresholds that the alert was published with, such a score would have left it open.
+        reason: Literal["policy_changed", "recovered"] = (
+            "policy_changed" if case.score >= alert.resolve_threshold else "recovered"
+        )
         return reason, _end(state, kind, "resolved", reason, case.now, terms, case)
-    seen = described(alert, case, rule, terms)
-    # In thousandths, since 0.75 - 0.7 is less than 0.05 to a float.
-    moved = abs(round(case.score * _MILLI) - round(alert.score * _MILLI))
-    if moved < round(terms.policies.settings.update_step * _MILLI) and seen.severity == alert.severity:
+    seen = described(kind, episode.started_at, episode.expires_at, alert.experiment, case, rule, terms)
+    if not _moved(alert, seen, terms):
         return "unchanged", []
-    episode.alert = _following(seen, alert, "updated", case.now)
-    return "updated", messages.transition(episode.alert, terms.deployment, case.request.traceparent)
+    episode.alert = following(seen, alert, "updated", case.now, terms)
+    return "updated", transition(episode.alert, terms.deployment, case.request.traceparent)
+
+
+def _unjudged(case: Case) -> Outcome | None:
+    """Why this score opens and ends nothing; None: it may."""
+    if case.answer.fallback:
+        return "fallback"
+    # It tells of a moment before one that was judged already; what it knows of purchases is believed all the same.
+    return "out_of_order" if case.request.as_of < case.now else None
+
+
+def _moved(published: Alert, seen: Alert, terms: Terms) -> bool:
+    # In thousandths: to a float, 0.75 - 0.7 is less than 0.05.
+    step = round(terms.policies.settings.update_step * _MILLI)
+    return (
+        abs(round(seen.score * _MILLI) - round(published.score * _MILLI)) >= step or seen.severity != published.severity
+    )
 
 
 def _obstacle(state: DecisionState, kind: str, case: Case, budget: Budget, terms: Terms) -> Outcome | None:
@@ -125,8 +143,8 @@ def _obstacle(state: DecisionState, kind: str, case: Case, budget: Budget, terms
         obstacle = "no_consent"
     elif not rule.enabled:
         obstacle = "disabled"
-    elif case.answer.fallback:
-        obstacle = "fallback"
+    elif (unjudged := _unjudged(case)) is not None:
+        obstacle = unjudged
     elif case.score < rule.raise_threshold:
         obstacle = "below_threshold"
     elif (moment := timing(case.facts, case.now, rule)) != "due":
@@ -145,21 +163,38 @@ def _obstacle(state: DecisionState, kind: str, case: Case, budget: Budget, terms
 def _raise(state: DecisionState, kind: str, case: Case, budget: Budget, terms: Terms) -> list[Output]:
     rule = terms.policies.rules[kind]
     expires_at = case.now + int(rule.expiry_days * DAY_MS)
-    draft = Alert(
-        alert_id=alert_id(terms.deployment.secret, case.request.customer_id, kind, case.now),
-        kind=kind,
-        status="raised",
-        revision=1,
-        customer_id=case.request.customer_id,
-        episode_started_at=to_rfc3339(case.now),
-        expires_at=to_rfc3339(expires_at),
-        experiment=drawn(case.request.customer_id, terms),
-    )
-    alert = described(draft, case, rule, terms)
+    alert = described(kind, case.now, expires_at, drawn(case.request.customer_id, terms), case, rule, terms)
     state.episodes[kind] = Episode(alert, case.now, expires_at, case.facts.last_purchase_at)
     day = case.now // DAY_MS
     # Both arms spend alike, else the budget would tell them apart.
     budget.count(kind, day)
     state.raised_today = state.raised_today + 1 if day <= state.raised_day else 1
     state.raised_day = max(day, state.raised_day)
-    return messages.transition(alert, terms.deployment, case.request.traceparent)
+    return transition(alert, terms.deployment, case.request.traceparent)
+
+
+def _end(
+    state: DecisionState,
+    kind: str,
+    status: AlertStatus,
+    reason: ResolveReason,
+    at: int,
+    terms: Terms,
+    case: Case | None = None,
+    traceparent: str = "",
+) -> list[Output]:
+    """End one episode at ``at`` and let its kind rest. Without a case the alert repeats what it last said."""
+    episode, rule = state.episodes.pop(kind), terms.policies.rules.get(kind)
+    alert = episode.alert
+    if case is not None:
+        traceparent = case.request.traceparent
+        if rule is not None and not case.answer.fallback:
+            alert = described(kind, episode.started_at, episode.expires_at, alert.experiment, case, rule, terms)
+        else:
+            # A fallback's score is not comparable with the one that the alert was raised by.
+            alert = replace(alert, evidence=evidence(case), mode=case.request.mode, simulated=case.request.simulated)
+    alert = following(alert, episode.alert, status, at, terms)
+    alert.resolve_reason, alert.suggested_action = reason, NO_ACTION
+    cool_down_ms = int(rule.cool_down_days * DAY_MS) if rule is not None else 0
+    state.rests[kind] = Rest(started_at=episode.started_at, until=at + cool_down_ms)
+    return transition(alert, terms.deployment, traceparent)

@@ -1,6 +1,7 @@
 """Which kind of alert a customer can have, whether now is the time for it, and how an alert of that kind is labelled.
 
-Everything here is a judgement on one moment; what was decided before (episodes, cool-downs, caps) is ``episodes``' business.
+Everything here is a judgement on one moment; what was decided before (episodes, cool-downs, caps) is ``episodes``'
+business.
 """
 
 from typing import Literal
@@ -9,30 +10,6 @@ from stream.contracts.alerts import Money, Severity, SuggestedAction
 from stream.contracts.times import DAY_MS
 from stream.decisions.facts import Facts
 from stream.decisions.policies import AlertKind, PoliciesInForce, RuleInForce, Segment
-
-Outcome = Literal[
-    "raised",
-    "updated",
-    "unchanged",
-    "purchased",
-    "recovered",
-    "corrected",
-    "policy_changed",
-    "below_threshold",
-    "too_early",
-    "too_late",
-    "cool_down",
-    "daily_cap",
-    "budget",
-    "fallback",
-    "disabled",
-    "no_consent",
-    "no_purchase",
-    "anonymous",
-    "backfill",
-    "superseded",
-]
-"""What became of a request with regard to alerts: the transition that it made, or what stood in the way of one."""
 
 
 def kind_of(facts: Facts, policies: PoliciesInForce) -> AlertKind:
@@ -78,9 +55,11 @@ def suggested_action(kind: str, level: Severity, group: Segment, policies: Polic
 
 
 def value_at_risk(score: float, facts: Facts, policies: PoliciesInForce, currency: str) -> Money:
-    """What the shop stands to lose within the horizon: the score times what the customer spent per horizon of the last year.
+    """What the shop stands to lose within the horizon: the score times what the customer spent per horizon of the last
+    year.
 
-    Not the answer's expected revenue: that one already takes the churn into account, and is smallest where the risk is largest.
+    Not the answer's expected revenue: that one already takes the churn into account, and is smallest where the risk is
+    largest.
     """
     amount = score * facts.revenue_year * policies.settings.horizon_days / 365.0
     return Money(round(max(amount, 0.0), 2), currency)

@@ -1,7 +1,7 @@
 """The records that decisions write: envelopes, keys and topics of alerts, answers, predictions and tombstones.
 
-It chooses the topic by the alert's arm, so that nothing else can send a hold-out alert to where it may be mailed. What an alert
-says is made in ``episodes``, a list in ``recommendations``.
+It chooses the topic by the alert's arm, so that nothing else can send a hold-out alert to where it may be mailed. What
+an alert says is made in ``episodes``, a list in ``recommendations``.
 """
 
 from typing import Final

@@ -1,7 +1,7 @@
 """Everything a person decides about alerts and recommendations: when to raise, when to stop, how often, for whom.
 
-One frozen value with a version, so that every output can say under which policy it was made. It holds settings and checks them; it
-judges no customer. Configuration reads it, ``decide`` obeys it.
+One frozen value with a version, so that every output can say under which policy it was made. It holds settings and
+checks them; it judges no customer. Configuration reads it, ``decide`` obeys it.
 """
 
 import hashlib
@@ -10,7 +10,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from serving.model_card import ModelCard, Threshold
+from serving.model_card import HORIZONS_DAYS, ModelCard, Threshold
 from stream.contracts.alerts import Severity
 
 AlertKind = Literal["churn_risk", "second_purchase"]
@@ -38,11 +38,13 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     enabled: bool = True
-    """False: nothing is raised, and what is open is resolved as ``policy_changed`` when the customer is next looked at."""
+    """False: nothing is raised, and what is open is resolved as ``policy_changed`` when the customer is next looked
+    at."""
     raise_threshold: float | None = None
     """An alert is raised at this score or above. None: what the card of the model in use recommends."""
     resolve_threshold: float | None = None
-    """An open alert ends below this score. None: as the card says, or 0.1 under a ``raise_threshold`` that is set here."""
+    """An open alert ends below this score. None: as the card says, or 0.1 under a ``raise_threshold`` that is set
+    here."""
     medium_from: float | None = None
     """Severity is ``medium`` from this score on. None: four tenths of the way from ``raise_threshold`` to 1."""
     high_from: float | None = None
@@ -51,7 +53,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     """Share of comparable customers who do churn, for the reader of an alert. None: what the model's card says."""
     silent_from_days: float = 0.0
     """Raised only when the last purchase is at least so long ago."""
-    silent_until_days: float = 90.0
+    silent_until_days: float = 120.0
     """Raised only when the last purchase is at most so long ago: nobody wins back a customer who left years ago."""
     expiry_days: float = 30.0
     """An alert that nothing ended expires so long after its episode began."""
@@ -84,7 +86,8 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
             raise ValueError(f"high_from is {self.high_from}: it cannot be below medium_from, {self.medium_from}")
 
     def in_force(self, recommended: Threshold | None) -> "RuleInForce":
-        """This rule with every gap filled: what is set here wins, then what the model's card recommends, then a constant."""
+        """This rule with every gap filled: what is set here wins, then what the model's card recommends, then a
+        constant."""
         if self.raise_threshold is not None:
             above, below = self.raise_threshold, self.resolve_threshold
         elif recommended is not None:
@@ -101,7 +104,9 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
             resolve_threshold=round(max(0.0, below), 3),
             medium_from=round(medium, 3),
             high_from=round(high, 3),
-            base_rate=round(_first(self.base_rate, recommended.base_rate if recommended else None, _DEFAULT_BASE_RATE), 3),
+            base_rate=round(
+                _first(self.base_rate, recommended.base_rate if recommended else None, _DEFAULT_BASE_RATE), 3
+            ),
             silent_from_days=self.silent_from_days,
             silent_until_days=self.silent_until_days,
             expiry_days=self.expiry_days,
@@ -163,7 +168,8 @@ class Policies(msgspec.Struct, frozen=True, kw_only=True):
     horizon_days: int = 90
     """Alerts are about the probability of no purchase within so many days; one of the answer's horizons."""
     update_step: float = 0.05
-    """An open alert is updated when its score moved by this much since it was last published, or its severity changed."""
+    """An open alert is updated when its score moved by this much since it was last published, or its severity
+    changed."""
     daily_cap: int = 1
     """Alerts raised per customer and event-time day, over all kinds."""
     holdout_share: float = 0.1
@@ -189,14 +195,18 @@ class Policies(msgspec.Struct, frozen=True, kw_only=True):
         for name in ("holdout_share", "material_overlap"):
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise ValueError(f"{name} is {getattr(self, name)}: it is a share, 0 to 1")
-        for name in ("horizon_days", "daily_cap", "recommendation_length", "rhythm_baskets"):
+        for name in ("daily_cap", "recommendation_length", "rhythm_baskets"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}: it must be at least 1")
+        if self.horizon_days not in HORIZONS_DAYS:
+            raise ValueError(f"horizon_days is {self.horizon_days}: models answer for {HORIZONS_DAYS} days")
         for name in ("rhythm_span_days", "bought_pause_days", "returned_pause_days", "ask_again_attempts"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} is {getattr(self, name)}: it cannot be negative")
         if self.update_step < 0.001:
-            raise ValueError(f"update_step is {self.update_step}: scores are rounded to 0.001, so it must be at least that")
+            raise ValueError(
+                f"update_step is {self.update_step}: scores are rounded to 0.001, so it must be at least that"
+            )
         if self.recommendation_valid_days <= 0:
             raise ValueError(f"recommendation_valid_days is {self.recommendation_valid_days}: it must be above 0")
         if not self.experiment_id:
@@ -211,9 +221,7 @@ class Policies(msgspec.Struct, frozen=True, kw_only=True):
         recommended = None
         if card is not None and any(getattr(self, kind).raise_threshold is None for kind in KINDS):
             recommended = card.threshold(f"{self.horizon_days}d")
-        return PoliciesInForce(
-            settings=self, rules={kind: getattr(self, kind).in_force(recommended) for kind in KINDS}
-        )
+        return PoliciesInForce(settings=self, rules={kind: getattr(self, kind).in_force(recommended) for kind in KINDS})
 
 
 class PoliciesInForce(msgspec.Struct, frozen=True, dict=True):

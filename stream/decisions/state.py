@@ -1,7 +1,8 @@
-"""What decisions remember of a customer between requests: open episodes, rests after them, the last list, an open question.
+"""What decisions remember of a customer between requests: open episodes, rests after them, the last list, an open
+question.
 
-It says what the fields mean and changes none: ``decide`` and ``timers`` do. It holds no profile, but for that inside a request
-which waits to be asked again. ``codec`` turns it into bytes.
+It says what the fields mean and changes none: ``decide`` and ``timers`` do. It holds no profile, but for that inside a
+request which waits to be asked again. ``codec`` turns it into bytes.
 """
 
 from __future__ import annotations
@@ -39,8 +40,6 @@ class DecisionState(msgspec.Struct, array_like=True):
     """Evidence that opened this state. What is older was before an erasure."""
     as_of: int = 0
     """The latest ``as_of`` that was answered."""
-    score: float = -1.0
-    """Last score of a model at the policy's horizon, rounded to 1e-3; negative when there was none."""
     personalization: bool = True
     marketing: bool = True
     episodes: dict[str, Episode] = {}
@@ -54,10 +53,8 @@ class DecisionState(msgspec.Struct, array_like=True):
     shown: list[str] = []
     """Item ids of the recommendation last published, in order."""
     shown_revision: int = 0
-    shown_at: int = 0
     shown_until: int = 0
     """End of its validity."""
-    shown_fallback: bool = False
     waiting: ScoreRequest | None = None
     """The newest request, where a fallback answered it and the model is to be asked again."""
     retry_id: str = ""

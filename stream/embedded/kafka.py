@@ -7,6 +7,7 @@ another machine.
 
 from __future__ import annotations
 
+import glob
 import shutil
 import socket
 import subprocess
@@ -17,12 +18,12 @@ from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 
-from confluent_kafka import KafkaException
+from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 
 from stream.embedded.cache import InstallError, installed, run_installer
 from stream.embedded.java import find_java, maven_environment
-from stream.embedded.ports import free_ports
+from stream.embedded.ports import free_ports, require_free
 from stream.embedded.process import StartError, Supervised
 
 KAFKA_VERSION = "4.1.1"
@@ -107,7 +108,7 @@ class EmbeddedKafka(Supervised):
             self.data_dir / "broker.log",
             start_timeout=start_timeout,
             stop_timeout=STOP_TIMEOUT_SECONDS,
-            temporary=[] if data_dir else [str(self.data_dir)],
+            temporary=[] if data_dir else [glob.escape(str(self.data_dir))],
         )
 
     @property
@@ -116,6 +117,7 @@ class EmbeddedKafka(Supervised):
         return f"127.0.0.1:{self._port}"
 
     def _prepare(self) -> list[str]:
+        require_free(self.name, [self._port, self._controller_port])
         self.data_dir.mkdir(parents=True, exist_ok=True)
         java = [str(find_java()), *self._java_options(install_kafka())]
         logs = self.data_dir / "logs"
@@ -134,7 +136,7 @@ class EmbeddedKafka(Supervised):
             described = admin.describe_consumer_groups(["tidemark.ready"], request_timeout=READY_TIMEOUT_SECONDS)
             described["tidemark.ready"].result()
         except KafkaException as error:
-            return "GROUP_ID_NOT_FOUND" in str(error)
+            return bool(error.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND)
         return True
 
     def _java_options(self, jars: Path) -> list[str]:

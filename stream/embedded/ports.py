@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import random
 import socket
+from collections.abc import Iterable
+
+from stream.embedded.process import StartError
 
 # Below the range from which Linux and macOS take the ports of outgoing connections. A port from that range could be
 # lent to somebody's connection while its server restarts.
@@ -26,6 +29,16 @@ def free_ports(count: int) -> list[int]:
             "needed: see which programs listen there"
         )
     return chosen
+
+
+def require_free(server: str, ports: Iterable[int]) -> None:
+    """Raise a StartError if somebody listens on one of a server's ports: it would be taken for the server itself."""
+    taken = [port for port in ports if not _is_free(port)]
+    if taken:
+        raise StartError(
+            f"{server} cannot start: 127.0.0.1:{taken[0]} is taken by another program; "
+            "end that program or give another port"
+        )
 
 
 def _is_free(port: int) -> bool:

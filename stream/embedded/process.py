@@ -213,6 +213,11 @@ class Supervised(ABC):
         return "\n  ".join([f"The last lines of {self.log_path}:", *telling[-LOG_TAIL_LINES:]])
 
 
+def is_running(pid: int) -> bool:
+    """Whether the process exists and is more than a zombie."""
+    return any(pid == running and not state.startswith("Z") for running, _, state in _processes())
+
+
 def group_members(group: int) -> list[int]:
     """The ids of the live processes of one process group, zombies left out; empty when the group is gone."""
     return sorted(pid for pid, of_group, state in _processes() if of_group == group and not state.startswith("Z"))

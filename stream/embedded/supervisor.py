@@ -27,7 +27,6 @@ COLLECTING_SECONDS = 2.0
 PR_SET_CHILD_SUBREAPER = 36  # <linux/prctl.h>
 
 
-
 def deliver(signal_number: int, leader: int) -> None:
     """Send one signal to the server: SIGTERM to the leader alone, every other one to its whole group.
 

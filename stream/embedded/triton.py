@@ -6,6 +6,7 @@ server is made of and whether this platform can have one is `triton_install.py`'
 
 from __future__ import annotations
 
+import glob
 import tempfile
 import urllib.error
 import urllib.request
@@ -13,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
-from stream.embedded.ports import free_ports
+from stream.embedded.ports import free_ports, require_free
 from stream.embedded.process import Supervised
 from stream.embedded.triton_install import TritonInstall, install_triton
 
@@ -72,7 +73,7 @@ class EmbeddedTriton(Supervised):
             Path(log_path or run_folder / "triton.log").absolute(),
             start_timeout=start_timeout,
             stop_timeout=STOP_TIMEOUT_SECONDS,
-            temporary=[str(run_folder), f"{SHARED_MEMORY}/{self._shared_memory}*"],
+            temporary=[glob.escape(str(run_folder)), f"{SHARED_MEMORY}/{self._shared_memory}*"],
         )
 
     @property
@@ -95,6 +96,7 @@ class EmbeddedTriton(Supervised):
             raise FileNotFoundError(
                 f"no model repository at {self.model_repository}: give the folder that holds one folder per model"
             )
+        require_free(self.name, [self._http_port, self._grpc_port, self._metrics_port])
         self._install = install_triton()
         return [
             str(self._install.server),

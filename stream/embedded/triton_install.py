@@ -11,6 +11,7 @@ import platform
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -138,18 +139,17 @@ def _stub_python() -> StubPython | None:
         if facts.returncode != 0:
             continue
         version, library_folder, library, prefix = facts.stdout.splitlines()
-        if version in PYTHONS and (Path(library_folder) / library).exists():
-            return StubPython(executable, version, Path(prefix), Path(library_folder))
+        # Pythons that were moved after their build, uv's among them, name a LIBDIR that is not here.
+        for folder in (Path(library_folder), Path(prefix) / "lib"):
+            if version in PYTHONS and (folder / library).exists():
+                return StubPython(executable, version, Path(prefix), folder)
     return None
 
 
-def _candidates() -> list[str]:
-    found = [
-        subprocess.run(
-            [sys.executable, "-m", "uv", "python", "find", "--no-python-downloads", version],
-            capture_output=True,
-            text=True,
-        ).stdout.strip()
-        for version in PYTHONS
-    ]
-    return [sys.executable, *filter(None, found)]
+def _candidates() -> Iterator[str]:
+    yield sys.executable
+    for version in PYTHONS:
+        find = [sys.executable, "-m", "uv", "python", "find", "--no-python-downloads", version]
+        found = subprocess.run(find, capture_output=True, text=True).stdout.strip()
+        if found:
+            yield found

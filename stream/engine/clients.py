@@ -43,7 +43,7 @@ def check_properties(properties: Properties) -> None:
 
 
 def _note_error(error: KafkaError) -> None:
-    _log.info("kafka client", error=str(error))
+    _log.debug("kafka client", error=str(error))
 
 
 def make_consumer(

@@ -5,11 +5,12 @@ in and when to commit; a roll-back puts everything back to the last commit, whos
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 import structlog
 
-from stream.contracts.emission import Rejected
+from stream.contracts.emission import DeadLetterCode, Rejected
 from stream.engine.position import HEADER_BYTES, Position, due_of, frame, is_waiting
 from stream.engine.processor import (
     Context,
@@ -183,10 +184,7 @@ class Partition(Generic[S, P]):
         key = parsed.key
         assert key is not None  # noqa: S101 - for the type checker: process() has looked
         states = self._states
-        if key in states:
-            state = states[key]
-        else:
-            state = self._load(key)
+        state = states[key] if key in states else self._load(key)
         ticket = entry.ticket
         after = self._processor.fold(state, parsed, None if ticket is None else ticket.answer(), self.context)
         self._keep(key, after)
@@ -262,8 +260,8 @@ class Partition(Generic[S, P]):
                 self._keep(key, processor.codec.decode(before))
             if not was_touched:
                 self._touched.discard(key)
-            _log.warning("fold failed", role=processor.role, origin=str(entry.record.origin), exc_info=error)
-            code = "too_large" if isinstance(error, OutputTooLarge) else "fold_error"
+            _log.warning("fold failed", role=processor.role, origin=str(entry.record.origin), error=repr(error))
+            code: DeadLetterCode = "too_large" if isinstance(error, OutputTooLarge) else "fold_error"
             self._bury(entry.record, Rejected(code, f"{type(error).__name__}: {error}"))
 
     def _bury(self, record: Record, refusal: Rejected) -> None:
@@ -274,7 +272,7 @@ class Partition(Generic[S, P]):
 
     def _move(self, time: int, budget: int) -> bool:
         """Move partition time to ``time``, firing what becomes due on the way. False when the budget ran out first."""
-        context, timers, processor = self.context, self.timers, self._processor
+        context, timers = self.context, self.timers
         while (fired := timers.pop(time)) is not None:
             due, key = fired
             if budget == 0:
@@ -282,11 +280,17 @@ class Partition(Generic[S, P]):
                 return False
             budget -= 1
             context.time = max(context.time, due)
-            self._fire(key, lambda state, due=due: processor.on_timer(state, due, context), due)
+            self._fire(key, partial(self._on_timer, due), due)
             self.timers_fired += 1
         context.time = self._moved_to = time
-        processor.on_time(time, context)
+        self._processor.on_time(time, context)
         return True
+
+    def _on_timer(self, due: int, state: S) -> S | None:
+        return self._processor.on_timer(state, due, self.context)
+
+    def _on_signal(self, state: S) -> S | None:
+        return self._processor.on_signal(state, self.context)
 
     def _fire(self, key: bytes, step: Callable[[S], S | None], due: int) -> None:
         """Run a timer or a signal of one key. What fails leaves the state as it was, without its timer, and is buried."""
@@ -310,10 +314,10 @@ class Partition(Generic[S, P]):
             self._mute(key)
             if isinstance(error, StateUnreadable):
                 self.quarantined += 1
-            _log.warning("timer failed", role=processor.role, due=due, exc_info=error)
+            _log.warning("timer failed", role=processor.role, due=due, error=repr(error))
             origin = context.origin
             record = Record(origin.topic, origin.partition, origin.offset, 0, key, None, ())
-            code = "quarantined" if isinstance(error, StateUnreadable) else "fold_error"
+            code: DeadLetterCode = "quarantined" if isinstance(error, StateUnreadable) else "fold_error"
             self._bury(record, Rejected(code, f"timer of {due}: {type(error).__name__}: {error}"))
 
     def _mute(self, key: bytes) -> None:
@@ -335,7 +339,7 @@ class Partition(Generic[S, P]):
             budget -= 1
             key = self._woken.pop()
             if key in self.timers.waiting:
-                self._fire(key, lambda state: self._processor.on_signal(state, self.context), 0)
+                self._fire(key, self._on_signal, 0)
         return True
 
     # -- commit ------------------------------------------------------

@@ -20,7 +20,8 @@ from confluent_kafka import (
     KafkaException,
     TopicPartition,
 )
-from confluent_kafka.admin import AdminClient, OffsetSpec
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._listoffsets import OffsetSpec
 
 from stream.engine.clients import Properties, error_of, make_restore_consumer
 from stream.engine.position import POSITION_KEY, Position, decode_position

@@ -1,23 +1,26 @@
 """Connects operations to Kafka, and says so plainly when nobody answers.
 
-It makes clients from the configuration and knows nothing of what is done with them. Called by every operation that talks to Kafka.
+It makes clients from the configuration and knows nothing of what is done with them. Called by every operation that
+talks to Kafka.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from confluent_kafka import Consumer, KafkaException, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from stream.configuration.clients import client_properties, consumer_properties, producer_properties
 from stream.configuration.settings import KafkaSettings
+from stream.contracts.emission import Headers
 
 ANSWER_WITHIN: Final = 10.0
 """Seconds until a broker that does not answer counts as unreachable."""
 
-# librdkafka writes every lost connection to standard error, in the middle of a progress bar. What matters is raised as well.
+# librdkafka writes every lost connection to standard error, in the middle of a progress bar. What matters is raised
+# as well.
 QUIET: Final = {"log_level": 0}
 
 
@@ -36,7 +39,8 @@ def connect_admin(kafka: KafkaSettings) -> AdminClient:
         admin.list_topics(timeout=ANSWER_WITHIN)
     except KafkaException as error:
         raise KafkaUnreachableError(
-            f"no Kafka answers at {kafka.bootstrap_servers}: start one with `tidemark up`, or set kafka.bootstrap_servers"
+            f"no Kafka answers at {kafka.bootstrap_servers}: "
+            "start one with `tidemark up`, or set kafka.bootstrap_servers"
         ) from error
     return admin
 
@@ -50,6 +54,12 @@ def make_consumer(kafka: KafkaSettings, group: str, **properties: Any) -> Consum
 def make_producer(kafka: KafkaSettings, **properties: Any) -> Producer:
     """A producer that partitions by murmur2."""
     return Producer({**QUIET, **producer_properties(kafka), **properties})
+
+
+def headers_of(message: Message) -> Headers:
+    """Headers of a record in order; one without a value has an empty one."""
+    headers = cast("list[tuple[str, bytes | None]]", message.headers() or [])
+    return tuple((name, value or b"") for name, value in headers)
 
 
 def partitions_of(consumer: Consumer, topics: Iterable[str]) -> list[TopicPartition]:

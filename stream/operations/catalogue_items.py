@@ -1,7 +1,7 @@
 """Collects the items that events name, so that a shop without a catalogue feed has a catalogue from its first load on.
 
-What the catalogue topic knows already is left alone, a deleted item included: the shop's own feed wins. Called by `ingest.py`, and for
-files of items by `tidemark ingest --catalogue`.
+What the catalogue topic knows already is left alone, a deleted item included: the shop's own feed wins. Called by
+`ingest.py`, and for files of items by `tidemark ingest --catalogue`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from stream.configuration.settings import Configuration
 from stream.contracts import topics
 from stream.contracts.catalogue import CatalogueItem
 from stream.contracts.codec import decode_catalogue_item, encode
-from stream.operations.brokers import ANSWER_WITHIN, make_producer, read_to_end
+from stream.operations.brokers import ANSWER_WITHIN, make_consumer, make_producer, read_to_end
 from stream.operations.envelopes import Envelope
 from stream.operations.files import open_for_reading
 
@@ -62,6 +62,20 @@ class CatalogueItems:
             yield self._new[item_id]
         self._known |= self._new.keys()
         self._new.clear()
+
+
+def item_names(configuration: Configuration) -> dict[str, str]:
+    """Name of every item of the catalogue topic by its id; items without a name are left out."""
+    consumer = make_consumer(configuration.kafka, "tidemark.item-names")
+    names: dict[str, str] = {}
+    try:
+        for message in read_to_end(consumer, [configuration.topics.topic_names().physical(topics.CATALOGUE)]):
+            if (value := message.value()) is not None:
+                item = decode_catalogue_item(value)
+                names[item.item_id] = item.item_name
+    finally:
+        consumer.close()
+    return {item_id: name for item_id, name in names.items() if name}
 
 
 def load_catalogue(

@@ -59,7 +59,8 @@ class Envelope(msgspec.Struct, gc=False):
     def rewritten(self, value: bytes, backfill: bool) -> bytes:
         """The event with what it lacks: an id from its content, and the mode of history.
 
-        The same content has the same id: an event that is loaded twice counts once, and so do two that are equal to the byte.
+        The same content has the same id: an event that is loaded twice counts once, and so do two that are equal to
+        the byte.
         """
         event: dict[str, Any] = orjson.loads(unwrap(value))
         if self.needs_id:

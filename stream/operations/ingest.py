@@ -1,8 +1,10 @@
-"""Loads events from a source onto the events topic, so that a run that was killed goes on where it was, without doubles.
+"""Loads events from a source onto the events topic, so that a run that was killed goes on where it was, without
+doubles.
 
-Every transaction holds a stretch of lines and the number of the next one, as the committed offset of a group that is named after the
-content: a reader of committed records sees each line once, however often the run was killed. The broker keeps that offset for
-`offsets.retention.minutes` (seven days by default) after the last run. Called by `tidemark ingest` and by the demo.
+Every transaction holds a stretch of lines and the number of the next one, as the committed offset of a group that is
+named after the content: a reader of committed records sees each line once, however often the run was killed. The
+broker keeps that offset for `offsets.retention.minutes` (seven days by default) after the last run. Called by
+`tidemark ingest` and by the demo.
 """
 
 from __future__ import annotations
@@ -51,6 +53,9 @@ class Options(NamedTuple):
     """Load from the first line whatever was loaded before."""
 
 
+DEFAULT_OPTIONS: Final = Options()
+
+
 @dataclass
 class Progress:
     """How far a load is; the same object is updated all the time."""
@@ -77,7 +82,7 @@ class Progress:
 def ingest(
     configuration: Configuration,
     source: Source,
-    options: Options = Options(),
+    options: Options = DEFAULT_OPTIONS,
     on_progress: Callable[[Progress], None] = lambda progress: None,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
@@ -143,7 +148,9 @@ class _Load:
         code = error.args[0].code()
         done = self.progress.resumed_at + self.progress.sent
         if code in (KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH):
-            return IngestError("another load of the same source took over: let it finish, or end it and run this one again")
+            return IngestError(
+                "another load of the same source took over: let it finish, or end it and run this one again"
+            )
         if code == KafkaError.UNKNOWN_TOPIC_OR_PART or code == KafkaError._UNKNOWN_TOPIC:
             return IngestError(f"topic {self._events_topic} does not exist: create the topics with `tidemark topics`")
         return IngestError(
@@ -168,7 +175,8 @@ class _Load:
             reader.close()
         if self._source.is_stream:
             return
-        # All items first, so that one catalogue is in force for the whole load and the same file gives the same answers.
+        # All items first, so that one catalogue is in force for the whole load and the same file gives the same
+        # answers.
         lines = 0
         for line in self._source.lines():
             lines = line.number + 1

@@ -1,7 +1,8 @@
-"""Makes canonical events from flat rows, such as those of a CSV file: which column is which field, and how text becomes a value.
+"""Makes canonical events from flat rows, such as those of a CSV file: which column is which field, and how text
+becomes a value.
 
-A value that cannot be read is passed on as it is: the stream then says what is wrong with it in a dead letter, and nothing is lost.
-Called by `sources.py` for CSV and parquet.
+A value that cannot be read is passed on as it is: the stream then says what is wrong with it in a dead letter, and
+nothing is lost. Called by `sources.py` for CSV and parquet.
 """
 
 from __future__ import annotations
@@ -57,7 +58,8 @@ class RowMapping:
 
     Args:
         columns: the columns that the rows have.
-        mapped: column by field, such as ``{"customer_id": "CustomerNo"}``. A column that bears a field's name needs no mapping.
+        mapped: column by field, such as ``{"customer_id": "CustomerNo"}``. A column that bears a field's name needs no
+            mapping.
         constants: text by field, for what no column says, such as ``{"type": "purchase"}``.
         zone: zone of times without an offset; without one they are passed on and refused by the stream.
         time_format: ``strptime`` format of times that are not ISO 8601.
@@ -87,7 +89,9 @@ class RowMapping:
         given = self._columns.keys() | self._constants.keys()
         for needed in ("type", "time"):
             if needed not in given:
-                raise MappingError(f"no column gives {needed}: map one with --map {needed}=COLUMN, or --set {needed}=VALUE")
+                raise MappingError(
+                    f"no column gives {needed}: map one with --map {needed}=COLUMN, or --set {needed}=VALUE"
+                )
         if not given & {"customer_id", "anonymous_id"}:
             raise MappingError("no column gives customer_id or anonymous_id: map one with --map customer_id=COLUMN")
 
@@ -132,7 +136,7 @@ class RowMapping:
         if isinstance(value, datetime):
             moment = value
         elif self._time_format is not None:
-            moment = datetime.strptime(value, self._time_format)  # noqa: DTZ007 - the zone follows below
+            moment = datetime.strptime(value, self._time_format)
         elif value.strip().isdigit():
             return int(value)
         else:

@@ -1,7 +1,7 @@
 """Makes events that nobody did, and marks every one `simulated`: visits around real purchases, and load of any size.
 
-The same seed gives the same events, on every machine. What is drawn for a purchase depends on that purchase alone, so a shorter
-file is the beginning of a longer one. Called by `tidemark simulate`, the demo and the benchmarks.
+The same seed gives the same events, on every machine. What is drawn for a purchase depends on that purchase alone, so
+a shorter file is the beginning of a longer one. Called by `tidemark simulate`, the demo and the benchmarks.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from stream.contracts.events import Engagement, Event, Item, Review
+from stream.contracts.events import Engagement, EngagementAction, Event, Item, Review
 from stream.contracts.times import EPOCH, SECOND_MS, to_epoch_ms
 from stream.operations.wording import product_name, review_text
 
@@ -30,6 +30,7 @@ _VISIT_SHARE: Final = 0.5
 """Share of purchases that are followed by a visit that bought nothing."""
 _REVIEW_SHARE: Final = 0.12
 _NEWSLETTER_SHARE: Final = 0.2
+_ACTIONS: Final[tuple[EngagementAction, ...]] = ("delivered", "opened", "clicked", "unsubscribed")
 _MOODS: Final = ((5, 0.5), (4, 0.3), (3, 0.1), (2, 0.06), (1, 0.04))
 """Ratings and their shares, as they are in reviews of clothing (Agarap 2018)."""
 
@@ -81,7 +82,7 @@ def _around_purchase(purchase: Event, seed: int) -> Iterator[Event]:
         yield made.event("review", moment, items=[_shown(item)], review=review, channel="web")
     if draw.random() < _NEWSLETTER_SHARE:
         moment = bought + timedelta(days=draw.uniform(7, 30))
-        action = draw.choices(["delivered", "opened", "clicked", "unsubscribed"], [0.6, 0.28, 0.1, 0.02])[0]
+        action = draw.choices(_ACTIONS, [0.6, 0.28, 0.1, 0.02])[0]
         yield made.event("engagement", moment, engagement=Engagement(action=action, channel="email"))
 
 
@@ -132,11 +133,13 @@ class Load(NamedTuple):
 
 _MIX: Final = {"browse": 0.62, "cart": 0.15, "purchase": 0.12, "review": 0.04, "engagement": 0.05, "return": 0.02}
 _SKEW: Final = 0.6
-"""Of the customers' activity: the k-th customer's share falls with k to the power of -0.6, a few are busy and most are not."""
+"""Of the customers' activity: the k-th customer's share falls with k to the power of -0.6, a few are busy and most
+are not."""
 
 
 def synthetic(load: Load) -> Iterator[Event]:
-    """The events of ``load`` in order of time. A return undoes the same customer's last purchase, and is a browse without one."""
+    """The events of ``load`` in order of time. A return undoes the same customer's last purchase, and is a browse
+    without one."""
     draw = Random(f"synthetic:{load.seed}")  # noqa: S311 - a simulation, no secret
     shop = [_product(index) for index in range(load.items)]
     kinds = draw.choices(list(_MIX), list(_MIX.values()), k=load.events)

@@ -1,7 +1,7 @@
 """Reads events from files of any kind we take, one at a time and in order: JSON lines, parquet, CSV, standard input.
 
-Each comes with its line number, by which `ingest.py` remembers how far it got. Nothing is judged here: a line that is no event goes
-through as it is.
+Each comes with its line number, by which `ingest.py` remembers how far it got. Nothing is judged here: a line that is
+no event goes through as it is.
 """
 
 from __future__ import annotations
@@ -47,6 +47,9 @@ class Columns(NamedTuple):
     time_format: str | None = None
 
 
+NO_COLUMNS: Final = Columns()
+
+
 class Source:
     """A file of events, or standard input for ``-``.
 
@@ -54,7 +57,7 @@ class Source:
         FileNotFoundError: there is no such file.
     """
 
-    def __init__(self, path: str, columns: Columns = Columns()) -> None:
+    def __init__(self, path: str, columns: Columns = NO_COLUMNS) -> None:
         self.path = path
         self._columns = columns
         if not self.is_stream and not Path(path).is_file():
@@ -66,7 +69,8 @@ class Source:
         return self.path == STANDARD_STREAM
 
     def identity(self) -> str:
-        """Hash of the content and of how rows become events, in hex: the same events have the same identity anywhere."""
+        """Hash of the content and of how rows become events, in hex: the same events have the same identity
+        anywhere."""
         digest = hashlib.blake2b(repr(self._columns).encode(), digest_size=16)
         with Path(self.path).open("rb") as file:
             while block := file.read(1 << 20):

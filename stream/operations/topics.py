@@ -1,7 +1,7 @@
 """Creates the topics that Tidemark reads and writes, and refuses topics that are not what they must be.
 
-What a topic must be like stands in `stream.contracts.topics`. It never changes or deletes a topic. Called by `tidemark topics`,
-and by everything that starts on a cluster of its own (demo, up, tests).
+What a topic must be like stands in `stream.contracts.topics`. It never changes or deletes a topic. Called by
+`tidemark topics`, and by everything that starts on a cluster of its own (demo, up, tests).
 """
 
 from __future__ import annotations
@@ -9,7 +9,10 @@ from __future__ import annotations
 from typing import Final, Literal, NamedTuple
 
 from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._config import ConfigResource
+from confluent_kafka.admin._resource import ResourceType
+from confluent_kafka.cimpl import NewTopic
 
 from stream.configuration.settings import TopicSettings
 from stream.contracts.topics import TOPICS, TopicSpec, changelog

@@ -24,7 +24,17 @@ _CLOSINGS: Final = {
 }
 _COLOURS: Final = ("RED", "IVORY", "PINK", "BLUE", "GREEN", "WHITE", "VINTAGE", "SILVER")
 _PATTERNS: Final = ("POLKADOT", "ROSE", "HEART", "STAR", "STRIPE", "OWL", "BUTTERFLY")
-_THINGS: Final = ("MUG", "LUNCH BAG", "CANDLE HOLDER", "CUSHION", "TEA TOWEL", "PHOTO FRAME", "CAKE TIN", "NOTEBOOK", "LANTERN")
+_THINGS: Final = (
+    "MUG",
+    "LUNCH BAG",
+    "CANDLE HOLDER",
+    "CUSHION",
+    "TEA TOWEL",
+    "PHOTO FRAME",
+    "CAKE TIN",
+    "NOTEBOOK",
+    "LANTERN",
+)
 
 
 def review_text(rating: int, item_name: str, draw: Random) -> str:

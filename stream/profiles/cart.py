@@ -1,17 +1,20 @@
-"""The open cart: for each item the last word said about it, by time and then by event id, in whatever order they came.
+"""The open cart: for each item the last word said about it, by time and then by event id, in whatever order it came.
 
-An item's quantity is what its last event said; adding does not sum, because a sum of late and repeated adds would depend
-on their order. Emptying the cart, and buying, end all that was said before. Written by the fold.
+An item's quantity is what its last event said; adding does not sum, because a sum of late and repeated adds would
+depend on their order. Emptying the cart, and buying, end all that was said before. Written by the fold.
 """
 
 from struct import Struct
 from typing import Final, NamedTuple
 
+from stream.profiles import packing
 from stream.profiles.profile import Profile
 
 CAPACITY: Final = 16
 ROW: Final = Struct("<QqIff")
 """Item hash, time in milliseconds, hash of the event, quantity (0: taken out), unit price."""
+
+_KEY: Final = Struct("<Q")
 
 
 class CartItem(NamedTuple):
@@ -52,22 +55,29 @@ def write(profile: Profile, writes: list[CartWrite], time: int, by: int, forget_
         writes: one for each item.
         time: of the event.
         by: 32-bit hash of the event's id.
-        forget_before: older rows of items taken out are dropped; no event that old can still come.
+        forget_before: where room is needed, older rows of items taken out go; no event that old can still come.
     """
     if (time, by) <= (profile.cart_cleared_at, profile.cart_cleared_by):
         return
-    rows = {entry[0]: entry for entry in ROW.iter_unpack(profile.cart)}
+    table = profile.cart
     for item, quantity, price in writes:
-        known = rows.get(item)
-        if known is None or (known[1], known[2]) <= (time, by):
-            rows[item] = (item, time, by, quantity, price)
-    kept = [entry for entry in rows.values() if entry[3] > 0 or entry[1] >= forget_before]
-    profile.cart = newest(b"".join(ROW.pack(*entry) for entry in kept), CAPACITY)
+        row = ROW.pack(item, time, by, quantity, price)
+        at = packing.place(table, row[: _KEY.size], ROW.size)
+        if at < 0:
+            table += row
+        elif ROW.unpack_from(table, at)[1:3] <= (time, by):
+            table = table[:at] + row + table[at + ROW.size :]
+    if len(table) > CAPACITY * ROW.size:
+        rows = ROW.iter_unpack(table)
+        table = b"".join(ROW.pack(*entry) for entry in rows if entry[3] > 0 or entry[1] >= forget_before)
+    profile.cart = newest(table, CAPACITY)
 
 
 def clear(profile: Profile, time: int, by: int) -> None:
     """Ends everything that was said about the cart before."""
-    cleared = max((time, by), (profile.cart_cleared_at, profile.cart_cleared_by))
+    cleared = (time, by)
+    if cleared <= (profile.cart_cleared_at, profile.cart_cleared_by):
+        return
     profile.cart_cleared_at, profile.cart_cleared_by = cleared
     if profile.cart:
         rows = ROW.iter_unpack(profile.cart)

@@ -8,7 +8,7 @@ from struct import Struct
 from typing import Final, NamedTuple
 
 from stream.contracts.ids import item_hash
-from stream.profiles import decay
+from stream.profiles import decay, packing
 from stream.profiles.profile import Profile
 
 CAPACITY: Final = 12
@@ -22,6 +22,10 @@ BOUGHT: Final = 4.0
 
 _HALF_LIFE: Final = decay.HALF_LIVES[decay.QUARTER]
 _NOTHING: Final = 1e-12
+"""What is left of a weight, relative to what was taken back, and is rounding."""
+
+_SIZE: Final = ROW.size
+_KEY: Final = Struct("<I")
 
 
 class Affinity(NamedTuple):
@@ -43,21 +47,23 @@ def affinities(profile: Profile, at: int) -> list[Affinity]:
     return [Affinity(category, weight * fade) for category, weight in rows]
 
 
-def added(table: bytes, category: int, amount: float, time: int, last_time: int) -> bytes:
-    """The table with ``amount`` for ``category`` at ``time`` added, or taken back if negative.
+def added(table: bytes, seen: list[int], amount: float, time: int, last_time: int) -> bytes:
+    """The table with ``amount`` at ``time`` added for each category seen (0: none), or taken back if negative.
 
-    A thirteenth category pushes out the weakest.
+    Where more than 12 are left, the weakest go.
     """
     part = amount * decay.weight(time, last_time, _HALF_LIFE)
-    rows = dict(ROW.iter_unpack(table))
-    total = rows.get(category, 0.0) + part
-    if total > _NOTHING * abs(part):
-        rows[category] = total
-    else:
-        rows.pop(category, None)
-    if len(rows) > CAPACITY:
-        del rows[min(rows, key=lambda key: (rows[key], key))]
-    return b"".join(ROW.pack(key, kept) for key, kept in rows.items())
+    for category in seen:
+        if not category:
+            continue
+        at = packing.place(table, _KEY.pack(category), _SIZE)
+        if at < 0:
+            table += ROW.pack(category, part) if part > 0 else b""
+            continue
+        total = ROW.unpack_from(table, at)[1] + part
+        kept = ROW.pack(category, total) if total > _NOTHING * abs(part) else b""
+        table = table[:at] + kept + table[at + _SIZE :]
+    return strongest(table, CAPACITY) if len(table) > CAPACITY * _SIZE else table
 
 
 def strongest(table: bytes, capacity: int) -> bytes:

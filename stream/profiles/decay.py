@@ -14,8 +14,8 @@ HALF_LIVES: Final = (DAY_MS, 7 * DAY_MS, 30 * DAY_MS, 90 * DAY_MS)
 """Milliseconds after which a part counts half."""
 
 ERA_MS: Final = 630 * DAY_MS
-"""Landmarks lie this far apart: the least common multiple of the half-lives, so that moving to the next one divides each
-sum by a power of two, which is exact in binary floating point. 2**630 is far below the largest float64, 2**1024."""
+"""Landmarks lie this far apart: the least common multiple of the half-lives, so that moving to the next one divides
+each sum by a power of two, which is exact in binary floating point. 2**630 is far from the largest float64."""
 
 QUARTER: Final = len(HALF_LIVES) - 1
 MONTH: Final = 2
@@ -34,7 +34,7 @@ def landmark(last_time: int) -> int:
 
 
 def weight(time: int, last_time: int, half_life: int) -> float:
-    """What one part at ``time`` adds to a sum: ``2 ** ((time - landmark) / half_life)``. 0.0 for the very distant past."""
+    """What one part at ``time`` adds to a sum: ``2 ** ((time - landmark) / half_life)``; 0.0 for the distant past."""
     return float(2.0 ** ((time - landmark(last_time)) / half_life))
 
 

@@ -7,14 +7,15 @@ events came. What falls out is handed to the caller, who counts purchases on in 
 from struct import Struct
 from typing import Final, Literal, NamedTuple
 
+from stream.profiles import packing
 from stream.profiles.profile import Profile
 
 InteractionType = Literal["browse", "cart", "purchase", "return", "review"]
 
 CAPACITY: Final = 64
-ROW: Final = Struct(">IBQee")
-"""Time in whole seconds, code of the type, item hash, quantity, unit price. The last two are half floats: eleven bits,
-exact for whole quantities up to 2,048."""
+ROW: Final = Struct(">IBQHee")
+"""Time in whole seconds, code of the type, item hash, tag of the order (0 but for purchases), quantity, unit price. The
+last two are half floats: eleven bits, exact for whole quantities up to 2,048."""
 
 BROWSE: Final = 1
 CART: Final = 2
@@ -30,8 +31,9 @@ TYPES: Final[dict[int, InteractionType]] = {
 }
 
 _SIZE: Final = ROW.size
-_ITEM_AT: Final = 5
-_ITEM: Final = Struct(">Q")
+_TYPE_AT: Final = 4
+_TYPE_ITEM: Final = Struct(">BQ")
+_TYPE_ITEM_TAG: Final = Struct(">BQH")
 _HALF: Final = Struct(">e")
 _HALF_MAX: Final = 65504.0
 
@@ -55,24 +57,35 @@ class PurchaseRow(NamedTuple):
     row: bytes
     time: int
     """Epoch milliseconds, in whole seconds."""
+    tag: int
     quantity: float
     price: float
+
+    def cents(self, quantity: float) -> int:
+        """What ``quantity`` units of it cost, for a return without a price: exact for unit prices below 16.00."""
+        return round(round(self.price * 100) * quantity)
 
 
 def interactions(profile: Profile) -> list[Interaction]:
     """The newest interactions, oldest first."""
     return [
         Interaction(TYPES[code], item, seconds * 1000, quantity, price)
-        for seconds, code, item, quantity, price in ROW.iter_unpack(profile.interactions)
+        for seconds, code, item, _, quantity, price in ROW.iter_unpack(profile.interactions)
     ]
 
 
-def row(time: int, code: int, item: int, quantity: float, price: float) -> bytes:
+def tag_of(order: int) -> int:
+    """By which the rows of an order are known: the low 16 bits of its hash."""
+    return order & 0xFFFF
+
+
+def row(time: int, code: int, item: int, quantity: float, price: float, tag: int = 0) -> bytes:
     """A row, packed. Quantities and prices beyond a half float are clipped."""
     return ROW.pack(
         time // 1000,
         code,
         item,
+        tag,
         quantity if quantity < _HALF_MAX else _HALF_MAX,
         price if price < _HALF_MAX else _HALF_MAX,
     )
@@ -84,38 +97,42 @@ def rounded(quantity: float) -> float:
 
 
 def put(ring: bytes, rows: list[bytes], capacity: int = CAPACITY) -> tuple[bytes, bytes]:
-    """The ring with ``rows`` in their places, and what fell out of it, both oldest first."""
-    if len(rows) == 1 and ring[-_SIZE:] <= rows[0]:
-        ring += rows[0]
+    """The ring with ``rows`` in their places, and what fell out of it, both oldest first. The list is used up."""
+    if len(rows) == 1:
+        at = len(ring)
+        while at and ring[at - _SIZE : at] > rows[0]:
+            at -= _SIZE
+        ring = ring + rows[0] if at == len(ring) else ring[:at] + rows[0] + ring[at:]
     else:
-        merged = [ring[at : at + _SIZE] for at in range(0, len(ring), _SIZE)] + rows
-        merged.sort()
-        ring = b"".join(merged)
+        rows.sort()
+        if ring and ring[-_SIZE:] > rows[0]:
+            rows += [ring[at : at + _SIZE] for at in range(0, len(ring), _SIZE)]
+            rows.sort()
+            ring = b""
+        ring += b"".join(rows)
     surplus = len(ring) - capacity * _SIZE
     return (ring, b"") if surplus <= 0 else (ring[surplus:], ring[:surplus])
 
 
+def without_order(ring: bytes, tag: int) -> bytes:
+    """The ring without the purchases of one order."""
+    rows = (ring[at : at + _SIZE] for at in range(0, len(ring), _SIZE))
+    return b"".join(row for row in rows if ROW.unpack(row)[1] != PURCHASE or ROW.unpack(row)[3] != tag)
+
+
 def without(ring: bytes, row: bytes) -> bytes:
     """The ring without one row; the ring itself where it has no such row."""
-    at = _place(ring, row, 0, len(ring))
+    at = packing.place(ring, row, _SIZE)
     return ring if at < 0 else ring[:at] + ring[at + _SIZE :]
 
 
-def purchases_of(ring: bytes, item: int) -> list[PurchaseRow]:
-    """What is in the ring of the purchases of one item, newest first."""
+def purchases_of(ring: bytes, item: int, tag: int | None = None) -> list[PurchaseRow]:
+    """The purchases of one item, of one order or (tag None) of any, as far as they are in the ring; newest first."""
     found = []
-    key = bytes((PURCHASE,)) + _ITEM.pack(item)
+    key = _TYPE_ITEM.pack(PURCHASE, item) if tag is None else _TYPE_ITEM_TAG.pack(PURCHASE, item, tag)
     end = len(ring)
-    while (at := _place(ring, key, _ITEM_AT - 1, end)) >= 0:
-        seconds, _, _, quantity, price = ROW.unpack_from(ring, at)
-        found.append(PurchaseRow(ring[at : at + _SIZE], seconds * 1000, quantity, price))
+    while (at := packing.last_place(ring, key, _SIZE, _TYPE_AT, end)) >= 0:
+        seconds, _, _, owner, quantity, price = ROW.unpack_from(ring, at)
+        found.append(PurchaseRow(ring[at : at + _SIZE], seconds * 1000, owner, quantity, price))
         end = at
     return found
-
-
-def _place(ring: bytes, part: bytes, offset: int, end: int) -> int:
-    """Where the last row before ``end`` begins that has ``part`` at ``offset``; -1: none has it."""
-    at = ring.rfind(part, 0, end)
-    while at >= 0 and at % _SIZE != offset:
-        at = ring.rfind(part, 0, at + len(part) - 1)
-    return at - offset if at >= 0 else -1

@@ -8,7 +8,7 @@ from struct import Struct
 from typing import Final, NamedTuple
 
 from stream.contracts.times import DAY_MS
-from stream.profiles import decay, interactions
+from stream.profiles import decay, interactions, packing
 from stream.profiles.profile import Profile
 
 CAPACITY: Final = 128
@@ -40,7 +40,7 @@ def top_items(profile: Profile, at: int) -> list[TopItem]:
         counts[item] = count
         last[item] = day * DAY_MS
     origin = decay.landmark(profile.last_time)
-    for seconds, code, item, _, _ in interactions.ROW.iter_unpack(profile.interactions):
+    for seconds, code, item, _, _, _ in interactions.ROW.iter_unpack(profile.interactions):
         if code == interactions.PURCHASE:
             counts[item] = counts.get(item, 0.0) + 2.0 ** ((seconds * 1000 - origin) / _HALF_LIFE)
             last[item] = max(last.get(item, 0), seconds * 1000)
@@ -51,7 +51,7 @@ def top_items(profile: Profile, at: int) -> list[TopItem]:
 
 def count(table: bytes, fallen: bytes, last_time: int) -> bytes:
     """The table with the purchases counted that fell out of the ring of interactions."""
-    for seconds, code, item, _, _ in interactions.ROW.iter_unpack(fallen):
+    for seconds, code, item, _, _, _ in interactions.ROW.iter_unpack(fallen):
         if code == interactions.PURCHASE:
             table = _added(table, item, seconds * 1000, last_time)
     return strongest(table, CAPACITY) if len(table) > CAPACITY * _SIZE else table
@@ -62,7 +62,7 @@ def take_back(table: bytes, item: int, time: int, last_time: int) -> bytes:
 
     The day of the last purchase stays: the purchase before it is no longer known.
     """
-    at = _place(table, item)
+    at = packing.place(table, _KEY.pack(item), _SIZE)
     if at < 0:
         return table
     _, kept, day = ROW.unpack_from(table, at)
@@ -73,7 +73,7 @@ def take_back(table: bytes, item: int, time: int, last_time: int) -> bytes:
 
 def last_bought(table: bytes, item: int) -> int:
     """Day, in epoch milliseconds, of the last purchase of ``item`` that the table holds; 0: it holds none."""
-    at = _place(table, item)
+    at = packing.place(table, _KEY.pack(item), _SIZE)
     return int(ROW.unpack_from(table, at)[2]) * DAY_MS if at >= 0 else 0
 
 
@@ -93,16 +93,8 @@ def moved(table: bytes, eras: int) -> bytes:
 
 def _added(table: bytes, item: int, time: int, last_time: int) -> bytes:
     line = decay.weight(time, last_time, _HALF_LIFE)
-    at = _place(table, item)
+    at = packing.place(table, _KEY.pack(item), _SIZE)
     if at < 0:
         return table + ROW.pack(item, line, time // DAY_MS)
     _, kept, day = ROW.unpack_from(table, at)
     return table[:at] + ROW.pack(item, kept + line, max(day, time // DAY_MS)) + table[at + _SIZE :]
-
-
-def _place(table: bytes, item: int) -> int:
-    key = _KEY.pack(item)
-    at = table.find(key)
-    while at >= 0 and at % _SIZE:
-        at = table.find(key, at + 1)
-    return at

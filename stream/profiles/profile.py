@@ -106,8 +106,10 @@ class Profile(msgspec.Struct, array_like=True):
     browses_since_ask: int = 0
     first_offset: int = -1
     """Offset of the earliest event since the last request; -1: there was none."""
-    evidence: list[str] = []
-    """Ids of the newest events since the last request."""
+    evidence: bytes = b""
+    """Ids of the newest events since the last request: UTF-8, each after its length in two bytes."""
+    evidence_ids: int = 0
+    """How many of them."""
     simulated: bool = False
     """Whether any event since the last request was simulated."""
     mode: Mode = "live"

@@ -46,6 +46,9 @@ class Record:
 class Topics:
     """Topics under one random prefix.
 
+    `create` and `name` put the prefix before a name; every other method takes names as they are on the broker, so that
+    topics which the tested program made itself can be read too.
+
     Parameters
     ----------
     bootstrap_servers
@@ -77,7 +80,7 @@ class Topics:
         )
 
     def name(self, name: str) -> str:
-        """The topic's name on the broker."""
+        """The name on the broker; a name that has the prefix stays as it is."""
         return name if name.startswith(self.prefix) else self.prefix + name
 
     def create(self, name: str, *, partitions: int = 1, settings: Mapping[str, str] | None = None) -> str:
@@ -95,9 +98,9 @@ class Topics:
         created[topic].result(DEFAULT_TIMEOUT_SECONDS)
         return topic
 
-    def delete(self, *names: str) -> None:
+    def delete(self, *topics: str) -> None:
         """Delete topics; one that does not exist is no error."""
-        for deleted in self._admin.delete_topics([self.name(name) for name in names]).values():
+        for deleted in self._admin.delete_topics(list(topics)).values():
             try:
                 deleted.result(DEFAULT_TIMEOUT_SECONDS)
             except KafkaException as error:
@@ -113,7 +116,7 @@ class Topics:
 
     def produce(
         self,
-        name: str,
+        topic: str,
         records: Iterable[tuple[str | bytes | None, str | bytes | None]],
         *,
         partition: int | None = None,
@@ -137,14 +140,16 @@ class Topics:
         place: dict[str, Any] = {} if partition is None else {"partition": partition}
         for key, value in records:
             self._producer.produce(
-                self.name(name), key=key, value=value, headers=dict(headers or {}), on_delivery=delivered, **place
+                topic, key=key, value=value, headers=dict(headers or {}), on_delivery=delivered, **place
             )
             self._producer.poll(0)
         self._producer.flush(DEFAULT_TIMEOUT_SECONDS)
         if refused:
             raise KafkaException(refused[0])
 
-    def consume(self, name: str, *, count: int | None = None, timeout: float = DEFAULT_TIMEOUT_SECONDS) -> list[Record]:
+    def consume(
+        self, topic: str, *, count: int | None = None, timeout: float = DEFAULT_TIMEOUT_SECONDS
+    ) -> list[Record]:
         """All committed records of a topic from its start, in order within each partition.
 
         Parameters
@@ -156,10 +161,11 @@ class Topics:
 
         Raises
         ------
+        KafkaException
+            If there is no such topic.
         TimeoutError
             If the records, or the end of what is committed, were not reached in time.
         """
-        topic = self.name(name)
         consumer = Consumer(
             {
                 "bootstrap.servers": self.bootstrap_servers,
@@ -177,7 +183,10 @@ class Topics:
             consumer.close()
 
     def _read(self, consumer: Consumer, topic: str, count: int | None, deadline: float) -> list[Record]:
-        partitions = self._admin.list_topics(topic, timeout=DEFAULT_TIMEOUT_SECONDS).topics[topic].partitions
+        described = self._admin.list_topics(topic, timeout=DEFAULT_TIMEOUT_SECONDS).topics[topic]
+        if described.error is not None:
+            raise KafkaException(described.error)
+        partitions = described.partitions
         consumer.assign([TopicPartition(topic, partition, OFFSET_BEGINNING) for partition in partitions])
         # The consumer is read_committed, so these ends lie before every open transaction.
         unread = {

@@ -9,7 +9,7 @@ import shutil
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 import structlog
@@ -96,7 +96,8 @@ class RocksStore:
         return int(self._rocks.get(_OFFSET) or 0)
 
     def items(self) -> Iterator[tuple[bytes, bytes]]:
-        for key, value in self._rocks.items(from_key=_STATE):
+        pairs: Iterator[tuple[Any, Any]] = self._rocks.items(from_key=_STATE)
+        for key, value in pairs:
             if not key.startswith(_STATE):
                 return
             yield key[1:], value

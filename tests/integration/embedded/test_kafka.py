@@ -4,34 +4,18 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from confluent_kafka import Producer
+from confluent_kafka import KafkaException, Producer
 from confluent_kafka.admin import AdminClient
 
 from stream.embedded.kafka import EmbeddedKafka
+from stream.embedded.process import StartError
 from stream.testing.topics import Topics
+from stream.testing.waiting import all_gone, eventually
 
 WAIT_SECONDS = 30.0
-
-
-def eventually(condition: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + WAIT_SECONDS
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.02)
-    return True
-
-
-def is_gone(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return True
 
 
 def test_broker_keeps_port_and_data_over_kill_and_restart(tmp_path: Path) -> None:
@@ -52,7 +36,6 @@ def test_broker_keeps_port_and_data_over_kill_and_restart(tmp_path: Path) -> Non
 
 
 PARENT = """
-import time
 from stream.embedded.kafka import EmbeddedKafka
 kafka = EmbeddedKafka()
 kafka.start()
@@ -68,7 +51,7 @@ def test_broker_dies_with_its_parent_even_when_the_parent_is_killed() -> None:
     assert len(pids) == 2, "supervisor and broker"
     parent.kill()
     parent.wait(WAIT_SECONDS)
-    assert eventually(lambda: all(is_gone(int(pid)) for pid in pids))
+    assert eventually(lambda: all_gone(map(int, pids)))
     assert eventually(lambda: not Path(data_dir).exists())
 
 
@@ -76,9 +59,17 @@ def test_broker_is_gone_after_stop_and_its_temporary_data_after_the_block() -> N
     with EmbeddedKafka() as kafka:
         pids = kafka.pids
         kafka.stop()
-        assert all(map(is_gone, pids))
+        assert all_gone(pids)
         assert kafka.data_dir.exists()
     assert not kafka.data_dir.exists()
+
+
+def test_port_that_another_broker_has_is_told_and_that_broker_not_taken_for_ones_own(
+    embedded_kafka: EmbeddedKafka,
+) -> None:
+    port = int(embedded_kafka.bootstrap_servers.rpartition(":")[2])
+    with pytest.raises(StartError, match=rf"127.0.0.1:{port} is taken by another program"):
+        EmbeddedKafka(port=port).start()
 
 
 def test_format_cut_short_by_a_kill_is_done_again(tmp_path: Path) -> None:
@@ -131,6 +122,11 @@ def test_waiting_for_records_that_do_not_come_tells_how_many_did(topics: Topics)
     topics.produce(topic, [("k", "only")])
     with pytest.raises(TimeoutError, match="1 committed records came in time, 2 were waited for"):
         topics.consume(topic, count=2, timeout=1.0)
+
+
+def test_reading_a_topic_that_does_not_exist_is_an_error(topics: Topics) -> None:
+    with pytest.raises(KafkaException, match="UNKNOWN_TOPIC_OR_PART"):
+        topics.consume(topics.name("nowhere"))
 
 
 def test_topics_go_with_their_test(embedded_kafka: EmbeddedKafka) -> None:

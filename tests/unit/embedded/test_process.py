@@ -4,13 +4,13 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from stream.embedded.process import StartError, Supervised
+from stream.embedded.process import StartError, Supervised, is_running
+from stream.testing.waiting import all_gone, eventually
 
 WAIT_SECONDS = 20.0
 
@@ -41,23 +41,6 @@ class Script(Supervised):
 WITH_STUB = "sleep 600 & touch ready; wait"
 
 
-def eventually(condition: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + WAIT_SECONDS
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.01)
-    return True
-
-
-def is_gone(pid: int) -> bool:
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except (FileNotFoundError, ProcessLookupError):
-        return True
-    return state == "Z"
-
-
 @pytest.fixture
 def script(tmp_path: Path) -> Iterator[Script]:
     with Script(tmp_path, WITH_STUB) as running:
@@ -69,21 +52,21 @@ def test_stop_ends_every_process_below(script: Script) -> None:
     assert len(pids) == 3, "supervisor, shell, sleep"
     script.stop()
     assert not script.alive
-    assert all(map(is_gone, pids))
+    assert all_gone(pids)
 
 
 def test_server_that_ignores_sigterm_is_killed(tmp_path: Path) -> None:
     with Script(tmp_path, "trap '' TERM; touch ready; while :; do sleep 0.1; done", stop_timeout=0.2) as stubborn:
         pids = stubborn.pids
         stubborn.stop()
-        assert all(map(is_gone, pids))
+        assert all_gone(pids)
 
 
 def test_paused_server_can_be_stopped(script: Script) -> None:
     pids = script.pids
     script.pause()
     script.stop()
-    assert all(map(is_gone, pids))
+    assert all_gone(pids)
 
 
 def test_pause_stops_every_process_and_resume_lets_them_go_on(script: Script) -> None:
@@ -102,7 +85,7 @@ def test_death_is_noticed_takes_the_stubs_along_and_restart_brings_all_back(scri
     pids = script.pids
     os.kill(script.pid, signal.SIGKILL)
     assert eventually(lambda: not script.alive)
-    assert all(map(is_gone, pids))
+    assert all_gone(pids)
     script.restart()
     assert script.alive
     assert not set(script.pids) & set(pids)
@@ -113,7 +96,7 @@ def test_killed_supervisor_leaves_nothing_in_the_way_of_a_restart(script: Script
     os.kill(supervisor, signal.SIGKILL)
     assert eventually(lambda: not script.alive)
     script.restart()
-    assert all(map(is_gone, group))
+    assert all_gone(group)
     assert script.alive
 
 
@@ -166,10 +149,10 @@ def test_server_dies_with_its_parent_however_the_parent_ends(tmp_path: Path, the
     if "sleep" in then:
         parent.kill()
     parent.wait(WAIT_SECONDS)
-    assert eventually(lambda: all(map(is_gone, pids)))
+    assert eventually(lambda: all_gone(pids))
     if then == FORK:
         fork = int((tmp_path / "fork").read_text())
-        assert not is_gone(fork), "it was there to hold the pipe open"
+        assert is_running(fork), "it was there to hold the pipe open"
         os.kill(fork, signal.SIGKILL)
     assert not (tmp_path / "temporary_file").exists()
 
@@ -196,7 +179,7 @@ def test_server_that_is_not_ready_in_time_is_reported_and_ended(tmp_path: Path) 
     )
     with pytest.raises(StartError, match=r"was not ready within 0.5 s[\s\S]*still thinking"):
         script.start()
-    assert is_gone(script.pid)
+    assert not is_running(script.pid)
 
 
 def test_command_that_does_not_exist_is_reported(tmp_path: Path) -> None:

@@ -1,0 +1,99 @@
+"""The packed rings of many profiles at once, as numpy arrays: what features and answers read instead of row-by-row readers.
+
+The layouts are those of ``stream.profiles.interactions`` and ``stream.profiles.items``; tests hold the two together. What the numbers
+mean is said there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from stream.contracts.times import DAY_MS
+from stream.profiles import decay, interactions
+from stream.profiles.profile import Profile
+
+HISTORY: Final = interactions.CAPACITY
+
+_INTERACTION: Final = np.dtype(
+    [("seconds", ">u4"), ("code", "u1"), ("item", ">u8"), ("tag", ">u2"), ("quantity", ">f2"), ("price", ">f2")]
+)
+_COUNTED_ITEM: Final = np.dtype([("item", "<u8"), ("count", "<f8"), ("day", "<u2")])
+_HALF_LIFE: Final = decay.HALF_LIVES[decay.QUARTER]
+
+
+class Interactions(NamedTuple):
+    """All interactions of B profiles, M in all, each customer's oldest first.
+
+    Attributes:
+        row: intp[M]: which profile.
+        column: intp[M]: place in a history of ``HISTORY``, of which the newest is the last.
+        code: uint8[M]: as in ``interactions.TYPES``.
+        item: uint64[M]: item hash.
+        time: int64[M]: epoch milliseconds.
+        quantity, price: float64[M].
+    """
+
+    row: npt.NDArray[np.intp]
+    column: npt.NDArray[np.intp]
+    code: npt.NDArray[np.uint8]
+    item: npt.NDArray[np.uint64]
+    time: npt.NDArray[np.int64]
+    quantity: npt.NDArray[np.float64]
+    price: npt.NDArray[np.float64]
+
+
+def read_interactions(profiles: Sequence[Profile]) -> Interactions:
+    """The rings of ``profiles``, joined."""
+    lengths = np.fromiter((len(p.interactions) for p in profiles), np.intp, len(profiles)) // _INTERACTION.itemsize
+    rows = np.frombuffer(b"".join([p.interactions for p in profiles]), _INTERACTION)
+    row = np.repeat(np.arange(len(profiles)), lengths)
+    ends = np.cumsum(lengths)
+    return Interactions(
+        row=row,
+        column=np.arange(len(rows)) - ends[row] + HISTORY,
+        code=rows["code"],
+        item=rows["item"].astype(np.uint64),
+        time=rows["seconds"].astype(np.int64) * 1000,
+        quantity=rows["quantity"].astype(np.float64),
+        price=rows["price"].astype(np.float64),
+    )
+
+
+class OwnItems(NamedTuple):
+    """What B customers bought, M pairs in all; a pair may come twice and then adds up.
+
+    Attributes:
+        row: intp[M]: which profile.
+        item: uint64[M]: item hash.
+        count: float64[M]: purchase lines, halved every 90 days, as of the moment asked for.
+        time: int64[M]: epoch milliseconds of the last purchase.
+    """
+
+    row: npt.NDArray[np.intp]
+    item: npt.NDArray[np.uint64]
+    count: npt.NDArray[np.float64]
+    time: npt.NDArray[np.int64]
+
+
+def read_own_items(
+    profiles: Sequence[Profile], as_of: npt.NDArray[np.int64], seen: Interactions
+) -> OwnItems:
+    """Purchases still in the ring (``seen``), and the counted ones that have left it. See ``items.top_items``."""
+    lengths = np.fromiter((len(p.items) for p in profiles), np.intp, len(profiles)) // _COUNTED_ITEM.itemsize
+    counted = np.frombuffer(b"".join([p.items for p in profiles]), _COUNTED_ITEM)
+    landmarks = np.fromiter((decay.landmark(p.last_time) for p in profiles), np.int64, len(profiles))
+    row = np.repeat(np.arange(len(profiles)), lengths)
+    faded = counted["count"] * np.exp2((landmarks - as_of)[row] / _HALF_LIFE)
+
+    bought = seen.code == interactions.PURCHASE
+    recent = np.exp2((seen.time[bought] - as_of[seen.row[bought]]) / _HALF_LIFE)
+    return OwnItems(
+        row=np.concatenate([row, seen.row[bought]]),
+        item=np.concatenate([counted["item"].astype(np.uint64), seen.item[bought]]),
+        count=np.concatenate([faded, recent]),
+        time=np.concatenate([counted["day"].astype(np.int64) * DAY_MS, seen.time[bought]]),
+    )

@@ -1,0 +1,5 @@
+"""stub"""
+
+
+def evaluate() -> None:
+    """stub"""

@@ -1,0 +1,89 @@
+"""How a command ends: what each exit code means, and the one line that an error is.
+
+Called by `app.py` for whatever a command raises, and by commands that end with a code of their own.
+"""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from enum import IntEnum
+
+
+class Exit(IntEnum):
+    """Exit codes of `tidemark`."""
+
+    OK = 0
+    PROMISE_BROKEN = 1
+    USAGE = 2
+    UNREACHABLE = 3
+    REFUSED = 4
+    INPUT = 5
+    INSTALL = 6
+    INTERNAL = 70
+
+
+EXIT_CODES = (
+    "Exit codes: 0 done; 1 something promised did not happen; 2 wrong usage or configuration; "
+    "3 Kafka or Triton not reachable; 4 topics or state are not what they must be; 5 input cannot be read; 6 something must be installed first; "
+    "70 an error in tidemark itself."
+)
+
+
+def end_with(error: Exception, debug: bool) -> Exit:
+    """Print ``error`` as one line (with ``debug``, as its trace) and say how to end."""
+    code = exit_code(error)
+    if debug:
+        traceback.print_exception(error)
+    elif code is Exit.INTERNAL:
+        name = type(error).__name__
+        print(f"tidemark: {name}: {_line(error)} (an error in tidemark: run it again with --debug)", file=sys.stderr)  # noqa: T201
+    else:
+        print(f"tidemark: {_line(error)}", file=sys.stderr)  # noqa: T201
+    return code
+
+
+def exit_code(error: Exception) -> Exit:
+    """The code for what a command raised."""
+    for code, kinds in _kinds().items():
+        if isinstance(error, kinds):
+            return code
+    return Exit.INTERNAL
+
+
+def _kinds() -> dict[Exit, tuple[type[BaseException], ...]]:
+    # Imported here: the classes come with their libraries, which a command that succeeds may never need.
+    from confluent_kafka import KafkaException
+
+    from stream.configuration.resolve import ConfigurationError
+    from stream.embedded.cache import InstallError
+    from stream.embedded.process import StartError
+    from stream.engine.clients import FixedProperty
+    from stream.operations.brokers import KafkaUnreachableError
+    from stream.operations.catalogue_items import CatalogueFileError
+    from stream.operations.convert import ConversionError
+    from stream.operations.ingest import IngestError
+    from stream.operations.names import UnknownTopicError
+    from stream.operations.rows import MappingError
+    from stream.operations.sources import SourceError
+    from stream.operations.topics import TopicMismatchError
+
+    return {
+        Exit.USAGE: (ConfigurationError, UnknownTopicError, MappingError, FixedProperty),
+        Exit.REFUSED: (TopicMismatchError,),
+        Exit.INPUT: (
+            ConversionError,
+            SourceError,
+            CatalogueFileError,
+            FileNotFoundError,
+            IsADirectoryError,
+            PermissionError,
+        ),
+        Exit.INSTALL: (InstallError,),
+        Exit.UNREACHABLE: (KafkaUnreachableError, IngestError, KafkaException, StartError),
+    }
+
+
+def _line(error: Exception) -> str:
+    text = str(error) or type(error).__name__
+    return " ".join(text.split())

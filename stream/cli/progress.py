@@ -1,0 +1,35 @@
+"""A progress bar on standard error for commands that go through a file.
+
+Called by ingest, convert and simulate. It shows nothing where standard error is no terminal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from stream.cli.context import notes
+
+
+@contextmanager
+def progress_bar(title: str, unit: str) -> Iterator[Callable[[int, int | None], None]]:
+    """A bar for as long as the block runs; call what it gives with how much is done, and of how much if that is
+    known."""
+    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        TextColumn("{task.completed:,.0f} " + unit),
+        TextColumn("{task.fields[rate]}"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=notes(), transient=True) as progress:
+        task = progress.add_task(title, total=None, rate="")
+
+        def update(done: int, total: int | None) -> None:
+            speed = progress.tasks[task].speed
+            progress.update(task, completed=done, total=total, rate=f"{speed:,.0f}/s" if speed else "")
+
+        yield update

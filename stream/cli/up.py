@@ -1,0 +1,5 @@
+"""stub"""
+
+
+def up() -> None:
+    """stub"""

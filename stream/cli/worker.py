@@ -1,0 +1,44 @@
+"""`tidemark worker`: one process of a role, until it is told to stop."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from stream.cli.context import loaded
+
+
+class Role(StrEnum):
+    """The stateful roles."""
+
+    PROFILES = "profiles"
+    DECISIONS = "decisions"
+
+
+def worker(
+    context: typer.Context,
+    role: Annotated[Role, typer.Option(help="profiles folds events; decisions scores, alerts and recommends.")],
+    instance: Annotated[
+        str | None,
+        typer.Option(help="Name that outlives the process. Default: host and a free slot.", show_default=False),
+    ] = None,
+    metrics_port: Annotated[
+        int | None, typer.Option(help="Serve Prometheus metrics on 127.0.0.1.", min=0, max=65535, show_default=False)
+    ] = None,
+) -> None:
+    """Run one worker of a role; any number of them share the partitions out.
+
+    SIGTERM and Ctrl-C stop it after a last commit; kill -9 loses nothing either.
+    """
+    from stream.configuration.resolve import ConfigurationError
+    from stream.workers.process import run_worker
+
+    configuration = loaded(context).configuration
+    if configuration.lacks_secret():
+        raise ConfigurationError(
+            "deployment.secret is the one that everybody knows: set TIDEMARK__DEPLOYMENT__SECRET, or name a file that holds "
+            "one with deployment.secret_file, to the same value on every worker"
+        )
+    raise typer.Exit(run_worker(configuration, role.value, instance, metrics_port))

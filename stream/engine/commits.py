@@ -1,0 +1,148 @@
+"""Commits what the held partitions have folded, and puts them back where a commit fails.
+
+An error that the transaction survives is an abort: every partition goes back to its last commit and is read again from there.
+One that the producer does not survive is left to the worker, which takes a new producer and restores everything.
+"""
+
+import json
+import time
+from typing import Final, Generic, TypeVar
+
+import structlog
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+
+from stream.engine.clients import error_of
+from stream.engine.holdings import Held, Holdings, seek_to_committed
+from stream.engine.intake import ConsumerFenced
+from stream.engine.metrics import EngineMetrics
+from stream.engine.partition import Partition
+from stream.engine.position import POSITION_KEY, encode_position
+from stream.engine.processor import Processor
+from stream.engine.transactions import PartitionCommit, Transactions
+
+S = TypeVar("S")
+P = TypeVar("P")
+
+CULPRIT_ABORTS: Final = 3
+"""After this many aborts in a row for which a record is to blame, records are committed one at a time."""
+
+_RECORD_FAULTS: Final = frozenset(
+    {
+        KafkaError.MSG_SIZE_TOO_LARGE,
+        KafkaError.INVALID_RECORD,
+        KafkaError.INVALID_MSG,
+        KafkaError.RECORD_LIST_TOO_LARGE,
+    }
+)
+"""Errors for which an output record is to blame, so that trying again cannot help."""
+
+_log = structlog.get_logger(__name__)
+
+
+class Commits(Generic[S, P]):
+    """Commits for one worker.
+
+    Attributes:
+        transactions: through which to commit; replaced when the producer was lost.
+        producer_lost: the producer is of no use any more.
+        last: monotonic seconds of the last look at whether there is something to commit.
+    """
+
+    def __init__(
+        self,
+        consumer: Consumer,
+        processor: Processor[S, P],
+        holdings: Holdings[S, P],
+        transactions: Transactions,
+        metrics: EngineMetrics,
+        instance: str,
+    ) -> None:
+        self.transactions = transactions
+        self.producer_lost = False
+        self.last = time.monotonic()
+        self._consumer = consumer
+        self._processor = processor
+        self._holdings = holdings
+        self._metrics = metrics
+        self._instance = instance
+
+    def commit(self) -> None:
+        """Commit everything that is folded, in one transaction.
+
+        Raises:
+            ConsumerFenced: another member of the group has taken this one's name.
+            GivenUp: the worker is to end and Kafka does not answer.
+        """
+        self.last = time.monotonic()
+        dirty = [held for held in self._holdings.held.values() if held.partition.dirty]
+        if not dirty or self.producer_lost:
+            return
+        work = []
+        offsets: list[TopicPartition] = []
+        for held in dirty:
+            partition = held.partition
+            changes, position = partition.changes()
+            commit = PartitionCommit(partition.number, changes.items(), (POSITION_KEY, encode_position(position)))
+            work.append((partition, commit, changes, position))
+            facts = self._facts(held, position.time)
+            offsets.append(TopicPartition(self._processor.input_topic, partition.number, position.offset, facts))
+        outputs = [partition.context.outputs for partition, *_ in work]
+        count = sum(map(len, outputs))
+        try:
+            group = self._consumer.consumer_group_metadata()
+            self.transactions.commit(outputs, [commit for _, commit, _, _ in work], offsets, group)
+        except KafkaException as exception:
+            self._recover(exception)
+            return
+        for partition, commit, changes, position in work:
+            partition.committed(changes, position, commit.changelog_offset)
+        for held in dirty:
+            if held.aborts and held.partition.committed_offset > held.aborts_at:
+                held.aborts, held.aborts_at = 0, -1
+        role = self._processor.role
+        self._metrics.outputs.labels(role).inc(count)
+        self._metrics.commit_seconds.labels(role).observe(time.monotonic() - self.last)
+
+    def _facts(self, held: Held[S, P], partition_time: int) -> str:
+        """What `tidemark status` reads from the committed offset's metadata, as JSON."""
+        facts: dict[str, str | int] = {
+            "at": int(time.time() * 1000),
+            "time": partition_time,
+            "instance": self._instance,
+            **self._processor.worth_noting(),
+        }
+        if held.guard.tripped:
+            facts["paused"] = held.guard.tripped
+        return json.dumps(facts, separators=(",", ":"))
+
+    def _recover(self, exception: KafkaException) -> None:
+        error = error_of(exception)
+        role = self._processor.role
+        _log.warning("transaction failed", role=role, error=str(error), fatal=error.fatal())
+        self._metrics.aborts.labels(role, error.name()).inc()
+        if error.code() == KafkaError.FENCED_INSTANCE_ID:
+            raise ConsumerFenced(str(error)) from exception
+        if error.fatal():
+            self.producer_lost = True
+            return
+        try:
+            self.transactions.abort()
+        except KafkaException as second:
+            _log.warning("abort failed", role=role, error=str(error_of(second)))
+            self.producer_lost = True
+            return
+        for held in self._holdings.held.values():
+            self._put_back(held, blame=error.code() in _RECORD_FAULTS)
+
+    def _put_back(self, held: Held[S, P], blame: bool) -> None:
+        """Back to the last commit, and read on from there."""
+        partition: Partition[S, P] = held.partition
+        if blame:
+            if held.aborts_at != partition.committed_offset:
+                held.aborts_at, held.aborts = partition.committed_offset, 0
+            held.aborts += 1
+            if held.aborts > CULPRIT_ABORTS and partition.uncommitted == 1:
+                partition.condemn()
+        partition.roll_back()
+        self._holdings.drop_pending(held)
+        seek_to_committed(self._consumer, self._processor.input_topic, partition)

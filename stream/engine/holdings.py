@@ -1,0 +1,116 @@
+"""The partitions that a worker holds, and the records taken in for them that are not folded yet.
+
+Shared by the loop's parts (intake, commits, membership, upkeep), which all run on the worker's thread.
+"""
+
+import time
+from collections import deque
+from collections.abc import Iterable
+from typing import Generic, TypeVar
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+
+from stream.engine.clients import error_of
+from stream.engine.guard import Guard
+from stream.engine.partition import Entry, Partition
+from stream.engine.settings import EngineSettings
+
+S = TypeVar("S")
+P = TypeVar("P")
+
+
+class Held(Generic[S, P]):
+    """A partition that is ours and restored.
+
+    Attributes:
+        pending: records taken in and not folded, in offset order.
+        caught_up: whether the log had nothing more at the last fetch.
+        last_record, signalled: monotonic seconds of the newest record and of the last signal written.
+        aborts, aborts_at: transactions in a row that failed because of a record, and the committed offset they failed at.
+    """
+
+    def __init__(self, partition: Partition[S, P], settings: EngineSettings) -> None:
+        self.partition = partition
+        self.guard = Guard(settings)
+        self.pending: deque[Entry[P]] = deque()
+        self.caught_up = False
+        self.last_record = time.monotonic()
+        self.signalled = 0.0
+        self.aborts_at = -1
+        self.aborts = 0
+
+
+class Holdings(Generic[S, P]):
+    """What a worker holds.
+
+    Attributes:
+        held: by partition number.
+        kept: partitions that were revoked and may come back; they need no restore if nobody moved their offset.
+        pending, pending_bytes: over all partitions.
+    """
+
+    def __init__(self, topic: str) -> None:
+        self.topic = topic
+        self.held: dict[int, Held[S, P]] = {}
+        self.kept: dict[int, Partition[S, P]] = {}
+        self.pending = 0
+        self.pending_bytes = 0
+
+    def add(self, held: Held[S, P], entry: Entry[P]) -> None:
+        held.pending.append(entry)
+        self.pending += 1
+        self.pending_bytes += len(entry.record.value or b"")
+
+    def pop(self, held: Held[S, P]) -> None:
+        """The front entry is folded."""
+        entry = held.pending.popleft()
+        self.pending -= 1
+        self.pending_bytes -= len(entry.record.value or b"")
+
+    def drop_pending(self, held: Held[S, P]) -> None:
+        """Forget what is not folded; answers that still come for it are void."""
+        while held.pending:
+            ticket = held.pending[0].ticket
+            if ticket is not None:
+                ticket.void = True
+            self.pop(held)
+
+    def release(self, numbers: Iterable[int], keep: bool) -> None:
+        """Partitions are taken away; ``keep`` those that may come back as they are."""
+        for number in numbers:
+            held = self.held.pop(number, None)
+            if held is None:
+                continue
+            self.drop_pending(held)
+            if keep:
+                self.kept[number] = held.partition
+            else:
+                held.partition.store.close()
+
+    def uncommitted(self) -> int:
+        return sum(held.partition.uncommitted for held in self.held.values())
+
+    def at(self, number: int) -> list[TopicPartition]:
+        """The partition in the client's words."""
+        return [TopicPartition(self.topic, number)]
+
+    def close(self) -> None:
+        self.release(list(self.held), keep=False)
+        for kept in self.kept.values():
+            kept.store.close()
+        self.kept.clear()
+
+
+def seek_to_committed(consumer: Consumer, topic: str, partition: Partition[S, P]) -> None:
+    """Read on from the partition's last commit."""
+    target = TopicPartition(topic, partition.number, partition.committed_offset)
+    for pause in (0.01, 0.05, 0.1, 0.2, 0.5, 1.0):
+        try:
+            consumer.seek(target)
+            return
+        except KafkaException as exception:
+            # The fetcher of a partition that was just assigned may not be ready yet.
+            if error_of(exception).code() != KafkaError._STATE:
+                raise
+            time.sleep(pause)
+    consumer.seek(target)

@@ -1,0 +1,136 @@
+"""Takes records in: consumes as much as there is room for, parses it, and hands to the stage what has to pass through it."""
+
+import time
+from typing import Any, Final, Generic, TypeVar
+
+import structlog
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message
+
+from stream.contracts.emission import Rejected
+from stream.engine.holdings import Holdings
+from stream.engine.partition import Entry
+from stream.engine.processor import Parsed, Processor, Record
+from stream.engine.settings import EngineSettings
+from stream.engine.stage import StageRunner, Ticket
+
+S = TypeVar("S")
+P = TypeVar("P")
+
+_LONGEST_WITHOUT_POLL_S: Final = 1.0
+
+_log = structlog.get_logger(__name__)
+
+
+class ConsumerFenced(RuntimeError):
+    """Another member of the group has this worker's instance name."""
+
+
+class Intake(Generic[S, P]):
+    """The way in. What is in flight is bounded in records and bytes: at the bound nothing is consumed."""
+
+    def __init__(
+        self,
+        consumer: Consumer,
+        processor: Processor[S, P],
+        holdings: Holdings[S, P],
+        settings: EngineSettings,
+        stage: StageRunner[P] | None,
+    ) -> None:
+        self._consumer = consumer
+        self._processor = processor
+        self._holdings = holdings
+        self._settings = settings
+        self._stage = stage
+        self._last_poll = time.monotonic()
+
+    def take_in(self) -> None:
+        """Consume once. Waits a few milliseconds where there is nothing to do.
+
+        Raises:
+            KafkaException: a fatal error, or an offset that the log no longer has.
+            ConsumerFenced: another member has taken this one's name.
+        """
+        room = self._room()
+        if room == 0:
+            self._wait_for_answers()
+            return
+        self._last_poll = time.monotonic()
+        messages = self._consumer.consume(room, 0)
+        if not messages and self._holdings.pending and self._stage is not None:
+            self._wait_for_answers()
+        elif not messages:
+            # consume(n) would wait its whole time-out unless n messages came; for the first one alone it does not.
+            messages = self._consumer.consume(1, self._settings.poll_timeout_ms / 1000)
+        self.accept(messages)
+
+    def _room(self) -> int:
+        holdings, settings = self._holdings, self._settings
+        room = min(settings.consume_batch, settings.max_pending_records - holdings.pending)
+        if holdings.pending_bytes >= settings.max_pending_bytes or room < 0:
+            room = 0
+        if room == 0 and time.monotonic() - self._last_poll >= _LONGEST_WITHOUT_POLL_S:
+            # The group has to hear from us; one record over the bound does no harm.
+            return 1
+        return room
+
+    def _wait_for_answers(self) -> None:
+        pause = self._settings.poll_timeout_ms / 1000
+        if self._stage is not None:
+            self._stage.wait(pause)
+        else:
+            time.sleep(pause)
+
+    def accept(self, messages: list[Message]) -> None:
+        """Parse what was consumed and queue it for the fold."""
+        processor, stage = self._processor.stage, self._stage
+        holdings, held_by = self._holdings, self._holdings.held
+        topic = self._processor.input_topic
+        work: list[tuple[P, Ticket]] = []
+        now = time.monotonic()
+        for message in messages:
+            if message.error() is not None:
+                self._take_error(message)
+                continue
+            number = message.partition() or 0
+            held = held_by.get(number)
+            if held is None:
+                continue
+            headers: Any = message.headers() or ()
+            record = Record(
+                topic, number, message.offset() or 0, message.timestamp()[1], message.key(), message.value(), headers
+            )
+            held.caught_up = False
+            held.last_record = now
+            parsed = self._parse(record)
+            ticket = None
+            if processor is not None and type(parsed) is Parsed and parsed.key is not None:
+                if processor.needs(parsed.payload):
+                    ticket = Ticket()
+                    work.append((parsed.payload, ticket))
+            holdings.add(held, Entry(record, parsed, ticket))
+        if work and stage is not None:
+            stage.submit(work)
+
+    def _parse(self, record: Record) -> Parsed[P] | Rejected:
+        try:
+            return self._processor.parse(record)
+        except Rejected as refusal:
+            return refusal
+        except Exception as error:
+            _log.warning("parse failed", role=self._processor.role, origin=str(record.origin), error=repr(error))
+            return Rejected("fold_error", f"{type(error).__name__}: {error}")
+
+    def _take_error(self, message: Message) -> None:
+        error = message.error()
+        assert error is not None  # noqa: S101 - for the type checker: the caller has looked
+        code = error.code()
+        if code == KafkaError._PARTITION_EOF:
+            held = self._holdings.held.get(message.partition() or 0)
+            if held is not None:
+                held.caught_up = True
+        elif code == KafkaError.FENCED_INSTANCE_ID:
+            raise ConsumerFenced(str(error))
+        elif error.fatal() or code in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE):
+            raise KafkaException(error)
+        else:
+            _log.info("consumer", error=str(error))

@@ -1,0 +1,153 @@
+"""What happens when the group gives partitions and takes them away.
+
+Nothing long is done inside a callback, or the group would lose us: partitions that come are paused and queued for a restore,
+and those that go are committed and set aside.
+"""
+
+from typing import Generic, TypeVar
+
+import structlog
+from confluent_kafka import Consumer, TopicPartition
+
+from stream.engine.commits import Commits
+from stream.engine.holdings import Held, Holdings, seek_to_committed
+from stream.engine.metrics import EngineMetrics
+from stream.engine.partition import DeadLetters, Partition
+from stream.engine.processor import Processor
+from stream.engine.restore import Restored, Restorer
+from stream.engine.settings import EngineSettings
+
+S = TypeVar("S")
+P = TypeVar("P")
+
+_log = structlog.get_logger(__name__)
+
+
+class Membership(Generic[S, P]):
+    """The worker's side of the consumer group.
+
+    Attributes:
+        failure: what went wrong inside a callback, where nothing may be raised; the loop raises it.
+    """
+
+    def __init__(
+        self,
+        consumer: Consumer,
+        processor: Processor[S, P],
+        holdings: Holdings[S, P],
+        restorer: Restorer,
+        commits: Commits[S, P],
+        dead_letters: DeadLetters,
+        settings: EngineSettings,
+        metrics: EngineMetrics,
+    ) -> None:
+        self.failure: Exception | None = None
+        self._consumer = consumer
+        self._processor = processor
+        self._holdings = holdings
+        self._restorer = restorer
+        self._commits = commits
+        self._dead_letters = dead_letters
+        self._settings = settings
+        self._metrics = metrics
+
+    def join(self) -> None:
+        # subscribe() and never assign(): a member that is assigned by hand is not fenced.
+        self._consumer.subscribe(
+            [self._processor.input_topic],
+            on_assign=self._on_assign,
+            on_revoke=self._on_revoke,
+            on_lost=self._on_lost,
+        )
+
+    def restore_step(self) -> None:
+        """Let restores go on for a moment, and take up what is ready.
+
+        Raises:
+            Exception: what failed inside a callback.
+            StateLost: state and offset of a partition do not belong together.
+        """
+        if self.failure is not None:
+            raise self.failure
+        if self._restorer:
+            for restored in self._restorer.step():
+                self._take_up(restored)
+
+    def restore_again(self) -> list[int]:
+        """Give up the state of every partition held; ``restore`` brings back those that are still ours afterwards."""
+        numbers = sorted(self._holdings.held)
+        self._holdings.release(numbers, keep=False)
+        return numbers
+
+    def restore(self, numbers: list[int]) -> None:
+        """Restore those of ``numbers`` that the group still gives us and that are not on their way already."""
+        assigned = {held.partition for held in self._consumer.assignment()}
+        for number in numbers:
+            if number in assigned and number not in self._holdings.held and not self._restorer.has(number):
+                self._consumer.pause(self._holdings.at(number))
+                self._restorer.begin(number)
+
+    def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        try:
+            for partition in partitions:
+                # An explicit offset: without one the client would look for the committed offset and fetch from it.
+                partition.offset = 0
+            consumer.assign(partitions)
+            consumer.pause(partitions)
+            numbers = {partition.partition for partition in partitions}
+            kept, self._holdings.kept = self._holdings.kept, {}
+            for number, partition_kept in kept.items():
+                if number in numbers:
+                    self._restorer.begin(number, partition_kept.store, partition_kept.committed_offset)
+                else:
+                    partition_kept.store.close()
+            for number in sorted(numbers - kept.keys()):
+                self._restorer.begin(number)
+            _log.info("assigned", role=self._processor.role, partitions=sorted(numbers))
+        except Exception as error:
+            self.failure = error
+
+    def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        try:
+            self._commits.commit()
+            self._let_go(partitions, keep=not self._commits.producer_lost)
+        except Exception as error:
+            self.failure = error
+
+    def _on_lost(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        try:
+            self._let_go(partitions, keep=False)
+        except Exception as error:
+            self.failure = error
+
+    def _let_go(self, partitions: list[TopicPartition], keep: bool) -> None:
+        numbers = sorted(partition.partition for partition in partitions)
+        for number in numbers:
+            self._restorer.forget(number)
+        self._holdings.release(numbers, keep)
+        _log.info("revoked" if keep else "lost", role=self._processor.role, partitions=numbers)
+
+    def _take_up(self, restored: Restored) -> None:
+        """A partition is ready: fold on from its committed offset."""
+        settings = self._settings
+        partition = Partition(
+            restored.partition,
+            self._processor,
+            restored.store,
+            self._dead_letters,
+            settings.max_output_bytes,
+            settings.cached_states,
+        )
+        partition.begin(restored.position, restored.offset)
+        self._holdings.held[restored.partition] = Held(partition, settings)
+        seek_to_committed(self._consumer, self._processor.input_topic, partition)
+        self._consumer.resume(self._holdings.at(restored.partition))
+        self._metrics.restored.labels(self._processor.role, restored.partition).inc(restored.records)
+        _log.info(
+            "restored",
+            role=self._processor.role,
+            partition=restored.partition,
+            offset=restored.offset,
+            records=restored.records,
+            seconds=round(restored.seconds, 3),
+        )

@@ -1,0 +1,63 @@
+"""Says the reasons of an alert or a recommendation in plain English, one sentence each.
+
+The codes are given by `stream.decisions`; a code that has no sentence here is spelled out with its figures. Called by
+`rendering.py` and the demo's report.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from stream.contracts.recommendations import RecommendationReason
+from stream.contracts.scores import Contribution
+
+_SENTENCES: Final[dict[str, Callable[[str, str], str]]] = {
+    "silence_vs_rhythm": lambda value, usual: f"No order for {value} days; usually one comes every {usual} days.",
+    "silence_after_first_order": lambda value, usual: (
+        f"No second order for {value} days; those who come back mostly do within {usual} days."
+    ),
+    "recent_order": lambda value, usual: (
+        f"The last order is only {value} days old; usually one comes every {usual} days."
+    ),
+    "frequency_drop": lambda value, usual: f"Only {value} orders in the last 90 days; {usual} would be usual.",
+    "frequency_rise": lambda value, usual: f"As many as {value} orders in the last 90 days; {usual} would be usual.",
+    "negative_review": lambda value, usual: f"The latest review gave {value} of 5 stars.",
+    "positive_review": lambda value, usual: f"The latest review gave {value} of 5 stars.",
+    "returns": lambda value, usual: f"Sent back {value} items in the last 60 days.",
+    "cart_emptied": lambda value, usual: f"Emptied the cart {value} days ago and did not order since.",
+    "low_engagement": lambda value, usual: f"Opens a share of {value} of the messages; {usual} is ordinary.",
+    "engaged": lambda value, usual: f"Opens a share of {value} of the messages; {usual} is ordinary.",
+    "recent_visits": lambda value, usual: f"Looked at {value} items in the last 14 days.",
+}
+
+_RECOMMENDED: Final = {
+    "next_in_taste": "fits what was bought lately",
+    "bought_before": "bought before",
+    "bought_together": "often bought together",
+    "popular_now": "popular now",
+}
+
+
+def sentence(reason: Contribution) -> str:
+    """One reason of an alert as a sentence."""
+    value = f"{reason.value:.4g}"
+    usual = "" if reason.reference is None else f"{reason.reference:.4g}"
+    known = _SENTENCES.get(reason.code)
+    if known is not None:
+        return known(value, usual)
+    words = reason.code.replace("_", " ").capitalize()
+    unit = f" {reason.unit.replace('_', ' ')}" if reason.unit else ""
+    return f"{words}: {value}{unit}" + (f" (usual: {usual})." if usual else ".")
+
+
+def recommended_because(reason: RecommendationReason, name_of: Callable[[str], str]) -> str:
+    """Why an item is recommended, in a few words.
+
+    Args:
+        name_of: name of an item by its id.
+    """
+    words = _RECOMMENDED.get(reason.code, reason.code.replace("_", " "))
+    if not reason.item_id:
+        return words
+    return f"{words} with {name_of(reason.item_id)}" if reason.code == "bought_together" else words

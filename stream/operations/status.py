@@ -1,0 +1,193 @@
+"""How a deployment is doing: how far each role is behind, when it last committed, which model answers, what was
+refused.
+
+It asks Kafka alone: group offsets, the position records in the changelogs, and the newest records of two topics.
+Nothing has to run for it, and it changes nothing. Called by `tidemark status`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Final
+
+import msgspec
+from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka.admin import AdminClient
+
+from stream.configuration.settings import Configuration
+from stream.contracts import topics
+from stream.contracts.codec import decode_score
+from stream.contracts.dead_letters import read_verdict
+from stream.contracts.scores import ModelStamp
+from stream.engine.position import POSITION_KEY, decode_position
+from stream.operations.brokers import ANSWER_WITHIN, headers_of, make_consumer, partitions_of
+from stream.operations.ends import first_records, newest_records, records_from
+from stream.operations.topics import STATEFUL_ROLES
+
+INPUTS: Final = {"profiles": topics.EVENTS, "decisions": topics.SCORE_REQUESTS}
+"""Logical name of what each role reads."""
+
+DEAD_LETTERS_COUNTED: Final = 10_000
+"""Newest dead letters of a partition whose reasons are counted; older ones are counted without."""
+
+_GROUP: Final = "tidemark.status"
+
+
+class PartitionStatus(msgspec.Struct, frozen=True):
+    """One partition of a role's input. Times in epoch milliseconds."""
+
+    partition: int
+    committed: int | None
+    """Offset of the next record to fold; None where the role never committed."""
+    end: int
+    lag_records: int
+    lag_seconds: float
+    """Since the oldest record that is not folded was appended; 0 where all are."""
+    event_time: int | None
+    """Partition time: the greatest event time folded."""
+    last_commit: int | None
+
+
+class RoleStatus(msgspec.Struct, frozen=True):
+    """One role over all partitions."""
+
+    role: str
+    group: str
+    state: str
+    """As Kafka calls the group's state: stable, empty, dead …"""
+    workers: int
+    partitions: list[PartitionStatus]
+
+    @property
+    def lag_records(self) -> int:
+        return sum(partition.lag_records for partition in self.partitions)
+
+    @property
+    def lag_seconds(self) -> float:
+        return max((partition.lag_seconds for partition in self.partitions), default=0.0)
+
+
+class ModelStatus(msgspec.Struct, frozen=True):
+    """Who gave the newest answer."""
+
+    model: ModelStamp
+    fallback: bool
+    answered_at: int
+    """Epoch milliseconds."""
+
+
+class Status(msgspec.Struct, frozen=True):
+    """A deployment at one moment."""
+
+    roles: list[RoleStatus]
+    model: ModelStatus | None
+    dead_letters: dict[str, int]
+    """By code, most frequent first; ``older`` counts those whose code was not read."""
+
+
+def status(configuration: Configuration, admin: AdminClient, now: int) -> Status:
+    """Ask Kafka.
+
+    Args:
+        now: epoch milliseconds, from which lag in seconds is counted.
+    """
+    names = configuration.topics.topic_names()
+    consumer = make_consumer(configuration.kafka, _GROUP, **{"enable.partition.eof": True, "fetch.wait.max.ms": 50})
+    try:
+        roles = [
+            _role(role, admin, consumer, names.physical(INPUTS[role]), names.changelog(role), now)
+            for role in STATEFUL_ROLES
+        ]
+        return Status(
+            roles=roles,
+            model=_model(consumer, names.physical(topics.SCORES)),
+            dead_letters=_dead_letters(consumer, names.physical(topics.DEAD_LETTERS)),
+        )
+    finally:
+        consumer.close()
+
+
+def group_of(role: str) -> str:
+    """The consumer group of a role, as the engine names it."""
+    return f"tidemark.{role}"
+
+
+def _role(role: str, admin: AdminClient, consumer: Consumer, input_topic: str, changelog: str, now: int) -> RoleStatus:
+    group = group_of(role)
+    places = partitions_of(consumer, [input_topic])
+    committed = _committed(admin, group, places)
+    ends = {place.partition: consumer.get_watermark_offsets(place, timeout=ANSWER_WITHIN)[1] for place in places}
+    behind = [
+        TopicPartition(input_topic, partition, max(committed.get(partition) or 0, 0))
+        for partition, end in ends.items()
+        if (committed.get(partition) or 0) < end
+    ]
+    oldest = first_records(consumer, behind)
+    positions = newest_records(consumer, changelog, lambda message: message.key() == POSITION_KEY)
+    state, workers = _members(admin, group)
+    partitions = []
+    for partition, end in sorted(ends.items()):
+        next_record = oldest.get(partition)
+        position = positions.get(partition)
+        partitions.append(
+            PartitionStatus(
+                partition=partition,
+                committed=committed.get(partition),
+                end=end,
+                # What lies between the commit and the end may be markers of transactions alone, which nobody folds.
+                lag_records=0 if next_record is None else end - (committed.get(partition) or 0),
+                lag_seconds=0.0 if next_record is None else max(now - next_record.timestamp()[1], 0) / 1000,
+                event_time=None if position is None else decode_position(position.value() or b"").time or None,
+                last_commit=None if position is None else position.timestamp()[1],
+            )
+        )
+    return RoleStatus(role, group, state, workers, partitions)
+
+
+def _committed(admin: AdminClient, group: str, places: list[TopicPartition]) -> dict[int, int]:
+    asked = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group, places)])
+    try:
+        answered = asked[group].result(ANSWER_WITHIN).topic_partitions
+    except KafkaException as error:
+        if error.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND:
+            return {}
+        raise
+    return {place.partition: place.offset for place in answered if place.offset >= 0}
+
+
+def _members(admin: AdminClient, group: str) -> tuple[str, int]:
+    try:
+        described = admin.describe_consumer_groups([group])[group].result(ANSWER_WITHIN)
+    except KafkaException as error:
+        if error.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND:
+            return "absent", 0
+        raise
+    return described.state.name.lower(), len(described.members)
+
+
+def _model(consumer: Consumer, scores: str) -> ModelStatus | None:
+    newest = max(newest_records(consumer, scores).values(), key=lambda message: message.timestamp()[1], default=None)
+    if newest is None:
+        return None
+    score = decode_score(newest.value() or b"")
+    return ModelStatus(score.answer.model, score.answer.fallback, newest.timestamp()[1])
+
+
+def _dead_letters(consumer: Consumer, topic: str) -> dict[str, int]:
+    codes: Counter[str] = Counter()
+    older = 0
+    for place in partitions_of(consumer, [topic]):
+        low, high = consumer.get_watermark_offsets(place, timeout=ANSWER_WITHIN)
+        start = max(low, high - DEAD_LETTERS_COUNTED)
+        older += start - low
+        codes.update(
+            _code(message) for message in records_from(consumer, TopicPartition(topic, place.partition, start))
+        )
+    return dict(codes.most_common()) | ({"older": older} if older else {})
+
+
+def _code(message: Message) -> str:
+    try:
+        return read_verdict(headers_of(message)).code
+    except ValueError:
+        return "not a dead letter"

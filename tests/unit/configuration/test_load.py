@@ -1,0 +1,119 @@
+"""The whole configuration: the shipped file, precedence, and what exactly-once forbids."""
+
+from pathlib import Path
+
+import pytest
+
+from stream.configuration.clients import client_properties, consumer_properties, producer_properties
+from stream.configuration.load import load
+from stream.configuration.resolve import DEFAULT, ConfigurationError, Layer
+from stream.configuration.running import Running, RunningFile, running_layer
+from stream.configuration.settings import DEFAULT_SECRET, Configuration
+from stream.configuration.view import masked
+
+SHIPPED = Path(__file__).parents[3] / "tidemark.toml"
+
+
+@pytest.fixture(autouse=True)
+def _empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def test_without_file_and_environment_it_is_the_defaults() -> None:
+    assert load(None, {}).configuration == Configuration()
+
+
+def test_the_shipped_file_says_the_defaults_and_nothing_else() -> None:
+    shipped = load(SHIPPED, {})
+    assert shipped.configuration == Configuration()
+    assert set(shipped.origins.values()) == {DEFAULT, str(SHIPPED)}
+
+
+def test_the_file_of_the_working_folder_is_found(tmp_path: Path) -> None:
+    (tmp_path / "tidemark.toml").write_text('[topics]\nprefix = "staging."\n')
+    loaded = load(None, {})
+    assert loaded.configuration.topics.prefix == "staging."
+    assert loaded.origins["topics.prefix"] == "tidemark.toml"
+
+
+def test_what_runs_in_the_folder_is_over_the_defaults_and_under_everything_that_was_set(tmp_path: Path) -> None:
+    running = Layer("up", {"kafka": {"bootstrap_servers": "127.0.0.1:1"}, "triton": {"url": "127.0.0.1:2"}})
+    (tmp_path / "tidemark.toml").write_text('[triton]\nurl = "triton:8001"\n')
+    loaded = load(None, {}, running)
+    assert loaded.configuration.kafka.bootstrap_servers == "127.0.0.1:1"
+    assert loaded.configuration.triton.url == "triton:8001"
+    loaded = load(None, {"TIDEMARK__KAFKA__BOOTSTRAP_SERVERS": "k:9092"}, running)
+    assert loaded.configuration.kafka.bootstrap_servers == "k:9092"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[topics", "bad.toml is no TOML"),
+        ("[topics]\npartitions = 0", "bad.toml: topics.partitions: expected `int` >= 1, got 0"),
+        ('[topics]\nprefix = "no spaces "', "bad.toml: topics: topic events cannot be called"),
+        ('[kafka.consumer]\n"isolation.level" = "read_uncommitted"', "isolation.level is Tidemark's own"),
+        ('[kafka.client]\n"transactional.id" = "x"', "transactional.id is Tidemark's own"),
+        ('[deployment]\nsecret = "x"', "TIDEMARK__DEPLOYMENT__SECRET"),
+        ("[policies.churn_risk]\nresolve_threshold = 0.5", "policies.churn_risk: resolve_threshold is set without"),
+        ("[polices]\nhorizon_days = 30", "did you mean policies?"),
+    ],
+)
+def test_a_bad_file_is_refused_and_named(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "bad.toml").write_text(text)
+    with pytest.raises(ConfigurationError, match=r"bad\.toml") as caught:
+        load(tmp_path / "bad.toml", {})
+    assert message in str(caught.value)
+
+
+def test_a_missing_file_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match=r"cannot read the configuration absent\.toml"):
+        load(Path("absent.toml"), {})
+
+
+def test_the_known_secret_is_good_for_this_machine_alone() -> None:
+    assert not load(None, {}).configuration.lacks_secret()
+    remote = {"TIDEMARK__KAFKA__BOOTSTRAP_SERVERS": "127.0.0.1:9092,kafka:9092"}
+    assert load(None, remote).configuration.lacks_secret()
+    assert not load(None, {**remote, "TIDEMARK__DEPLOYMENT__SECRET": "own"}).configuration.lacks_secret()
+
+
+def test_the_printed_view_shows_no_secret() -> None:
+    environ = {"TIDEMARK__DEPLOYMENT__SECRET": "hunter2", "TIDEMARK__KAFKA__CLIENT__SASL_PASSWORD": "hunter3"}
+    shown = repr(list(masked(*load(None, environ))))
+    assert "hunter" not in shown
+    assert DEFAULT_SECRET not in shown
+
+
+def test_clients_read_committed_and_partition_by_murmur2_whatever_is_set(tmp_path: Path) -> None:
+    (tmp_path / "tidemark.toml").write_text(
+        '[kafka.client]\n"client.id" = "shop"\n[kafka.producer]\n"linger.ms" = 50\n'
+    )
+    kafka = load(None, {}).configuration.kafka
+    assert client_properties(kafka) == {"client.id": "shop", "bootstrap.servers": "127.0.0.1:9092"}
+    assert consumer_properties(kafka)["isolation.level"] == "read_committed"
+    assert consumer_properties(kafka)["enable.auto.commit"] is False
+    assert producer_properties(kafka)["partitioner"] == "murmur2_random"
+    assert producer_properties(kafka)["linger.ms"] == 50
+
+
+def test_the_running_file_counts_while_it_is_held() -> None:
+    path = Path("here/up.json")
+    assert running_layer(path) is None
+    with RunningFile(path) as file:
+        assert running_layer(path) is None
+        file.write(Running(pid=1, bootstrap_servers="127.0.0.1:9", triton_url=""))
+        layer = running_layer(path)
+        assert layer is not None
+        assert layer.values == {"kafka": {"bootstrap_servers": "127.0.0.1:9"}, "triton": {"scorer": "in_process"}}
+        with pytest.raises(ConfigurationError, match="runs in this folder already"):
+            RunningFile(path)
+    assert not path.exists()
+
+
+def test_a_running_file_that_was_left_behind_is_ignored() -> None:
+    path = Path("up.json")
+    path.write_bytes(b'{"pid":1,"bootstrap_servers":"127.0.0.1:9","triton_url":"127.0.0.1:8"}')
+    assert running_layer(path) is None
+    with RunningFile(path):
+        assert path.read_bytes() == b""
