@@ -104,10 +104,10 @@ def ingest(
     if done.derived_ids:
         console.print(f"{done.derived_ids:,} events had no event_id and got one from their content")
     if done.unreadable:
-        lines = ", ".join(map(str, done.unreadable_lines))
+        lines = ", ".join(map(str, done.unreadable_lines)) + (" …" if done.unreadable > 3 else "")
         console.print(
-            f"{done.unreadable:,} lines have no customer that can be read (line {lines}{' …' if done.unreadable > 3 else ''}); "
-            "they were sent as they are: `tidemark tail dead-letters --from-beginning` will say what is wrong"
+            f"{done.unreadable:,} lines have no customer that can be read (line {lines}); they were sent as they are: "
+            "`tidemark tail dead-letters --from-beginning` will say what is wrong"
         )
 
 

@@ -38,7 +38,7 @@ def worker(
     configuration = loaded(context).configuration
     if configuration.lacks_secret():
         raise ConfigurationError(
-            "deployment.secret is the one that everybody knows: set TIDEMARK__DEPLOYMENT__SECRET, or name a file that holds "
-            "one with deployment.secret_file, to the same value on every worker"
+            "deployment.secret is the one that everybody knows: set TIDEMARK__DEPLOYMENT__SECRET, or name a file that "
+            "holds one with deployment.secret_file, to the same value on every worker"
         )
     raise typer.Exit(run_worker(configuration, role.value, instance, metrics_port))

@@ -132,6 +132,8 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True):
     data_dir: str = ".tidemark"
     """Folder of local stores and of what `tidemark up` leaves for the other commands; made when missing."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    metrics_host: str = "127.0.0.1"
+    """Address on which a worker serves Prometheus metrics; ``0.0.0.0`` inside a container."""
     metrics_port: Port = 0
     """Port on 127.0.0.1 where a worker serves Prometheus metrics; 0 serves none."""
 

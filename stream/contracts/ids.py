@@ -7,6 +7,7 @@ golden values.
 
 import hashlib
 import hmac
+import zlib
 from functools import lru_cache
 from typing import Any, Final
 from uuid import UUID, uuid5
@@ -29,11 +30,12 @@ def item_hash(item_id: str) -> int:
 
 
 def event_id_hash(event_id: str) -> int:
-    """Unsigned 32-bit hash of an event's id (BLAKE2b, little-endian); a customer's recent ones tell duplicates.
+    """Unsigned 32-bit hash of an event's id (CRC-32), by which a customer's recent events are remembered.
 
-    Against 256 remembered ids, an unseen event is taken for a duplicate once in 17 million.
+    Against 256 remembered ids, an unseen one is taken for a duplicate once in 17 million; ids that differ in four
+    bytes in a row at most, as counted ones do, never. CRC-32 because this runs for every event.
     """
-    return int.from_bytes(hashlib.blake2b(event_id.encode(), digest_size=4).digest(), "little")
+    return zlib.crc32(event_id.encode())
 
 
 def alert_id(secret: bytes, customer_id: str, kind: str, episode_start_ms: int) -> str:

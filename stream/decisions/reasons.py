@@ -14,17 +14,18 @@ from stream.contracts.scores import Contribution
 from stream.contracts.times import DAY_MS
 from stream.decisions.facts import Facts
 from stream.profiles.profile import Profile
-from stream.profiles.statistics import sentiment
+from stream.profiles.statistics import decayed_count, sentiment
 
 MOST_REASONS: Final = 5
 
 _RECENT_DAYS: Final = 90
-_RETURN_DAYS: Final = 60
 _VISIT_DAYS: Final = 14
 _LEAST_MESSAGES: Final = 5
 _ENGAGED: Final = 0.2
 """Share of messages opened that is ordinary; a convention."""
 _NEUTRAL_RATING: Final = 3.0
+_LEAST_RETURNS: Final = 0.25
+"""Decayed: one return, 60 days ago."""
 _LEAST_REVIEWS: Final = 0.5
 """Decayed: one review, 90 days ago."""
 _ORDINARY_RETURN_DAYS: Final = 45.0
@@ -79,7 +80,7 @@ SENTENCES: Final[dict[str, str]] = {
     "frequency_rise": "{value:.0f} orders in 90 days, more than the usual {reference:.1f}",
     "negative_review": "reviews of {value:.1f} of 5 stars",
     "positive_review": "reviews of {value:.1f} of 5 stars",
-    "returns": "{value:.0f} items sent back in the last 60 days",
+    "returns": "orders or items sent back lately: {value:.1f}, each halved every 30 days",
     "cart_emptied": "emptied the cart {value:.0f} days ago without buying",
     "low_engagement": "opened {value:.0%} of the messages sent, where {reference:.0%} is ordinary",
     "engaged": "opened {value:.0%} of the messages sent, where {reference:.0%} is ordinary",
@@ -126,10 +127,12 @@ def _opinion(profile: Profile, facts: Facts) -> _Finding | None:
     return _Finding(code, 0.2 * below, opinion.mean, "stars", _NEUTRAL_RATING)
 
 
-def _returned(_: Profile, facts: Facts) -> _Finding | None:
-    """Items sent back in the last 60 days."""
-    count = _count(facts, ("return",), _RETURN_DAYS)
-    return _Finding("returns", 0.15 * _clipped(count, 3.0), count, "items", None) if count else None
+def _returned(profile: Profile, facts: Facts) -> _Finding | None:
+    """Returns, halved every 30 days."""
+    count = decayed_count(profile, "return", facts.at).month
+    if count < _LEAST_RETURNS:
+        return None
+    return _Finding("returns", 0.15 * _clipped(count, 3.0), count, "returns_decayed", None)
 
 
 def _cart(profile: Profile, facts: Facts) -> _Finding | None:

@@ -161,7 +161,15 @@ class EmbeddedKafka(Supervised):
         shutil.rmtree(part, ignore_errors=True)
         cluster_id = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
         properties = self._write_properties(part)
-        command = [*java, "kafka.tools.StorageTool", "format", "--cluster-id", cluster_id, "--config", str(properties)]
+        # One word with its option: one id in 64 begins with a dash.
+        command = [
+            *java,
+            "kafka.tools.StorageTool",
+            "format",
+            f"--cluster-id={cluster_id}",
+            "--config",
+            str(properties),
+        ]
         result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         if result.returncode != 0:
             raise StartError(f"Kafka's storage could not be formatted in {part}:\n{result.stdout.strip()}")

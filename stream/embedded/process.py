@@ -178,7 +178,7 @@ class Supervised(ABC):
                 # Out of the terminal's group: Ctrl-C is the parent's to handle, which then stops its servers in order.
                 start_new_session=True,
             )
-        self._supervisor = child
+        self._supervisor, self._pid = child, None
         first_line = child.stdout.readline() if child.stdout is not None else b""
         if not first_line:
             raise StartError(f"{self.name} could not be started with {command[0]!r}. {self._log_tail()}")

@@ -1,5 +1,5 @@
-"""How the engine's Kafka clients are configured. Whoever runs Tidemark may override any librdkafka property but the few that the
-exactly-once promise rests on."""
+"""How the engine's Kafka clients are configured. Whoever runs Tidemark may override any librdkafka property but the
+few that the exactly-once promise rests on."""
 
 import logging
 from collections.abc import Mapping
@@ -17,7 +17,8 @@ _kafka_log = logging.getLogger("tidemark.kafka")
 _log = structlog.get_logger(__name__)
 
 _FETCH: Final[dict[str, Any]] = {
-    # librdkafka waits a second by default once its queue is full; with 5 ms a plain reader went from 370,000 to 950,000 events/s.
+    # librdkafka waits a second by default once its queue is full; with 5 ms a plain reader went from 370,000 to
+    # 950,000 events/s.
     "fetch.queue.backoff.ms": 5,
     "queued.min.messages": 100_000,
     "fetch.wait.max.ms": 50,
@@ -80,7 +81,8 @@ def make_consumer(
 
 
 def make_restore_consumer(common: Properties, group: str) -> Consumer:
-    """The consumer of the changelog: assigned by hand, read_committed, with fetches made for bulk (3 times the default's speed)."""
+    """The consumer of the changelog: assigned by hand, read_committed, with fetches made for bulk (3 times the
+    default's speed)."""
     return Consumer(
         {
             "fetch.message.max.bytes": 8 * 1024 * 1024,

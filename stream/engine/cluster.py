@@ -1,4 +1,4 @@
-"""What a worker asks the cluster before it begins: whether its topics fit together, and what a local store is stamped with."""
+"""What a worker asks the cluster before it begins: do its topics fit together, what is a local store stamped with?"""
 
 import time
 from collections.abc import Callable
@@ -20,6 +20,22 @@ class TopicMismatch(RuntimeError):
 
 class ClusterUnreachable(RuntimeError):
     """No broker answered."""
+
+
+def count_partitions(admin: AdminClient, topic: str) -> int:
+    """Partitions of ``topic``.
+
+    Raises:
+        TopicMismatch: it does not exist.
+        ClusterUnreachable: no broker answered.
+    """
+    try:
+        found = admin.list_topics(topic, timeout=_TIMEOUT_S).topics[topic]
+    except KafkaException as exception:
+        raise ClusterUnreachable(f"no Kafka broker answered: {exception}") from exception
+    if found.error is not None or not found.partitions:
+        raise TopicMismatch(f"topic {topic} is missing. Create it with `tidemark topics`")
+    return len(found.partitions)
 
 
 def check_topics(admin: AdminClient, processor: Processor[Any, Any], keep_trying: Callable[[], bool]) -> Stamp:
@@ -46,8 +62,8 @@ def check_topics(admin: AdminClient, processor: Processor[Any, Any], keep_trying
     changelogs = len(metadata.topics[processor.changelog_topic].partitions)
     if inputs != changelogs:
         raise TopicMismatch(
-            f"topic {processor.input_topic} has {inputs} partitions and {processor.changelog_topic} has {changelogs}: "
-            f"the state of a customer would be looked for on the wrong partition. Take the added partitions back, or run "
+            f"topic {processor.input_topic} has {inputs} partitions, {processor.changelog_topic} has {changelogs}: "
+            "a customer's state would be looked for on the wrong partition. Make the topics alike again, or run "
             f"`tidemark rebuild --role {processor.role}` to fold the log into a changelog of {inputs} partitions"
         )
     described = answers[processor.changelog_topic].result()

@@ -1,7 +1,8 @@
 """Commits what the held partitions have folded, and puts them back where a commit fails.
 
-An error that the transaction survives is an abort: every partition goes back to its last commit and is read again from there.
-One that the producer does not survive is left to the worker, which takes a new producer and restores everything.
+An error that the transaction survives is an abort: every partition goes back to its last commit and is read again
+from there. One that the producer does not survive is left to the worker, which takes a new producer and restores
+everything.
 """
 
 import json

@@ -1,7 +1,7 @@
 """Notices when most of the input turns bad, which is an upstream change and not a bad record.
 
-A partition whose share of dead letters or quarantined records goes over its bound within the window pauses until somebody says
-that it may go on.
+A partition whose share of dead letters or quarantined records goes over its bound within the window pauses until
+somebody says that it may go on.
 """
 
 from collections import deque

@@ -26,7 +26,8 @@ class Held(Generic[S, P]):
         pending: records taken in and not folded, in offset order.
         caught_up: whether the log had nothing more at the last fetch.
         last_record, signalled: monotonic seconds of the newest record and of the last signal written.
-        aborts, aborts_at: transactions in a row that failed because of a record, and the committed offset they failed at.
+        aborts, aborts_at: transactions in a row that failed because of a record, and the committed offset they failed
+        at.
     """
 
     def __init__(self, partition: Partition[S, P], settings: EngineSettings) -> None:

@@ -1,7 +1,7 @@
 """Who a worker is: a name that outlives the process, so that one that was killed comes back as itself within a second.
 
-Two live workers may never share a name. A slot's lock file in the data folder keeps them apart on one machine; across machines
-the group coordinator fences the older of the two, which then ends with a message.
+Two live workers may never share a name. A slot's lock file in the data folder keeps them apart on one machine; across
+machines the group coordinator fences the older of the two, which then ends with a message.
 """
 
 import fcntl

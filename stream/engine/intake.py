@@ -1,4 +1,5 @@
-"""Takes records in: consumes as much as there is room for, parses it, and hands to the stage what has to pass through it."""
+"""Takes records in: consumes as much as there is room for, parses it, and hands to the stage what has to pass through
+it."""
 
 import time
 from typing import Any, Final, Generic, TypeVar
@@ -103,10 +104,9 @@ class Intake(Generic[S, P]):
             held.last_record = now
             parsed = self._parse(record)
             ticket = None
-            if processor is not None and type(parsed) is Parsed and parsed.key is not None:
-                if processor.needs(parsed.payload):
-                    ticket = Ticket()
-                    work.append((parsed.payload, ticket))
+            if processor is not None and type(parsed) is Parsed and processor.needs(parsed.payload):
+                ticket = Ticket()
+                work.append((parsed.payload, ticket))
             holdings.add(held, Entry(record, parsed, ticket))
         if work and stage is not None:
             stage.submit(work)

@@ -1,7 +1,7 @@
 """What happens when the group gives partitions and takes them away.
 
-Nothing long is done inside a callback, or the group would lose us: partitions that come are paused and queued for a restore,
-and those that go are committed and set aside.
+Nothing long is done inside a callback, or the group would lose us: partitions that come are paused and queued for a
+restore, and those that go are committed and set aside.
 """
 
 from typing import Generic, TypeVar

@@ -1,7 +1,8 @@
 """One partition between two commits: decoded states, what was touched, timers, time and outputs.
 
-Everything here is a function of the records it is given, so it is tested without Kafka. The worker decides when to take records
-in and when to commit; a roll-back puts everything back to the last commit, whose bytes the store still holds.
+Everything here is a function of the records it is given, so it is tested without Kafka. The worker decides when to
+take records in and when to commit; a roll-back puts everything back to the last commit, whose bytes the store still
+holds.
 """
 
 from collections.abc import Callable
@@ -293,7 +294,8 @@ class Partition(Generic[S, P]):
         return self._processor.on_signal(state, self.context)
 
     def _fire(self, key: bytes, step: Callable[[S], S | None], due: int) -> None:
-        """Run a timer or a signal of one key. What fails leaves the state as it was, without its timer, and is buried."""
+        """Run a timer or a signal of one key. What fails leaves the state as it was, without its timer, and is
+        buried."""
         processor, context = self._processor, self.context
         outputs = len(context.outputs)
         try:
@@ -321,7 +323,8 @@ class Partition(Generic[S, P]):
             self._bury(record, Rejected(code, f"timer of {due}: {type(error).__name__}: {error}"))
 
     def _mute(self, key: bytes) -> None:
-        """Keep a state's bytes but take its timer and its waiting away, or a failing timer would fire at every restart."""
+        """Keep a state's bytes but take its timer and its waiting away, or a failing timer would fire at every
+        restart."""
         state, framed = self._states.get(key), self.store.get(key)
         encoded = self._processor.codec.encode(state) if state is not None else (framed or b"")[HEADER_BYTES:]
         self._muted[key] = frame(0, False, encoded)

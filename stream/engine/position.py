@@ -1,7 +1,7 @@
 """What the changelog holds beside the states: how far a partition is, and how a state's value is framed.
 
-The position record is the last one of every transaction and has the empty key, which no input record can have. It lets a restore
-prove that the state and the committed offset belong together.
+The position record is the last one of every transaction and has the empty key, which no input record can have. It
+lets a restore prove that the state and the committed offset belong together.
 """
 
 import struct
@@ -46,7 +46,8 @@ def decode_position(encoded: bytes) -> Position:
 
 
 def frame(due: int, waiting: bool, state: bytes) -> bytes:
-    """A changelog value: due time and waiting flag in eight bytes, then the state, so that a restore decodes nothing."""
+    """A changelog value: due time and waiting flag in eight bytes, then the state, so that a restore decodes
+    nothing."""
     return _HEADER.pack(due | _WAITING if waiting else due) + state
 
 

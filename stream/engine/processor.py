@@ -1,7 +1,7 @@
 """What a processor is to the engine: a pure fold over one partition's records with keyed state, timers and outputs.
 
-A processor never reads a clock, never does I/O and keeps nothing between calls but what it returns as state. Everything else
-(reading, restoring, timers, transactions, dead letters) is the engine's.
+A processor never reads a clock, never does I/O and keeps nothing between calls but what it returns as state.
+Everything else (reading, restoring, timers, transactions, dead letters) is the engine's.
 """
 
 from abc import ABC, abstractmethod
@@ -36,7 +36,8 @@ class Record(msgspec.Struct, gc=False):
 class Parsed(Generic[P]):
     """What ``parse`` made of a record.
 
-    ``key`` None marks a record that belongs to nobody: a tick, which moves time, or a signal, which wakes every waiting key.
+    ``key`` None marks a record that belongs to nobody: a tick, which moves time, or a signal, which wakes every
+    waiting key.
     """
 
     __slots__ = ("key", "payload", "signal", "time")
@@ -71,7 +72,8 @@ class NewerState(Exception):
 
 
 class Context(Generic[P]):
-    """What a fold may see besides its state, and where it puts its outputs. One per partition, reused from call to call.
+    """What a fold may see besides its state, and where it puts its outputs. One per partition, reused from call to
+    call.
 
     Attributes:
         origin: where the record lies that is folded, or that moved time.
@@ -94,7 +96,8 @@ class Context(Generic[P]):
         """Write ``value`` with this record's transaction.
 
         Raises:
-            OutputTooLarge: more than the broker takes; the record becomes a dead letter and its other outputs are dropped.
+            OutputTooLarge: more than the broker takes; the record becomes a dead letter and its other outputs are
+                dropped.
         """
         size = (0 if value is None else len(value)) + (0 if key is None else len(key))
         if size > self.max_bytes:
@@ -113,7 +116,8 @@ class StateCodec(Protocol[S]):
 
 
 class Stage(ABC, Generic[P]):
-    """Slow, stateless work between ``parse`` and ``fold``, such as asking a model. It runs on an event loop of its own."""
+    """Slow, stateless work between ``parse`` and ``fold``, such as asking a model. It runs on an event loop of its
+    own."""
 
     max_batch: int = 64
     max_in_flight: int = 8

@@ -1,9 +1,10 @@
 """Brings partitions' states back from the changelog, in short steps between which other partitions go on.
 
-The order of the questions is the point. First the group's committed offset, and only a stable one: that waits out a transaction
-which a former owner left open. Then the changelog's end, uncommitted records included: the last stable offset would hide what
-is committed a moment later. Then the changelog up to that end. Asked the other way round, state was seen to end up behind the
-offset. At the end the position record, which lies in the same transaction as the committed offset, has to be equal to it.
+The order of the questions is the point. First the group's committed offset, and only a stable one: that waits out a
+transaction which a former owner left open. Then the changelog's end, uncommitted records included: the last stable
+offset would hide what is committed a moment later. Then the changelog up to that end. Asked the other way round, state
+was seen to end up behind the offset. At the end the position record, which lies in the same transaction as the
+committed offset, has to be equal to it.
 """
 
 import time
@@ -188,10 +189,10 @@ class Restorer:
             return groups[self._group]
         if task.end is None:
             asked = TopicPartition(self._processor.changelog_topic, task.partition)
-            spec = OffsetSpec.latest()
+            spec = OffsetSpec.latest()  # type: ignore[no-untyped-call]
         else:
             asked = TopicPartition(self._processor.input_topic, task.partition)
-            spec = OffsetSpec.earliest()
+            spec = OffsetSpec.earliest()  # type: ignore[no-untyped-call]
         answers = self._admin.list_offsets(
             {asked: spec}, isolation_level=IsolationLevel.READ_UNCOMMITTED, request_timeout=_REQUEST_TIMEOUT_S
         )
@@ -221,7 +222,7 @@ class Restorer:
         task.reached = task.store.changelog_offset()
         if self._consumer is None:
             self._consumer = make_restore_consumer(self._kafka, self._group)
-        # A compacted changelog may begin later than where the store ends; what lies between is gone, and is newer in the rest.
+        # A compacted changelog may begin later than where the store ends: what lies between is there again, newer.
         task.reading = True
         if task.reached < end:
             start = TopicPartition(self._processor.changelog_topic, task.partition, task.reached)
@@ -296,7 +297,8 @@ class Restorer:
                 )
             if committed != OFFSET_INVALID:
                 raise StateLost(
-                    f"{where}: offset {committed} is committed but {self._processor.changelog_topic} holds no state: {repair}"
+                    f"{where}: offset {committed} is committed, but {self._processor.changelog_topic} holds no state: "
+                    f"{repair}"
                 )
             return None
         if position.fold_version != self._processor.fold_version:
@@ -319,8 +321,8 @@ class Restorer:
         offset = position.offset if position is not None else task.input_start
         if offset < task.input_start:
             raise StateLost(
-                f"{self._processor.input_topic}[{task.partition}]: the log begins at offset {task.input_start} and the state "
-                f"ends at {offset}: the records between are gone. Lengthen the topic's retention, and run "
+                f"{self._processor.input_topic}[{task.partition}]: the log begins at offset {task.input_start} and the "
+                f"state ends at {offset}: the records between are gone. Lengthen the topic's retention, and run "
                 f"`tidemark rebuild --role {self._processor.role}`"
             )
         restored = Restored(task.partition, task.store, position, offset)

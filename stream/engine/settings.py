@@ -11,8 +11,8 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Settings that every processor of a process shares. Times in milliseconds, sizes in bytes."""
 
     commit_interval_ms: Positive = 100
-    """Longest time between the fold of a record and its commit. Half of it is added to the median latency of each role; a commit
-    costs about 5 ms, so that 100 ms spends a twentieth of the time on commits."""
+    """Longest time between the fold of a record and its commit. Half of it is added to the median latency of each
+    role; a commit costs about 5 ms, so that 100 ms spends a twentieth of the time on commits."""
     max_uncommitted_records: Positive = 50_000
     """Commit earlier when this many records are folded: what an abort has to repeat stays bounded."""
     max_pending_records: Positive = 20_000
@@ -29,8 +29,8 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
     transaction_timeout_ms: Positive = 10_000
     """After this long the broker aborts a transaction that its owner left open. Readers wait for it, so it is short."""
     group_protocol: Literal["classic", "consumer"] = "classic"
-    """``classic`` with static membership lets a killed worker come back within a second. ``consumer`` (KIP-848) uses dynamic
-    members: with static ones a worker that was killed cannot come back (UNRELEASED_INSTANCE_ID)."""
+    """``classic`` with static membership lets a killed worker come back within a second. ``consumer`` (KIP-848) uses
+    dynamic members: with static ones a worker that was killed cannot come back (UNRELEASED_INSTANCE_ID)."""
     store: Literal["memory", "rocksdb"] = "memory"
     cached_states: Positive = 50_000
     """Decoded states kept a partition. The rest is kept as bytes."""

@@ -1,7 +1,7 @@
 """Runs a processor's stage: batches in flight on an event loop in its own thread, answers handed back through tickets.
 
-Batches may end in any order. The order of the fold is not this module's concern: the worker folds a partition's entries from the
-front and stops at the first whose ticket has no answer yet.
+Batches may end in any order. The order of the fold is not this module's concern: the worker folds a partition's
+entries from the front and stops at the first whose ticket has no answer yet.
 """
 
 import asyncio

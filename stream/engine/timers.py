@@ -1,7 +1,8 @@
 """The timers of one partition: one due time a key, in a heap with lazy deletion.
 
-The dictionary is the truth and the heap is its index: an entry of the heap counts only while the dictionary still holds the same
-due time for its key. Keys that wait for a signal are kept beside it. Called by ``stream.engine.partition`` alone.
+The dictionary is the truth and the heap is its index: an entry of the heap counts only while the dictionary still
+holds the same due time for its key. Keys that wait for a signal are kept beside it. Called by
+``stream.engine.partition`` alone.
 """
 
 import heapq
@@ -35,7 +36,8 @@ class Timers:
         return len(self._due)
 
     def load(self, dues: Iterable[tuple[bytes, int]]) -> None:
-        """Replace everything at once: a million keys take a third of a second, pushed one by one they take four times that."""
+        """Replace everything at once: a million keys take a third of a second, pushed one by one they take four times
+        that."""
         self._due = dict(dues)
         self._heap = [(due, key) for key, due in self._due.items()]
         heapq.heapify(self._heap)

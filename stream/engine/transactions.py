@@ -39,7 +39,8 @@ class PartitionCommit:
 
 
 class Transactions:
-    """Commits through one transactional producer. Each step is a method of its own, in the order in which they are called.
+    """Commits through one transactional producer. Each step is a method of its own, in the order in which they are
+    called.
 
     Args:
         producer: on which ``init_transactions`` was called.

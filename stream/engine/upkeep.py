@@ -1,7 +1,7 @@
 """What a worker does beside folding, a few times a second: watch for bad input, write ticks and signals, count.
 
-Here, and in the engine's commit intervals, is the only place where the wall clock meets the data: it becomes a record in the log
-(a tick) before any processor can see it.
+Here, and in the engine's commit intervals, is the only place where the wall clock meets the data: it becomes a record
+in the log (a tick) before any processor can see it.
 """
 
 import time
@@ -87,7 +87,8 @@ class Upkeep(Generic[S, P]):
         return True
 
     def _write_tick(self, held: Held[S, P], now: float) -> bool:
-        """Only a live, caught-up, idle partition gets a tick, and none that is ahead of what may still be on its way."""
+        """Only a live, caught-up, idle partition gets a tick, and none that is ahead of what may still be on its
+        way."""
         partition, settings = held.partition, self._settings
         if held.guard.tripped or held.pending or not held.caught_up or not partition.last_append_time:
             return False

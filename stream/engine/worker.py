@@ -1,7 +1,7 @@
 """The loop: take records in, fold what is ready, commit, and survive whatever Kafka answers.
 
-One worker runs one processor over the partitions that the consumer group gives it. All of it happens on one thread, but for the
-stage's event loop; whoever wants the worker to stop calls ``stop`` from wherever they are.
+One worker runs one processor over the partitions that the consumer group gives it. All of it happens on one thread,
+but for the stage's event loop; whoever wants the worker to stop calls ``stop`` from wherever they are.
 """
 
 import gc
@@ -41,7 +41,8 @@ _STOP_PATIENCE_S: Final = 20.0
 _INIT_TIMEOUT_S: Final = 10.0
 _LOSSES: Final = 5
 _LOSSES_WITHIN_S: Final = 60.0
-"""A producer that is fenced this often within this time has a twin: two workers with one name fence each other in turn."""
+"""A producer that is fenced this often within this time has a twin: two workers with one name fence each other in
+turn."""
 
 _log = structlog.get_logger(__name__)
 
@@ -128,7 +129,8 @@ class Worker(Generic[S, P]):
             NewerState: the state was written by a newer version.
             TopicMismatch: topics are missing or do not fit together.
         """
-        # What lives long is much and what dies young is more: the collector's default thresholds cost a tenth of the time.
+        # What lives long is much and what dies young is more: the collector's default thresholds cost a tenth of the
+        # time.
         gc.collect()
         gc.freeze()
         gc.set_threshold(100_000, 50, 100)

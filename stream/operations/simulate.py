@@ -30,7 +30,9 @@ _VISIT_SHARE: Final = 0.5
 """Share of purchases that are followed by a visit that bought nothing."""
 _REVIEW_SHARE: Final = 0.12
 _NEWSLETTER_SHARE: Final = 0.2
-_ACTIONS: Final[tuple[EngagementAction, ...]] = ("delivered", "opened", "clicked", "unsubscribed")
+_ACTIONS: Final[tuple[EngagementAction, ...]] = ("sent", "opened", "clicked")
+_READERS: Final = (0.65, 0.25, 0.1)
+"""Shares of newsletters that are not read, that are opened, and that are opened and clicked."""
 _MOODS: Final = ((5, 0.5), (4, 0.3), (3, 0.1), (2, 0.06), (1, 0.04))
 """Ratings and their shares, as they are in reviews of clothing (Agarap 2018)."""
 
@@ -82,8 +84,9 @@ def _around_purchase(purchase: Event, seed: int) -> Iterator[Event]:
         yield made.event("review", moment, items=[_shown(item)], review=review, channel="web")
     if draw.random() < _NEWSLETTER_SHARE:
         moment = bought + timedelta(days=draw.uniform(7, 30))
-        action = draw.choices(_ACTIONS, [0.6, 0.28, 0.1, 0.02])[0]
-        yield made.event("engagement", moment, engagement=Engagement(action=action, channel="email"))
+        for action in _ACTIONS[: draw.choices((1, 2, 3), _READERS)[0]]:
+            yield made.event("engagement", moment, engagement=Engagement(action=action, channel="email"))
+            moment += timedelta(minutes=draw.uniform(1, 600))
 
 
 class _Numbered:

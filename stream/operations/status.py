@@ -124,7 +124,7 @@ def _role(role: str, admin: AdminClient, consumer: Consumer, input_topic: str, c
     ]
     oldest = first_records(consumer, behind)
     positions = newest_records(consumer, changelog, lambda message: message.key() == POSITION_KEY)
-    state, workers = _members(admin, group)
+    state, workers = members_of(admin, role)
     partitions = []
     for partition, end in sorted(ends.items()):
         next_record = oldest.get(partition)
@@ -155,7 +155,9 @@ def _committed(admin: AdminClient, group: str, places: list[TopicPartition]) -> 
     return {place.partition: place.offset for place in answered if place.offset >= 0}
 
 
-def _members(admin: AdminClient, group: str) -> tuple[str, int]:
+def members_of(admin: AdminClient, role: str) -> tuple[str, int]:
+    """State of a role's group in Kafka's words, and how many workers it has."""
+    group = group_of(role)
     try:
         described = admin.describe_consumer_groups([group])[group].result(ANSWER_WITHIN)
     except KafkaException as error:

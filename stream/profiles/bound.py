@@ -57,7 +57,7 @@ VISITOR_LADDER: Final = (
 )
 
 _REST: Final = 1000
-"""More than all else can take: scalars and headers 480 bytes, decayed counts 224, categories 144, settled revenue 150."""
+"""More than all else can take: scalars and headers 480 bytes, counts 224, categories 144, settled revenue 150."""
 
 _ID_BYTES: Final = 4
 """UTF-8 bytes of a character at most."""

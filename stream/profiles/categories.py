@@ -4,6 +4,7 @@ A category is known by the 32-bit hash of the name that came with the event's it
 differently. Written by the fold; a line returned in full takes its weight back.
 """
 
+from operator import itemgetter
 from struct import Struct
 from typing import Final, NamedTuple
 
@@ -50,7 +51,7 @@ def affinities(profile: Profile, at: int) -> list[Affinity]:
 def added(table: bytes, seen: list[int], amount: float, time: int, last_time: int) -> bytes:
     """The table with ``amount`` at ``time`` added for each category seen (0: none), or taken back if negative.
 
-    Where more than 12 are left, the weakest go.
+    A thirteenth takes the place of the weakest, if it is stronger.
     """
     part = amount * decay.weight(time, last_time, _HALF_LIFE)
     for category in seen:
@@ -58,12 +59,13 @@ def added(table: bytes, seen: list[int], amount: float, time: int, last_time: in
             continue
         at = packing.place(table, _KEY.pack(category), _SIZE)
         if at < 0:
-            table += ROW.pack(category, part) if part > 0 else b""
+            if part > 0:
+                table = _entered(table, category, part)
             continue
         total = ROW.unpack_from(table, at)[1] + part
         kept = ROW.pack(category, total) if total > _NOTHING * abs(part) else b""
         table = table[:at] + kept + table[at + _SIZE :]
-    return strongest(table, CAPACITY) if len(table) > CAPACITY * _SIZE else table
+    return table
 
 
 def strongest(table: bytes, capacity: int) -> bytes:
@@ -77,3 +79,14 @@ def moved(table: bytes, eras: int) -> bytes:
     return b"".join(
         ROW.pack(category, decay.moved_value(kept, eras, _HALF_LIFE)) for category, kept in ROW.iter_unpack(table)
     )
+
+
+def _entered(table: bytes, category: int, part: float) -> bytes:
+    row = ROW.pack(category, part)
+    if len(table) < CAPACITY * _SIZE:
+        return table + row
+    weakest, weight = min(ROW.iter_unpack(table), key=itemgetter(1))
+    if part <= weight:
+        return table
+    at = packing.place(table, _KEY.pack(weakest), _SIZE)
+    return table[:at] + row + table[at + _SIZE :]

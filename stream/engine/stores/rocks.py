@@ -1,8 +1,8 @@
 """A store in RocksDB: a worker that restarts on the same machine restores only what it missed.
 
 Written after the transaction has committed, in one batch with the position, without fsync: what a crash loses is in the
-changelog. A store is thrown away when it was made from another cluster, changelog or fold, or when it is so old that the
-changelog may have dropped tombstones it has not seen, which would bring erased customers back.
+changelog. A store is thrown away when it was made from another cluster, changelog or fold, or when it is so old that
+the changelog may have dropped tombstones it has not seen, which would bring erased customers back.
 """
 
 import shutil

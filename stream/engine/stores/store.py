@@ -1,4 +1,5 @@
-"""What the engine asks of a store. A store holds committed bytes only; the changelog is the truth and a store its local copy."""
+"""What the engine asks of a store. A store holds committed bytes only; the changelog is the truth and a store its
+local copy."""
 
 from collections.abc import Iterator, Mapping
 from typing import Protocol

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import uuid
 from pathlib import Path
 
 import pytest
@@ -79,6 +80,14 @@ def test_format_cut_short_by_a_kill_is_done_again(tmp_path: Path) -> None:
     with EmbeddedKafka(tmp_path) as kafka:
         assert kafka.alive
     assert not half.exists()
+
+
+def test_cluster_id_that_begins_with_a_dash_is_not_read_as_an_option(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(uuid, "uuid4", lambda: uuid.UUID(bytes=b"\xfb" * 16))
+    with EmbeddedKafka(tmp_path):
+        assert "cluster.id=-_v7-" in (tmp_path / "logs" / "meta.properties").read_text()
 
 
 def test_reader_sees_what_is_committed_and_nothing_of_open_or_aborted_transactions(topics: Topics) -> None:

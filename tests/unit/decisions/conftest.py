@@ -1,4 +1,5 @@
-"""A customer in front of the decisions: events go through the real fold, answers are given, records come back decoded."""
+"""A customer in front of the decisions: events go through the real fold, answers are given, records come back
+decoded."""
 
 from __future__ import annotations
 
@@ -6,6 +7,7 @@ from typing import Any, NamedTuple
 
 import pytest
 from msgspec.structs import replace
+
 from stream.contracts import codec as messages
 from stream.contracts import topics
 from stream.contracts.alerts import Alert, AlertEvent
@@ -105,7 +107,12 @@ class Customer:
     def event(self, kind: str, day: float, **fields: Any) -> None:
         self.offset += 1
         event = Event(
-            event_id=f"{self.name}-{self.offset}", type=kind, time=at(day), customer_id=self.name, currency="GBP", **fields
+            event_id=f"{self.name}-{self.offset}",
+            type=kind,
+            time=at(day),
+            customer_id=self.name,
+            currency="GBP",
+            **fields,
         )
         origin = Origin("customer.events.v1", 0, self.offset)
         self.profile = fold(self.profile, event, at(day), origin, ProfileSettings()).profile
@@ -212,11 +219,15 @@ class Shop:
     answer = staticmethod(answer)
     items = ITEMS
 
-    def customer(self, name: str = "c1", in_force: PoliciesInForce | None = None, budget: Budget | None = None) -> Customer:
+    def customer(
+        self, name: str = "c1", in_force: PoliciesInForce | None = None, budget: Budget | None = None
+    ) -> Customer:
         """Somebody of whom nothing is known."""
         return Customer(name, in_force, budget)
 
-    def regular(self, name: str = "c1", in_force: PoliciesInForce | None = None, budget: Budget | None = None) -> Customer:
+    def regular(
+        self, name: str = "c1", in_force: PoliciesInForce | None = None, budget: Budget | None = None
+    ) -> Customer:
         """Somebody who bought every 20 days, last on day 60."""
         return self.customer(name, in_force, budget).buys(0, 20, 40, 60)
 

@@ -1,10 +1,11 @@
 """The life of alerts: every status, and everything that keeps one from being raised."""
 
 import pytest
-from msgspec.structs import replace
+
 from stream.contracts import topics
 from stream.contracts.ids import message_id
-from stream.contracts.times import DAY_MS, to_rfc3339
+from stream.contracts.times import to_rfc3339
+from stream.decisions import codec
 from stream.decisions.budget import Budget
 from stream.decisions.policies import Rule
 
@@ -257,12 +258,8 @@ def test_a_disabled_rule_ends_what_is_open_and_raises_nothing(shop):
 def test_a_kind_that_no_policy_knows_any_more_ends(shop):
     customer = shop.regular()
     customer.asks(90, 0.85)
-    rules = dict(customer.policies.rules)
-    rules["former"] = rules["churn_risk"]
     state = customer.state
     state.episodes = {"former": state.episodes["churn_risk"]}
-    from stream.decisions import codec
-
     customer.kept = codec.encode(state)
     (alert,) = customer.asks(91, 0.9).alerts
     assert (alert.status, alert.resolve_reason) == ("resolved", "policy_changed")
@@ -338,8 +335,3 @@ def test_an_open_alert_s_arm_outlives_a_new_draw(shop):
     records = customer.asks(91, 0.1)
     assert records.alerts[0].experiment == raised.experiment
     assert records.of(topics.ALERTS_HOLDOUT) == []
-
-
-def test_an_hour_counts_towards_the_day_of_its_event_time(shop):
-    assert shop.at(90) % DAY_MS == 0
-    assert replace(Budget(), days={1: {"churn_risk": 2}}).spent("churn_risk", 1) == 2

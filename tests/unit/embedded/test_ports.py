@@ -2,6 +2,8 @@
 
 import socket
 
+import pytest
+
 from stream.embedded import ports
 
 
@@ -12,7 +14,7 @@ def test_ports_are_different_and_outside_the_range_of_outgoing_connections() -> 
     assert max(ports.PORTS) < 32_768, "where Linux's range for outgoing connections begins"
 
 
-def test_port_that_somebody_listens_on_is_not_chosen(monkeypatch) -> None:
+def test_port_that_somebody_listens_on_is_not_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
     taken, free = ports.free_ports(2)
     with socket.create_server(("127.0.0.1", taken)):
         monkeypatch.setattr(ports.random, "sample", lambda *_: [taken, free])

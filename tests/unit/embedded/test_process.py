@@ -149,11 +149,12 @@ def test_server_dies_with_its_parent_however_the_parent_ends(tmp_path: Path, the
     if "sleep" in then:
         parent.kill()
     parent.wait(WAIT_SECONDS)
-    assert eventually(lambda: all_gone(pids))
+    gone = eventually(lambda: all_gone(pids))
     if then == FORK:
         fork = int((tmp_path / "fork").read_text())
         assert is_running(fork), "it was there to hold the pipe open"
         os.kill(fork, signal.SIGKILL)
+    assert gone
     assert not (tmp_path / "temporary_file").exists()
 
 

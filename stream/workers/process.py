@@ -1,0 +1,166 @@
+"""One process of a role: builds the processor, its stage and the engine around it, and runs until a signal.
+
+Called by ``tidemark worker``. What is built here is what the tests build too, by the same functions.
+"""
+
+import logging
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final
+
+import structlog
+from confluent_kafka.admin import AdminClient
+from prometheus_client import CollectorRegistry, start_http_server
+
+from serving.catalogue import Catalogue
+from serving.client import TritonScorer
+from serving.in_process import OnnxScorer
+from serving.item_tower import ITEM_TOWER_FILE, read_item_tower
+from serving.model_card import ModelCard, model_repository, read_model_card, version_folder
+from serving.scorer import Scorer
+from stream.configuration.clients import client_properties
+from stream.configuration.settings import Configuration
+from stream.contracts import dead_letters, topics
+from stream.contracts.emission import Rejected
+from stream.decisions.deployment import Deployment
+from stream.engine.cluster import count_partitions
+from stream.engine.instance import Instance
+from stream.engine.partition import DeadLetters
+from stream.engine.processor import OutputRecord, Processor, Record, Stage
+from stream.engine.stores.memory import open_memory_store
+from stream.engine.stores.rocks import RocksStores
+from stream.engine.stores.store import StoreFactory
+from stream.engine.worker import Worker
+from stream.workers import decisions, profiles
+from stream.workers.catalogue import CatalogueReader
+from stream.workers.decisions import DecisionsProcessor, Question
+from stream.workers.profiles import ProfilesProcessor
+from stream.workers.scoring import ScoringStage
+
+VERSION: Final = version("tidemark")
+ROLES: Final = (profiles.ROLE, decisions.ROLE)
+
+_OLDEST_STORE_MS: Final = int(topics.COMPACTION["delete.retention.ms"]) // 2
+"""A local store that was not written for longer may have missed tombstones that the changelog has dropped since."""
+
+
+def run_worker(configuration: Configuration, role: str, instance: str | None, metrics_port: int | None) -> int:
+    """Run a worker of ``role`` until SIGTERM or SIGINT, and return the exit status.
+
+    Raises:
+        InstanceTaken, StateLost, WorkerFenced, NewerState, TopicMismatch, ClusterUnreachable: with what to do.
+    """
+    configure_logging(configuration.log_level)
+    registry = CollectorRegistry()
+    port = configuration.metrics_port if metrics_port is None else metrics_port
+    if port:
+        start_http_server(port, addr=configuration.metrics_host, registry=registry)
+    kafka = client_properties(configuration.kafka)
+    folder = Path(configuration.data_dir)
+    with Instance(folder, role, instance) as named, build_processor(configuration, role) as processor:
+        worker = Worker(
+            processor,
+            kafka,
+            configuration.engine,
+            named.name,
+            stores(configuration, named.name),
+            dead_letter_maker(processor.dead_letter_topic),
+            registry,
+            consumer_properties=configuration.kafka.consumer,
+            producer_properties=configuration.kafka.producer,
+        )
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: worker.stop())
+        worker.run()
+    return 0
+
+
+@contextmanager
+def build_processor(
+    configuration: Configuration, role: str, stage: Stage[Question] | None = None
+) -> Iterator[Processor[Any, Any]]:
+    """The processor of a role, with what it needs running until the block ends.
+
+    Args:
+        stage: answers questions instead of the configured model; for replays and tests.
+    """
+    kafka = client_properties(configuration.kafka)
+    names = configuration.topics.topic_names()
+    if role == profiles.ROLE:
+        count = count_partitions(AdminClient(kafka), names.physical(topics.EVENTS))
+        yield ProfilesProcessor(names, configuration.profiles, count, VERSION)
+        return
+    card, scorer, empty = open_model(configuration)
+    reader = CatalogueReader(kafka, names.physical(topics.CATALOGUE), empty)
+    reader.start()
+    try:
+        deployment = Deployment(
+            secret=configuration.deployment.secret.encode(),
+            source=configuration.deployment.source,
+            partitions=count_partitions(AdminClient(kafka), names.physical(topics.SCORE_REQUESTS)),
+        )
+        stage = stage or ScoringStage(
+            scorer, lambda: reader.snapshot, configuration.triton, configuration.profiles.currency
+        )
+        policies = configuration.policies.in_force(card)
+        yield DecisionsProcessor(names, policies, deployment, stage, f"{card.name} {card.version}")
+    finally:
+        reader.close()
+
+
+def open_model(configuration: Configuration) -> tuple[ModelCard, Scorer, Catalogue]:
+    """The model's card, what scores with it, and a catalogue without items that knows its item tower."""
+    folder = version_folder(model_repository(), configuration.triton.model)
+    card = read_model_card(folder)
+    scorer: Scorer
+    if configuration.triton.scorer == "in_process":
+        scorer = OnnxScorer(folder, card)
+    else:
+        scorer = TritonScorer(configuration.triton.url, card)
+    return card, scorer, Catalogue.from_items((), read_item_tower(folder / ITEM_TOWER_FILE))
+
+
+def stores(configuration: Configuration, instance: str) -> StoreFactory:
+    """Where the instance keeps its state between commits."""
+    if configuration.engine.store == "memory":
+        return open_memory_store
+    return RocksStores(Path(configuration.data_dir) / "stores" / instance, _OLDEST_STORE_MS)
+
+
+def dead_letter_maker(topic: str) -> DeadLetters:
+    """Makes dead letters for ``topic``: the record as it came, with why and where in its headers."""
+
+    def make(record: Record, refusal: Rejected) -> OutputRecord:
+        letter = dead_letters.dead_letter(
+            refusal,
+            record.origin,
+            key=record.key,
+            value=record.value,
+            headers=record.headers,
+            timestamp=record.append_time,
+            worker_version=VERSION,
+        )
+        return OutputRecord(topic, letter.key, letter.value, letter.headers, -1)
+
+    return make
+
+
+def configure_logging(level: str) -> None:
+    """One line an event on standard error: for people on a terminal, JSON elsewhere."""
+    terminal = sys.stderr.isatty()
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.dev.ConsoleRenderer() if terminal else structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+    # librdkafka's own lines repeat what the clients' errors say; they are worth reading only when looking for a fault.
+    logging.getLogger("tidemark.kafka").setLevel(logging.DEBUG if level == "debug" else logging.CRITICAL)

@@ -1,0 +1,147 @@
+"""The profiles role: events in, rolling states in the changelog, score requests out.
+
+Also carries partition time on to the decisions role, which sees no event of a customer who is silent. Built by
+``stream.workers.process``.
+"""
+
+import struct
+from typing import Any, Final
+
+import msgspec
+
+from stream.contracts import codec as messages
+from stream.contracts import topics
+from stream.contracts.emission import Headers, Rejected
+from stream.contracts.events import Event
+from stream.contracts.headers import TICK, redrives
+from stream.contracts.partitioning import partition_for
+from stream.contracts.scores import ScoreRequest
+from stream.contracts.times import MINUTE_MS
+from stream.contracts.topics import TopicNames
+from stream.engine.processor import Context, NewerState, Parsed, Processor, Record, StateUnreadable
+from stream.profiles import codec, timers
+from stream.profiles.fold import FOLD_VERSION, fold
+from stream.profiles.profile import Profile
+from stream.profiles.settings import ProfileSettings
+from stream.profiles.validation import read_event
+
+ROLE: Final = "profiles"
+
+TIME_GRID_MS: Final = 15 * MINUTE_MS
+"""Partition time is passed on when it crosses a multiple of this, so that what is passed on depends on the log alone. An
+alert of a silent customer ends at most this much too late."""
+
+_GRID: Final = struct.Struct(">q")
+
+
+class ProfileCodec:
+    """``stream.profiles.codec`` with the errors that the engine knows."""
+
+    encode = staticmethod(codec.encode)
+
+    def decode(self, encoded: bytes) -> Profile:
+        try:
+            return codec.decode(encoded)
+        except codec.NewerCodec as error:
+            raise NewerState(str(error)) from error
+        except codec.StateUnreadable as error:
+            raise StateUnreadable(str(error)) from error
+
+
+class Folding(msgspec.Struct, gc=False):
+    """An event on its way to the fold."""
+
+    event: Event
+    redriven: bool
+
+
+class Grid(msgspec.Struct):
+    """The partition's shared state: the last multiple of ``TIME_GRID_MS`` that was passed on."""
+
+    passed: int = 0
+
+
+class ProfilesProcessor(Processor[Profile, Folding]):
+    """Folds events into profiles.
+
+    Args:
+        partitions: of the events topic; a record on another partition than its key's is refused.
+        version: of this program, written into the header of its ticks.
+
+    Attributes:
+        duplicates: events that were dropped because their id was seen before.
+    """
+
+    role = ROLE
+    fold_version = FOLD_VERSION
+    codec = ProfileCodec()
+
+    def __init__(self, names: TopicNames, settings: ProfileSettings, partitions: int, version: str) -> None:
+        self.input_topic = names.physical(topics.EVENTS)
+        self.changelog_topic = names.changelog(ROLE)
+        self.dead_letter_topic = names.physical(topics.DEAD_LETTERS)
+        self.duplicates = 0
+        self._requests_topic = names.physical(topics.SCORE_REQUESTS)
+        self._settings = settings
+        self._partitions = partitions
+        self._tick_headers: Headers = ((TICK, version.encode()),)
+
+    def parse(self, record: Record) -> Parsed[Folding]:
+        event = read_event(record.value, record.key, record.headers, record.append_time, self._settings)
+        time = event.time
+        assert isinstance(time, int)  # noqa: S101 - for the type checker: read_event has made it so
+        key = record.key
+        if event.type == "tick" or key is None:
+            return Parsed(None, time, Folding(event, False))
+        if partition_for(key, self._partitions) != record.partition:
+            raise Rejected(
+                "wrong_partition",
+                f"the key belongs to partition {partition_for(key, self._partitions)} by murmur2: set the producer's "
+                "partitioner to murmur2_random",
+            )
+        return Parsed(key, time, Folding(event, bool(record.headers) and redrives(record.headers) > 0))
+
+    def fold(
+        self, state: Profile | None, parsed: Parsed[Folding], answer: Any, context: Context[Folding]
+    ) -> Profile | None:
+        event = parsed.payload.event
+        profile, request, outcome = fold(
+            state, event, parsed.time, context.origin, self._settings, parsed.payload.redriven
+        )
+        if request is not None:
+            self._ask(request, context)
+        elif outcome == "duplicate":
+            self.duplicates += 1
+        return profile
+
+    def on_timer(self, state: Profile, due: int, context: Context[Folding]) -> Profile | None:
+        profile, request = timers.on_timer(state, due, context.origin, self._settings)
+        if request is not None:
+            self._ask(request, context)
+        return profile
+
+    def due(self, state: Profile) -> int:
+        return timers.due(state)
+
+    def on_time(self, time: int, context: Context[Folding]) -> None:
+        passed = time - time % TIME_GRID_MS
+        grid: Grid = context.shared
+        if passed > grid.passed:
+            grid.passed = passed
+            tick = messages.encode(ScoreRequest(kind="tick", as_of=passed))
+            context.emit(self._requests_topic, None, tick, (), context.origin.partition)
+
+    def tick(self, time: int) -> tuple[bytes, Headers] | None:
+        return messages.encode(Event(event_id=f"tick-{time}", type="tick", time=time)), self._tick_headers
+
+    def new_shared(self) -> Grid:
+        return Grid()
+
+    def encode_shared(self, shared: Grid) -> bytes:
+        return _GRID.pack(shared.passed)
+
+    def decode_shared(self, encoded: bytes) -> Grid:
+        return Grid(_GRID.unpack(encoded)[0])
+
+    def _ask(self, request: ScoreRequest, context: Context[Folding]) -> None:
+        context.emit(self._requests_topic, request.customer_id.encode(), messages.encode(request))

@@ -1,0 +1,149 @@
+"""The stage that asks the model: batches of questions to Triton, several in flight, and the fallback where no answer comes.
+
+Each call has a deadline and is repeated at most as often as configured; an answer that comes later is void. Every question
+gets an answer, the model's or the fallback's, so the fold never waits for a server that is gone.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import structlog
+
+from serving.answers import answers
+from serving.catalogue import Catalogue
+from serving.features import tensors
+from serving.scorer import BadOutput, Scorer, ScorerUnavailable
+from stream.configuration.settings import TritonSettings
+from stream.contracts.scores import Answer, FallbackReason
+from stream.decisions.fallback import fallback_answer
+from stream.engine.processor import Stage
+from stream.profiles.profile import Profile
+from stream.workers.breaker import CircuitBreaker
+from stream.workers.decisions import Question
+
+_LOOK_S: Final = 0.5
+"""How often a server that is gone is looked for while nobody asks it anything."""
+
+_log = structlog.get_logger(__name__)
+
+
+class ScoringStage(Stage[Question]):
+    """Answers questions with a model.
+
+    Args:
+        scorer: the model.
+        catalogue: gives the newest snapshot of what can be recommended.
+        currency: of the answers' amounts.
+
+    Attributes:
+        model_answers, fallback_answers: questions answered by each, since the start.
+    """
+
+    def __init__(
+        self, scorer: Scorer, catalogue: Callable[[], Catalogue], settings: TritonSettings, currency: str
+    ) -> None:
+        self.max_batch = settings.max_batch
+        self.max_in_flight = settings.in_flight
+        self.model_answers = 0
+        self.fallback_answers = 0
+        self._scorer = scorer
+        self._catalogue = catalogue
+        self._currency = currency
+        self._deadline_s = settings.deadline_ms / 1000
+        self._calls = 1 + settings.retries
+        breaker = settings.breaker
+        self._breaker = CircuitBreaker(
+            breaker.failures, breaker.open_ms / 1000, breaker.max_open_ms / 1000, time.monotonic
+        )
+        self._watch: asyncio.Task[None] | None = None
+
+    def needs(self, payload: Question) -> bool:
+        return payload.request.kind == "score"
+
+    async def open(self) -> None:
+        self._watch = asyncio.create_task(self._look_for_server())
+
+    async def close(self) -> None:
+        if self._watch is not None:
+            self._watch.cancel()
+        await self._scorer.close()
+
+    def recovered(self) -> bool:
+        return self._breaker.healthy
+
+    async def run(self, batch: Sequence[Question]) -> list[Answer]:
+        catalogue = self._catalogue()
+        try:
+            answered = await self._ask(batch, catalogue)
+        except _Unanswered as unanswered:
+            self.fallback_answers += len(batch)
+            return [self._fall_back(question, catalogue, unanswered.reason) for question in batch]
+        self.model_answers += len(batch)
+        return answered
+
+    async def _ask(self, batch: Sequence[Question], catalogue: Catalogue) -> list[Answer]:
+        """The model's answers. Raises ``_Unanswered``."""
+        if not self._breaker.allows():
+            raise _Unanswered("breaker_open")
+        requests = [question.request for question in batch]
+        profiles = [_profile(question) for question in batch]
+        inputs = tensors(profiles, [request.as_of for request in requests], catalogue)
+        reason: FallbackReason = "unavailable"
+        for _ in range(self._calls):
+            try:
+                outputs = await self._scorer.infer(inputs, self._deadline_s)
+                answered = answers(outputs, profiles, requests, catalogue, self._scorer.stamp, self._currency)
+            except (ScorerUnavailable, BadOutput) as error:
+                reason = error.reason
+                self._note(error)
+                if self._breaker.open:
+                    break
+            else:
+                if not self._breaker.healthy:
+                    _log.info("model answers")
+                self._breaker.succeeded()
+                return answered
+        raise _Unanswered(reason)
+
+    def _note(self, error: Exception) -> None:
+        was_open = self._breaker.open
+        self._breaker.failed()
+        if self._breaker.open and not was_open:
+            _log.warning("breaker opened: the fallback answers", error=str(error))
+        else:
+            _log.info("model did not answer", error=str(error))
+
+    def _fall_back(self, question: Question, catalogue: Catalogue, reason: FallbackReason) -> Answer:
+        return fallback_answer(_profile(question), question.request.as_of, reason, catalogue, self._currency)
+
+    async def _look_for_server(self) -> None:
+        """Close the breaker when the server is back though nobody asks: customers are waiting to be asked again."""
+        while True:
+            await asyncio.sleep(_LOOK_S)
+            if self._breaker.healthy or not self._breaker.allows():
+                continue
+            try:
+                ready = await self._scorer.ready()
+            except ScorerUnavailable as error:
+                _log.warning("model cannot be used", error=str(error))
+                ready = False
+            if ready:
+                _log.info("model server is back")
+                self._breaker.succeeded()
+            elif self._breaker.open:
+                self._breaker.failed()
+
+
+class _Unanswered(Exception):
+    """The model did not answer, for ``reason``."""
+
+    def __init__(self, reason: FallbackReason) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+def _profile(question: Question) -> Profile:
+    assert question.profile is not None  # noqa: S101 - for the type checker: every question that is scored has one
+    return question.profile
