@@ -33,6 +33,7 @@ from stream.profiles.settings import ProfileSettings
 ELIGIBLE_DAYS: Final = 365
 STEP_DAYS: Final = 7
 RIDGE: Final = 1e-6
+SETTINGS: Final = ProfileSettings()
 
 
 class Rows(NamedTuple):
@@ -58,12 +59,12 @@ class Rows(NamedTuple):
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("events", nargs="+", type=Path, help="canonical events of Online Retail II")
-    found = [event for event in read_events(parser.parse_args().events) if not is_demo_customer(event.customer_id)]
+    events = read_events(parser.parse_args().events, SETTINGS)
+    found = [event for event in events if not is_demo_customer(event.customer_id)]
     end = max(to_epoch_ms(event.time) for event in found)
     last = end - max(HORIZONS_DAYS) * DAY_MS
-    rows = _rows(
-        by_customer(found), journeys(found, ProfileSettings()), calendar_cutoffs(_day(2010, 2, 1), last, STEP_DAYS), end
-    )
+    cutoffs = calendar_cutoffs(_day(2010, 2, 1), last, STEP_DAYS)
+    rows = _rows(by_customer(found), journeys(found, SETTINGS), cutoffs, end)
     year = rows.where(rows.as_of > last - 365 * DAY_MS)
     early = rows.where(rows.as_of <= last - (max(HORIZONS_DAYS) + 28) * DAY_MS)
     late = rows.where(rows.as_of > last - 28 * DAY_MS)
@@ -98,7 +99,7 @@ def _report(name: str, fitted_on: Rows, checked_on: Rows) -> tuple[list[float], 
 
 def _rows(histories: dict[str, list[Event]], bought: dict[str, Journey], cutoffs: list[int], end: int) -> Rows:
     table: list[tuple[float, ...]] = []
-    for example in examples(histories, cutoffs, end, ProfileSettings()):
+    for example in examples(histories, cutoffs, end, SETTINGS):
         journey = bought.get(example.customer_id)
         if example.trigger is not None or journey is None:
             continue

@@ -1,4 +1,4 @@
-"""Microseconds of CPU that one live event costs the profiles role on one core: decode the event, fold, encode the state.
+"""Microseconds of CPU that a live event costs the profiles role on one core: decode the event, fold, encode the state.
 
 No Kafka: the throughput of the whole worker is measured elsewhere. The mix is a shop's (mostly browsing, a tenth
 purchases of one to four items) over customers whose profiles are about 1 KiB; the first half of the events only warms

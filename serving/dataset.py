@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
+import msgspec
+
 from stream.contracts.emission import Origin, Rejected
 from stream.contracts.events import Event
 from stream.contracts.scores import ScoreRequest, Trigger
@@ -39,10 +41,15 @@ class Example(NamedTuple):
 
 
 def by_customer(events: Iterable[Event]) -> dict[str, list[Event]]:
-    """Each customer's events in order of time; anonymous ones are left out."""
+    """Each customer's events in order of time; anonymous ones are left out.
+
+    History that was loaded as ``backfill`` is taken for live, so that the instants at which the live rule asks are among the examples.
+    """
     found: dict[str, list[Event]] = {}
     for event in events:
         if event.customer_id:
+            if event.mode == "backfill":
+                event = msgspec.structs.replace(event, mode="live")
             found.setdefault(event.customer_id, []).append(event)
     for own in found.values():
         own.sort(key=lambda event: to_epoch_ms(event.time))

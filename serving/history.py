@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any, Final, NamedTuple
@@ -18,47 +19,51 @@ import pyarrow.parquet as pq
 
 from stream.contracts.catalogue import CatalogueItem
 from stream.contracts.codec import decode_event
+from stream.contracts.emission import Rejected
 from stream.contracts.events import Event
-from stream.contracts.times import DAY_MS, to_epoch_ms
+from stream.contracts.times import DAY_MS, LATEST_MS, to_epoch_ms
 from stream.profiles.settings import ProfileSettings
+from stream.profiles.validation import read_event
 
 REVENUE_DAYS: Final = 180
 """Days over which revenue is predicted."""
 
 
 class UnreadableEvents(ValueError):
-    """A file that holds no canonical events; the message names the line."""
+    """A file that does not hold canonical events; the message names the line."""
 
 
-def read_events(paths: Iterable[Path]) -> Iterator[Event]:
+def read_events(paths: Iterable[Path], settings: ProfileSettings, refused: Counter[str] | None = None) -> Iterator[Event]:
     """The canonical events of files ``.jsonl``, ``.jsonl.gz`` or ``.parquet``, in the order of the files.
 
+    An event that the live path would send to the dead letters is left out, and counted in ``refused`` by code.
+
     Raises:
-        UnreadableEvents: a line or row is no event.
+        UnreadableEvents: a line is not JSON, or not an event.
     """
     for path in paths:
         rows = _parquet_rows(path) if path.suffix == ".parquet" else _json_rows(path)
-        for number, row in rows:
+        for number, row in enumerate(rows, 1):
             try:
-                yield decode_event(row) if isinstance(row, bytes) else msgspec.convert(row, Event)
+                key = decode_event(row).subject.encode()
+                yield read_event(row, key, (), LATEST_MS, settings)
             except msgspec.DecodeError as error:
                 raise UnreadableEvents(f"{path}, line {number}: {error}: `tidemark convert` makes canonical events") from error
+            except Rejected as rejected:
+                if refused is not None:
+                    refused[rejected.code] += 1
 
 
-def _json_rows(path: Path) -> Iterator[tuple[int, bytes]]:
+def _json_rows(path: Path) -> Iterator[bytes]:
     opened: IO[bytes] | gzip.GzipFile = gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")
     with opened as lines:
-        for number, line in enumerate(lines, 1):
-            if line.strip():
-                yield number, line
+        yield from (line for line in lines if line.strip())
 
 
-def _parquet_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    number = 0
+def _parquet_rows(path: Path) -> Iterator[bytes]:
     for batch in pq.ParquetFile(path).iter_batches():
         for row in batch.to_pylist():
-            number += 1
-            yield number, _without_nulls(row)
+            yield msgspec.json.encode(_without_nulls(row))
 
 
 def _without_nulls(value: Any) -> Any:

@@ -14,8 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from stream.contracts.times import DAY_MS
-from stream.profiles import baskets, cart, decay, interactions, items
+from stream.profiles import cart, decay, interactions, items, rings
 from stream.profiles.profile import Profile
+from stream.profiles.statistics import revenue_365d, rhythm
 
 STATISTICS_VERSION: Final = 1
 """Counts up when a number keeps its name and changes its meaning."""
@@ -103,27 +104,27 @@ def _decayed(profiles: Sequence[Profile], as_of: npt.NDArray[np.int64]) -> npt.N
 
 
 def _row(profile: Profile, at: int) -> tuple[float, ...]:
-    rhythm = baskets.rhythm(profile)
-    last, first = rhythm.last or profile.first_time, rhythm.first or profile.first_time
+    bought = rhythm(profile)
+    last, first = bought.last or profile.first_time, bought.first or profile.first_time
     recency = _days(at - last)
     tenure = _days(at - first)
-    mean_gap = rhythm.mean_gap_s * 1000.0 / _DAY if rhythm.baskets > 1 else _NO_RHYTHM_DAYS
+    mean_gap = bought.mean_gap_s * 1000.0 / _DAY if bought.baskets > 1 else _NO_RHYTHM_DAYS
     revenue = _positive(profile.revenue_cents / _CENTS)
-    year = _positive(baskets.revenue_since(profile, at - 365 * DAY_MS) / _CENTS)
-    rate = (_PRIOR_PURCHASES + max(rhythm.baskets - 1, 0)) / (_PRIOR_WEEKS + tenure / 7.0)
+    year = _positive(revenue_365d(profile, at) / _CENTS)
+    rate = (_PRIOR_PURCHASES + max(bought.baskets - 1, 0)) / (_PRIOR_WEEKS + tenure / 7.0)
     season = 2.0 * math.pi * at / _YEAR
-    newest = baskets.baskets(profile)[-1:] if profile.baskets else []
+    newest = rings.baskets(profile)[-1:]
     return (
         math.log1p(recency),
         math.log1p(tenure),
-        math.log1p(rhythm.baskets),
-        float(rhythm.baskets == 1),
+        math.log1p(bought.baskets),
+        float(bought.baskets == 1),
         math.log1p(mean_gap),
-        math.log1p(math.sqrt(max(rhythm.gap_variance_s2, 0.0)) * 1000.0 / _DAY),
+        math.log1p(math.sqrt(max(bought.gap_variance_s2, 0.0)) * 1000.0 / _DAY),
         math.log((recency + 1.0) / (mean_gap + 1.0)),
         math.log1p(rate * 90.0 / 7.0),
         math.log1p(revenue),
-        math.log1p(revenue / max(rhythm.baskets, 1)),
+        math.log1p(revenue / max(bought.baskets, 1)),
         math.log1p(year),
         math.log1p(_positive(newest[0].revenue / _CENTS)) if newest else 0.0,
         profile.returns / (profile.returns + profile.purchases) if profile.returns else 0.0,

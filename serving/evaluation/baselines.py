@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from serving.evaluation.logistic import Logistic, fit_logistic
-from serving.history import Journey, outcome
+from serving.history import Journey
 from stream.contracts.times import DAY_MS
 
 Floats = npt.NDArray[np.float64]
@@ -47,23 +47,44 @@ def eligible(journeys: Mapping[str, Journey], as_of: int, days: int = 365) -> li
     )
 
 
-def churn_baseline(
-    journeys: Mapping[str, Journey], as_of: int, horizon_days: int, columns: Sequence[int]
-) -> Logistic | None:
-    """Logistic regression on columns of ``rfm``, at cut-offs four weeks apart whose outcomes are known at ``as_of``.
+class PastCutoffs(NamedTuple):
+    """M rows: a customer at an earlier cut-off, and how long the next purchase took."""
+
+    features: Floats
+    """float64[M, 3], see ``rfm``."""
+    as_of: npt.NDArray[np.int64]
+    waited_ms: Floats
+    """float64[M]: until the next purchase; infinite when none is known."""
+
+
+def past_cutoffs(journeys: Mapping[str, Journey], as_of: int) -> PastCutoffs:
+    """Every eligible customer at cut-offs four weeks apart, as known at ``as_of``."""
+    first = min((int(journey.times[0]) for journey in journeys.values()), default=as_of) + 90 * DAY_MS
+    rows: list[tuple[tuple[float, ...], int, float]] = []
+    for cutoff in range(as_of - 30 * DAY_MS, first, -_STEP_DAYS * DAY_MS):
+        for customer in eligible(journeys, cutoff):
+            journey = journeys[customer]
+            following = int(np.searchsorted(journey.times, cutoff, side="right"))
+            bought = following < len(journey.times) and journey.times[following] <= as_of
+            waited = float(journey.times[following] - cutoff) if bought else np.inf
+            rows.append((rfm(journey, cutoff), cutoff, waited))
+    return PastCutoffs(
+        np.array([features for features, _, _ in rows], np.float64).reshape(-1, len(RFM)),
+        np.array([cutoff for _, cutoff, _ in rows], np.int64),
+        np.array([waited for _, _, waited in rows], np.float64),
+    )
+
+
+def churn_baseline(past: PastCutoffs, as_of: int, horizon_days: int, columns: Sequence[int]) -> Logistic | None:
+    """Logistic regression on columns of ``rfm``, at cut-offs whose outcomes are known at ``as_of``.
 
     None where the history is too short.
     """
-    first = min((int(journey.times[0]) for journey in journeys.values()), default=as_of) + 90 * DAY_MS
-    features: list[tuple[float, ...]] = []
-    churned: list[bool] = []
-    for cutoff in range(as_of - horizon_days * DAY_MS, first, -_STEP_DAYS * DAY_MS):
-        for customer in eligible(journeys, cutoff):
-            features.append(rfm(journeys[customer], cutoff))
-            churned.append(outcome(journeys[customer], cutoff, as_of, (horizon_days,)).bought[0] == 0)
-    if len(set(churned)) < 2 or len(churned) < _SMALLEST:
+    known = past.as_of + horizon_days * DAY_MS <= as_of
+    churned = past.waited_ms[known] > horizon_days * DAY_MS
+    if len(churned) < _SMALLEST or churned.all() or not churned.any():
         return None
-    return fit_logistic(np.array(features)[:, list(columns)], np.array(churned))
+    return fit_logistic(past.features[known][:, list(columns)], churned)
 
 
 def last_year_revenue(journey: Journey, as_of: int) -> float:

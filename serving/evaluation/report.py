@@ -95,6 +95,7 @@ def evaluate(said: Predictions, journeys: Mapping[str, Journey], until: int) -> 
     outcomes = [outcome(journey, said.as_of, until, HORIZONS_DAYS) for journey in own]
     simple = np.array([baselines.rfm(journey, said.as_of) for journey in own])
     active = simple[:, 0] <= np.log1p(ACTIVE_DAYS)
+    past = baselines.past_cutoffs(journeys, said.as_of)
     metrics: dict[str, dict[str, float]] = {"model": {}, "recency": {}, "rfm_logistic": {}}
     base_rates: dict[str, float] = {}
     active_base_rates: dict[str, float] = {}
@@ -105,7 +106,7 @@ def evaluate(said: Predictions, journeys: Mapping[str, Journey], until: int) -> 
         base_rates[name], active_base_rates[name] = float(churned.mean()), float(churned[active].mean())
         metrics["model"] |= _churn_figures(name, churned, said.churn[:, column], active)
         for baseline, columns in (("recency", baselines.RECENCY), ("rfm_logistic", baselines.RFM)):
-            fitted = baselines.churn_baseline(journeys, said.as_of, days, columns)
+            fitted = baselines.churn_baseline(past, said.as_of, days, columns)
             if fitted is not None:
                 forecast = fitted.probability(simple[:, list(columns)])
                 metrics[baseline] |= _churn_figures(name, churned, forecast, active)

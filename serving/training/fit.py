@@ -89,7 +89,7 @@ class Fitted(NamedTuple):
             self.network.words.weight.detach().numpy().astype(np.float16),
             items.hashes[order],
             items.log_popularity.numpy()[order].astype(np.float16),
-            float(self.network.popularity_weight),
+            float(self.network.popularity_weight.detach()),
         )
 
 

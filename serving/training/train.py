@@ -120,7 +120,7 @@ def predictor(network: ServedNetwork) -> Any:
 
 
 def _read(paths: Sequence[Path], settings: ProfileSettings) -> _Source:
-    everything = by_customer(read_events(paths))
+    everything = by_customer(read_events(paths, settings))
     demo = demo_customers(everything)
     histories = {customer: events for customer, events in everything.items() if customer not in demo}
     events = [event for own in histories.values() for event in own]

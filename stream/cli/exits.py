@@ -25,8 +25,8 @@ class Exit(IntEnum):
 
 EXIT_CODES = (
     "Exit codes: 0 done; 1 something promised did not happen; 2 wrong usage or configuration; "
-    "3 Kafka or Triton not reachable; 4 topics or state are not what they must be; 5 input cannot be read; 6 something must be installed first; "
-    "70 an error in tidemark itself."
+    "3 Kafka or Triton not reachable; 4 topics, state or instance are not what they must be; "
+    "5 input cannot be read; 6 something must be installed first; 70 an error in tidemark itself."
 )
 
 
@@ -55,32 +55,44 @@ def _kinds() -> dict[Exit, tuple[type[BaseException], ...]]:
     # Imported here: the classes come with their libraries, which a command that succeeds may never need.
     from confluent_kafka import KafkaException
 
+    from serving.history import UnreadableEvents
+    from serving.scorer import ScorerUnavailable
     from stream.configuration.resolve import ConfigurationError
     from stream.embedded.cache import InstallError
     from stream.embedded.process import StartError
     from stream.engine.clients import FixedProperty
+    from stream.engine.cluster import ClusterUnreachable, TopicMismatch
+    from stream.engine.instance import InstanceTaken
+    from stream.engine.processor import NewerState
+    from stream.engine.restore import StateLost
+    from stream.engine.worker import WorkerFenced
     from stream.operations.brokers import KafkaUnreachableError
     from stream.operations.catalogue_items import CatalogueFileError
     from stream.operations.convert import ConversionError
+    from stream.operations.demo import DemoError
     from stream.operations.ingest import IngestError
     from stream.operations.names import UnknownTopicError
     from stream.operations.rows import MappingError
     from stream.operations.sources import SourceError
     from stream.operations.topics import TopicMismatchError
 
+    refused = (TopicMismatchError, TopicMismatch, StateLost, NewerState, WorkerFenced, InstanceTaken)
+    unreadable = (ConversionError, SourceError, CatalogueFileError, UnreadableEvents, FileNotFoundError)
+    unreachable = (
+        KafkaUnreachableError,
+        ClusterUnreachable,
+        IngestError,
+        KafkaException,
+        StartError,
+        ScorerUnavailable,
+    )
     return {
+        Exit.PROMISE_BROKEN: (DemoError,),
         Exit.USAGE: (ConfigurationError, UnknownTopicError, MappingError, FixedProperty),
-        Exit.REFUSED: (TopicMismatchError,),
-        Exit.INPUT: (
-            ConversionError,
-            SourceError,
-            CatalogueFileError,
-            FileNotFoundError,
-            IsADirectoryError,
-            PermissionError,
-        ),
+        Exit.REFUSED: refused,
+        Exit.INPUT: (*unreadable, IsADirectoryError, PermissionError),
         Exit.INSTALL: (InstallError,),
-        Exit.UNREACHABLE: (KafkaUnreachableError, IngestError, KafkaException, StartError),
+        Exit.UNREACHABLE: unreachable,
     }
 
 

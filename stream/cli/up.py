@@ -48,7 +48,9 @@ def up(
             say=lambda line: console.print(line),
         )
         with stack:
-            console.print("starting; the first time Kafka (54 MB) and Triton (280 MB) are installed, which takes minutes")
+            console.print(
+                "starting; the first time Kafka (54 MB) and Triton (280 MB) are installed, which takes minutes"
+            )
             stack.start()
             triton_url = stack.configuration.triton.url if stack.triton is not None else ""
             file.write(

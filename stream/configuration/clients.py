@@ -22,5 +22,13 @@ def consumer_properties(kafka: KafkaSettings) -> dict[str, Any]:
 
 
 def producer_properties(kafka: KafkaSettings) -> dict[str, Any]:
-    """For a Producer: murmur2, so that a customer's records lie on one partition whoever writes them."""
-    return {**client_properties(kafka), **kafka.producer, "partitioner": "murmur2_random"}
+    """For a Producer: murmur2, so that a customer's records lie on one partition whoever writes them.
+
+    Idempotent, because a plain producer that repeats a request was seen to write a customer's events out of order.
+    """
+    return {
+        **client_properties(kafka),
+        "enable.idempotence": True,
+        **kafka.producer,
+        "partitioner": "murmur2_random",
+    }

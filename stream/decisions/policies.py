@@ -53,7 +53,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     """Share of comparable customers who do churn, for the reader of an alert. None: what the model's card says."""
     silent_from_days: float = 0.0
     """Raised only when the last purchase is at least so long ago."""
-    silent_until_days: float = 120.0
+    silent_until_days: float = 90.0
     """Raised only when the last purchase is at most so long ago: nobody wins back a customer who left years ago."""
     expiry_days: float = 30.0
     """An alert that nothing ended expires so long after its episode began."""

@@ -1,7 +1,8 @@
-"""Runs everything on this machine: an embedded Kafka, an embedded Triton, and a worker of each role, as child processes.
+"""Runs everything on this machine: an embedded Kafka, an embedded Triton, and a worker of each role, as child
+processes.
 
-It starts them in order, knows when they serve, and starts again what died; what is done with them is `demo.py`'s business and that of
-`tidemark up`. The children die with this process, however it dies (`stream.embedded.supervisor`).
+It starts them in order, knows when they serve, and starts again what died; what is done with them is `demo.py`'s
+business and that of `tidemark up`. The children die with this process, however it dies (`stream.embedded.supervisor`).
 """
 
 from __future__ import annotations

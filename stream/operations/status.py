@@ -115,7 +115,7 @@ def group_of(role: str) -> str:
 def _role(role: str, admin: AdminClient, consumer: Consumer, input_topic: str, changelog: str, now: int) -> RoleStatus:
     group = group_of(role)
     places = partitions_of(consumer, [input_topic])
-    committed = _committed(admin, group, places)
+    committed = committed_of(admin, role, places)
     ends = {place.partition: consumer.get_watermark_offsets(place, timeout=ANSWER_WITHIN)[1] for place in places}
     behind = [
         TopicPartition(input_topic, partition, max(committed.get(partition) or 0, 0))
@@ -144,7 +144,9 @@ def _role(role: str, admin: AdminClient, consumer: Consumer, input_topic: str, c
     return RoleStatus(role, group, state, workers, partitions)
 
 
-def _committed(admin: AdminClient, group: str, places: list[TopicPartition]) -> dict[int, int]:
+def committed_of(admin: AdminClient, role: str, places: list[TopicPartition]) -> dict[int, int]:
+    """Offset that a role committed, by partition; partitions without one are left out."""
+    group = group_of(role)
     asked = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group, places)])
     try:
         answered = asked[group].result(ANSWER_WITHIN).topic_partitions

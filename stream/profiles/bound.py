@@ -68,7 +68,7 @@ def _drop_event_ids(profile: Profile, keep: int) -> None:
 
 
 def _drop_interactions(profile: Profile, keep: int) -> None:
-    profile.interactions, fallen = interactions.put(profile.interactions, [], keep)
+    profile.interactions, fallen = interactions.newest(profile.interactions, keep)
     profile.items = items.count(profile.items, fallen, profile.last_time)
 
 

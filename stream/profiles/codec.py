@@ -72,5 +72,5 @@ def upcast(state: bytes, version: int, upcasters: Mapping[int, Upcaster]) -> Pro
         return msgspec.convert(fields, Profile)
     except KeyError as missing:
         raise StateUnreadable(f"profile of version {written}: no upcaster from version {missing}") from missing
-    except (msgspec.DecodeError, UnicodeDecodeError, ArithmeticError, LookupError, TypeError, ValueError) as error:
+    except (msgspec.DecodeError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         raise StateUnreadable(f"profile of version {written} cannot be read: {error}") from error

@@ -96,8 +96,8 @@ def rounded(quantity: float) -> float:
     return float(_HALF.unpack(_HALF.pack(min(quantity, _HALF_MAX)))[0])
 
 
-def put(ring: bytes, rows: list[bytes], capacity: int = CAPACITY) -> tuple[bytes, bytes]:
-    """The ring with ``rows`` in their places, and what fell out of it, both oldest first. The list is used up."""
+def put(ring: bytes, rows: list[bytes]) -> tuple[bytes, bytes]:
+    """The ring with at least one row in its place, and what fell out of it, both oldest first. The list is used up."""
     if len(rows) == 1:
         at = len(ring)
         while at and ring[at - _SIZE : at] > rows[0]:
@@ -110,6 +110,11 @@ def put(ring: bytes, rows: list[bytes], capacity: int = CAPACITY) -> tuple[bytes
             rows.sort()
             ring = b""
         ring += b"".join(rows)
+    return newest(ring, CAPACITY)
+
+
+def newest(ring: bytes, capacity: int) -> tuple[bytes, bytes]:
+    """The ``capacity`` newest rows, and the others."""
     surplus = len(ring) - capacity * _SIZE
     return (ring, b"") if surplus <= 0 else (ring[surplus:], ring[:surplus])
 

@@ -8,6 +8,7 @@ order returned in full is that a return happened. Called by the fold and by ``pu
 from struct import Struct
 from typing import Final, NamedTuple
 
+from stream.contracts.times import DAY_MS
 from stream.profiles import baskets, categories, decay, interactions, items
 from stream.profiles.baskets import Basket
 from stream.profiles.interactions import PurchaseRow
@@ -105,7 +106,8 @@ def _unnamed(profile: Profile, line: Line, time: int) -> None:
         _without_revenue(profile, line.cents or 0, time)
         counted = items.last_bought(profile.items, line.item)
         if counted:
-            _undo_counted(profile, line, counted)
+            # At the end of that day: rather a little too much than a rest of what is gone.
+            _undo_counted(profile, line, counted + DAY_MS - 1)
         _keep_row(profile, line, time)
         return
     row = (large_enough or rows)[0]

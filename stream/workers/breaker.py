@@ -1,7 +1,8 @@
 """The circuit breaker between the scoring stage and the model server.
 
-Closed, every call goes through. After some failures in a row it opens, and nothing is asked until its pause is over; then one
-call, or one look at whether the server is ready, decides. Each failure of such a trial doubles the pause, up to a bound.
+Closed, every call goes through. After some failures in a row it opens, and nothing is asked until its pause is over;
+then one call, or one look at whether the server is ready, decides. Each failure of such a trial doubles the pause, up
+to a bound.
 """
 
 from collections.abc import Callable

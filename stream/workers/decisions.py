@@ -1,7 +1,7 @@
 """The decisions role: score requests in; answers, predictions, alerts and recommendations out.
 
-A request passes through the scoring stage before it is folded, so no transaction is open while a model is asked. Built by
-``stream.workers.process``.
+A request passes through the scoring stage before it is folded, so no transaction is open while a model is asked. Built
+by ``stream.workers.process``.
 """
 
 from typing import Final
@@ -26,7 +26,8 @@ from stream.profiles.profile import Profile
 ROLE: Final = "decisions"
 
 MODEL_BACK: Final = "tidemark-model-back"
-"""Header of the record that says that the model answers again; every customer whom a fallback answered is asked again."""
+"""Header of the record that says that the model answers again; every customer whom a fallback answered is asked
+again."""
 
 _encode_budget: Final = msgspec.msgpack.Encoder(order="deterministic").encode
 _decode_budget: Final = msgspec.msgpack.Decoder(Budget).decode

@@ -28,8 +28,8 @@ from stream.profiles.validation import read_event
 ROLE: Final = "profiles"
 
 TIME_GRID_MS: Final = 15 * MINUTE_MS
-"""Partition time is passed on when it crosses a multiple of this, so that what is passed on depends on the log alone. An
-alert of a silent customer ends at most this much too late."""
+"""Partition time is passed on when it crosses a multiple of this, so that what is passed on depends on the log alone.
+An alert of a silent customer ends at most this much too late."""
 
 _GRID: Final = struct.Struct(">q")
 

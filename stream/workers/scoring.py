@@ -1,7 +1,8 @@
-"""The stage that asks the model: batches of questions to Triton, several in flight, and the fallback where no answer comes.
+"""The stage that asks the model: batches of questions to Triton, several in flight, and the fallback where no answer
+comes.
 
-Each call has a deadline and is repeated at most as often as configured; an answer that comes later is void. Every question
-gets an answer, the model's or the fallback's, so the fold never waits for a server that is gone.
+Each call has a deadline and is repeated at most as often as configured; an answer that comes later is void. Every
+question gets an answer, the model's or the fallback's, so the fold never waits for a server that is gone.
 """
 
 import asyncio

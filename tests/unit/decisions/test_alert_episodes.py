@@ -7,6 +7,7 @@ from stream.contracts.ids import message_id
 from stream.contracts.times import to_rfc3339
 from stream.decisions import codec
 from stream.decisions.budget import Budget
+from stream.decisions.deployment import Deployment
 from stream.decisions.policies import Rule
 
 
@@ -189,7 +190,7 @@ def test_without_a_cool_down_no_two_episodes_share_a_start(shop):
 
 @pytest.mark.parametrize(
     ("day", "outcome"),
-    [(70, "too_early"), (73.99, "too_early"), (74, "raised"), (180, "raised"), (180.01, "too_late")],
+    [(70, "too_early"), (73.99, "too_early"), (74, "raised"), (150, "raised"), (150.01, "too_late")],
 )
 def test_only_silence_that_can_be_answered_raises(shop, day, outcome):
     assert shop.regular().asks(day, 0.95).outcome == f"churn_risk={outcome}"
@@ -335,3 +336,22 @@ def test_an_open_alert_s_arm_outlives_a_new_draw(shop):
     records = customer.asks(91, 0.1)
     assert records.alerts[0].experiment == raised.experiment
     assert records.of(topics.ALERTS_HOLDOUT) == []
+
+
+def test_anonymous_visitors_have_no_alert(shop):
+    customer = shop.regular()
+    customer.profile.anonymous = True
+    records = customer.asks(90, 0.95)
+    assert (records.outcome, records.statuses) == ("anonymous", [])
+
+
+@pytest.mark.parametrize("settings", [{"secret": b""}, {"secret": b"s", "partitions": 0}])
+def test_a_deployment_without_secret_or_partitions_is_refused(settings):
+    with pytest.raises(ValueError, match=r"is empty|at least one"):
+        Deployment(**settings)
+
+
+def test_another_secret_gives_other_ids(shop):
+    customer, other = shop.regular(), shop.regular()
+    other.deployment = Deployment(secret=b"other")
+    assert customer.asks(90, 0.9).alerts[0].alert_id != other.asks(90, 0.9).alerts[0].alert_id

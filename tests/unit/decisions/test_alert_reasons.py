@@ -46,7 +46,7 @@ def frequency_drop(customer):
 
 
 def negative_review(customer):
-    customer.reviews(90, 1.0)
+    customer.reviews(95, 1.0)
 
 
 def returns(customer):
@@ -60,7 +60,7 @@ def cart_emptied(customer):
 
 
 def low_engagement(customer):
-    customer.is_sent_messages(90, 10, opened=0)
+    customer.is_sent_messages(95, 10, opened=0)
 
 
 PLANTED = [

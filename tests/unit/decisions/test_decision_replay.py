@@ -2,6 +2,7 @@
 twice."""
 
 from collections import defaultdict
+from itertools import pairwise
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -11,13 +12,12 @@ from stream.contracts.codec import decode_alert_event
 from stream.contracts.ids import message_id
 from stream.decisions.policies import Rule
 
+WHAT_HAPPENS = ["ask"] * 3 + ["buy", "late", "outage", "retry", "deny", "grant", "timer", "return", "erase"]
 ENDED = {"resolved", "expired", "corrected"}
 
 steps = st.lists(
     st.tuples(
-        st.sampled_from(
-            ["ask", "ask", "ask", "buy", "late", "outage", "retry", "deny", "grant", "timer", "return", "erase"]
-        ),
+        st.sampled_from(WHAT_HAPPENS),
         st.floats(0.1, 12.0),
         st.sampled_from([0.05, 0.3, 0.58, 0.6, 0.65, 0.7, 0.74, 0.8, 0.9, 0.97]),
     ),
@@ -88,9 +88,9 @@ def test_every_episode_is_told_in_order_without_gaps_on_one_topic(shop, taken, n
         assert len(set(written_to)) == 1
         assert [alert.revision for alert in alerts] == list(range(1, len(alerts) + 1))
         assert [envelope.id for envelope in envelopes] == [message_id(alert_id, n + 1) for n in range(len(alerts))]
-        assert [alert.status for alert in alerts][0] == "raised"
+        assert alerts[0].status == "raised"
         assert all(alert.status == "updated" for alert in alerts[1:-1])
-        for earlier, later in zip(alerts, alerts[1:], strict=False):
+        for earlier, later in pairwise(alerts):
             assert later.previous_status == earlier.status
             assert later.previous_score == earlier.score
             assert later.supersedes == message_id(alert_id, earlier.revision)

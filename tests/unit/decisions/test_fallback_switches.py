@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream.contracts import topics
+from stream.decisions.timers import waiting
 
 REASONS = ("breaker_open", "timeout", "unavailable", "bad_output", "no_model")
 
@@ -132,3 +133,13 @@ def test_nobody_waits_who_was_answered_by_the_model(shop):
     customer = shop.regular()
     customer.asks(90, 0.9)
     assert customer.asked_again() == []
+
+
+def test_a_state_says_whether_it_waits(shop):
+    customer = shop.regular()
+    customer.asks(89, 0.9)
+    assert not waiting(customer.state)
+    customer.asks(90, 0.9, fallback="timeout")
+    assert waiting(customer.state)
+    customer.asked_again()
+    assert not waiting(customer.state)

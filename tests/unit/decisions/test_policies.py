@@ -43,7 +43,7 @@ def threshold(raise_at=0.8, resolve_at=0.7):
         ({"raise_threshold": 1.2}, "raise_threshold is 1.2"),
         (
             {"raise_threshold": 0.7, "resolve_threshold": 0.66},
-            "resolve_threshold is 0.66: it must be at least 0.05 below",
+            "resolve_threshold is 0.66: it must be",
         ),
         ({"resolve_threshold": 0.5}, "resolve_threshold is set without raise_threshold"),
         ({"silent_from_days": -1}, "silent_from_days is -1"),

@@ -104,9 +104,7 @@ def orders_with_returns(draw: st.DrawFn, number: int, window: int) -> list[Event
             if not quantity:
                 break
             left -= quantity
-            back = Item(
-                item.item_id, item_category=item.item_category, price=item.price, quantity=float(quantity)
-            )
+            back = Item(item.item_id, item_category=item.item_category, price=item.price, quantity=float(quantity))
             events.append(
                 event(
                     "return",

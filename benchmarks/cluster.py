@@ -1,0 +1,94 @@
+"""What benchmarks share: embedded Kafka with Tidemark's topics, worker processes, and figures read from outside.
+
+Figures come from the kernel (CPU, memory) and from the broker (committed offsets), never from the program measured.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from confluent_kafka import ConsumerGroupTopicPartitions, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
+
+from stream.configuration.clients import client_properties, producer_properties
+from stream.configuration.load import load
+from stream.configuration.settings import Configuration
+from stream.operations.topics import create_topics
+
+_TICKS = os.sysconf("SC_CLK_TCK")
+SHIPPED = Path(__file__).resolve().parent.parent / "tidemark.toml"
+
+
+def configured(bootstrap_servers: str, **variables: str) -> tuple[Configuration, dict[str, str]]:
+    """The shipped configuration on the given broker, and the environment that gives it to a worker."""
+    environ = {"TIDEMARK__KAFKA__BOOTSTRAP_SERVERS": bootstrap_servers, **variables}
+    return load(SHIPPED, environ).configuration, environ
+
+
+def make_topics(configuration: Configuration) -> None:
+    create_topics(AdminClient(client_properties(configuration.kafka)), configuration.topics)
+
+
+def produce(configuration: Configuration, topic: str, records: Iterable[tuple[bytes, bytes]]) -> int:
+    """Write records as fast as the broker takes them, and return how many there were."""
+    producer = Producer({**producer_properties(configuration.kafka), "linger.ms": 20, "compression.type": "lz4"})
+    count = 0
+    for key, value in records:
+        while True:
+            try:
+                producer.produce(topic, value, key)
+                break
+            except BufferError:
+                producer.poll(0.1)
+        count += 1
+    producer.flush()
+    return count
+
+
+def committed(admin: AdminClient, configuration: Configuration, group: str, topic: str) -> list[int]:
+    """Committed offset of each partition; 0 where none is."""
+    wanted = [TopicPartition(topic, number) for number in range(configuration.topics.partitions)]
+    answer = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group, wanted)])[group].result()
+    return [max(found.offset, 0) for found in answer.topic_partitions]
+
+
+@contextmanager
+def worker_process(role: str, environ: dict[str, str], folder: Path, *options: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A worker as users start it."""
+    log = (folder / f"{role}.log").open("ab")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "stream.cli", "--config", str(SHIPPED), "worker", "--role", role, *options],
+        env={**os.environ, **environ, "TIDEMARK__DATA_DIR": str(folder)},
+        stdout=log,
+        stderr=log,
+    )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        log.close()
+
+
+def cpu_seconds(pid: int) -> float:
+    """User and system time that a process has used, all threads."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / _TICKS
+
+
+def peak_rss_mib(pid: int) -> float:
+    """The most memory that a process has held."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmHWM"):
+            return int(line.split()[1]) / 1024
+    return 0.0
