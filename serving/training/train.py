@@ -93,9 +93,9 @@ def train(
 
     measured: list[tuple[Made, Evaluation, list[Threshold]]] = []
     for days in EVALUATION_DAYS:
-        cutoff = source.end // DAY_MS * DAY_MS - (days - 1) * DAY_MS
+        cutoff = source.end + 1 - days * DAY_MS
         made = _make(source, found, arrays, cutoff - 1, settings, report)
-        catalogue = Catalogue.from_items(catalogue_items(source.events, cutoff - 1), made.tower)
+        catalogue = sellable(source.events, cutoff - 1, made.tower)
         said = predict_at(
             source.histories, source.journeys, cutoff, catalogue, predictor(made.fitted.served()), profile_settings
         )
@@ -106,6 +106,12 @@ def train(
     shipped = _make(source, found, arrays, source.end, settings, report)
     card = _card(paths, source, arrays, shipped, measured, settings, licences)
     return export(shipped.fitted.served(), shipped.tower, card, out)
+
+
+def sellable(events: Sequence[Event], until: int, tower: ItemTower) -> Catalogue:
+    """Every item seen up to ``until``, each in a group of its own: retrieval is measured before variants are dropped."""
+    items = (msgspec.structs.replace(item, item_group_id="") for item in catalogue_items(events, until))
+    return Catalogue.from_items(items, tower)
 
 
 def predictor(network: ServedNetwork) -> Any:
@@ -127,7 +133,9 @@ def _read(paths: Sequence[Path], settings: ProfileSettings) -> _Source:
     times = [to_epoch_ms(event.time) for event in events]
     if not times:
         raise ValueError(f"no customer's events in {', '.join(map(str, paths))}: `tidemark convert` makes canonical events")
-    return _Source(events, histories, journeys(events, settings), settings, demo, min(times), max(times))
+    # The last day counts as complete.
+    end = (max(times) // DAY_MS + 1) * DAY_MS - 1
+    return _Source(events, histories, journeys(events, settings), settings, demo, min(times), end)
 
 
 def _make(

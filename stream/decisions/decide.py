@@ -13,7 +13,7 @@ from stream.decisions import episodes, lists, messages
 from stream.decisions.budget import Budget
 from stream.decisions.case import Case, Terms
 from stream.decisions.deployment import Deployment
-from stream.decisions.facts import read_facts
+from stream.decisions.facts import Facts
 from stream.decisions.policies import PoliciesInForce
 from stream.decisions.state import DecisionState
 from stream.profiles.profile import Profile
@@ -88,8 +88,7 @@ def consent(
     policies: PoliciesInForce,
     deployment: Deployment,
 ) -> tuple[DecisionState | None, list[Output]]:
-    """Obey a change of consent: alerts end when marketing is denied, the view and the list go when personalization
-    is."""
+    """Obey a change of consent: without marketing alerts end, without personalization view and list go as well."""
     if state is None:
         return None, [] if request.personalization else messages.forgotten(request.customer_id)
     return state, _obeyed(state, request, Terms(policies, deployment))
@@ -101,8 +100,7 @@ def erase(
     policies: PoliciesInForce,
     deployment: Deployment,
 ) -> tuple[None, list[Output]]:
-    """Forget the customer: open alerts end, and tombstones go to every topic that is kept by key, whatever was
-    known."""
+    """Forget the customer: open alerts end, and tombstones go to every topic kept by key, whatever was known."""
     outputs: list[Output] = []
     if state is not None:
         at = max(request.as_of, state.as_of)
@@ -139,7 +137,7 @@ def _decided(
     terms: Terms,
 ) -> tuple[str, list[Output]]:
     """Alerts and recommendations: how it went with the former, and the records of both."""
-    facts = read_facts(profile, request.as_of, terms.policies.settings)
+    facts = Facts(profile, request.as_of, terms.policies.settings)
     score = round(answer.churn[terms.policies.horizon], SCORE_DIGITS)
     case = Case(request, origin, answer, profile, facts, score, state.as_of)
     outcome, transitions = "no_purchase", list[Output]()

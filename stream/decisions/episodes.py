@@ -74,20 +74,19 @@ def expire(state: DecisionState, now: int, terms: Terms) -> list[Output]:
 
 def withdraw(state: DecisionState, at: int, terms: Terms, traceparent: str) -> list[Output]:
     """End every open episode because the customer does not want to be written to."""
-    outputs: list[Output] = []
+    outputs = expire(state, at, terms)
     for kind in sorted(state.episodes):
         outputs += _end(state, kind, "resolved", "consent_withdrawn", at, terms, traceparent=traceparent)
     return outputs
 
 
 def forget(state: DecisionState, at: int, terms: Terms, traceparent: str) -> list[Output]:
-    """End every open episode because the customer was erased, saying no more of them than a reader needs in order to
-    stop."""
-    outputs: list[Output] = []
+    """End every open episode because the customer was erased, saying no more of them than a reader needs to stop."""
+    for episode in state.episodes.values():
+        episode.alert.reasons, episode.alert.context = [], AlertContext()
+        episode.alert.evidence = replace(episode.alert.evidence, event_ids=[])
+    outputs = expire(state, at, terms)
     for kind in sorted(state.episodes):
-        alert = state.episodes[kind].alert
-        alert.reasons, alert.context = [], AlertContext()
-        alert.evidence = replace(alert.evidence, event_ids=[])
         outputs += _end(state, kind, "resolved", "erased", at, terms, traceparent=traceparent)
     return outputs
 

@@ -66,6 +66,7 @@ def _material(state: DecisionState, case: Case, chosen: Collection[str], least_o
     if case.answer.fallback:
         # What the customer sees must not change because a server is away, and back when it returns.
         return False
+    # Answers name what can be bought: an item that is not among the best forty any more is gone, or has lost its place.
     rankable = {candidate.item_id for candidate in case.answer.candidates}
     return overlap(state.shown, chosen) < least_overlap or not rankable.issuperset(state.shown)
 

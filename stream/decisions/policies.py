@@ -219,8 +219,11 @@ class Policies(msgspec.Struct, frozen=True, kw_only=True):
             KeyError: the card has no threshold for ``horizon_days``, and a rule that needs one sets none.
         """
         recommended = None
-        if card is not None and any(getattr(self, kind).raise_threshold is None for kind in KINDS):
-            recommended = card.threshold(f"{self.horizon_days}d")
+        if card is not None:
+            horizon = f"{self.horizon_days}d"
+            needed = any(getattr(self, kind).raise_threshold is None for kind in KINDS)
+            known = {threshold.horizon: threshold for threshold in card.thresholds}
+            recommended = card.threshold(horizon) if needed else known.get(horizon)
         return PoliciesInForce(settings=self, rules={kind: getattr(self, kind).in_force(recommended) for kind in KINDS})
 
 

@@ -45,9 +45,10 @@ def rule_reasons(profile: Profile, facts: Facts, distance: float) -> list[Contri
     """The reasons for a score, strongest first, at most ``MOST_REASONS``.
 
     Args:
-        profile: the customer's. facts: read from it. distance: score less base rate; its sign says which rules are
-            asked for. The contributions have that sign, and their sum
-            is at most that far from zero.
+        profile: the customer's.
+        facts: read from it.
+        distance: score less base rate; its sign says which rules are asked for. The contributions have that sign, and
+            their sum is at most that far from zero.
     """
     sign = -1.0 if distance < 0 else 1.0
     findings = [found for rule in _RULES if (found := rule(profile, facts)) is not None and found.weight * sign > 0]
@@ -64,30 +65,6 @@ def rule_reasons(profile: Profile, facts: Facts, distance: float) -> list[Contri
         )
         for found in findings
     ]
-
-
-def sentence(reason: Contribution) -> str:
-    """One reason in words, for people."""
-    template = SENTENCES.get(reason.code, "{code}: {value:g} {unit}")
-    reference = 0.0 if reason.reference is None else reason.reference
-    return template.format(code=reason.code, value=reason.value, unit=reason.unit, reference=reference)
-
-
-SENTENCES: Final[dict[str, str]] = {
-    "silence_vs_rhythm": "no order for {value:.0f} days, where {reference:.0f} are usual for this customer",
-    "silence_after_first_order": "not seen again in {value:.0f} days; most who return do so within {reference:.0f}",
-    "frequency_drop": "{value:.0f} orders in 90 days, where {reference:.1f} are usual for this customer",
-    "frequency_rise": "{value:.0f} orders in 90 days, more than the usual {reference:.1f}",
-    "negative_review": "reviews of {value:.1f} of 5 stars",
-    "positive_review": "reviews of {value:.1f} of 5 stars",
-    "returns": "orders or items sent back lately: {value:.1f}, each halved every 30 days",
-    "cart_emptied": "emptied the cart {value:.0f} days ago without buying",
-    "low_engagement": "opened {value:.0%} of the messages sent, where {reference:.0%} is ordinary",
-    "engaged": "opened {value:.0%} of the messages sent, where {reference:.0%} is ordinary",
-    "recent_order": "ordered {value:.0f} days ago, well within the usual {reference:.0f}",
-    "recent_visits": "looked at or carted {value:.0f} items in the last 14 days",
-}
-"""What a code means, as a template over ``value``, ``unit`` and ``reference``."""
 
 
 def _silence(_: Profile, facts: Facts) -> _Finding | None:

@@ -57,24 +57,14 @@ class Holdings(Generic[S, P]):
         self.pending = 0
         self.pending_bytes = 0
 
-    def add(self, held: Held[S, P], entry: Entry[P]) -> None:
-        held.pending.append(entry)
-        self.pending += 1
-        self.pending_bytes += len(entry.record.value or b"")
-
-    def pop(self, held: Held[S, P]) -> None:
-        """The front entry is folded."""
-        entry = held.pending.popleft()
-        self.pending -= 1
-        self.pending_bytes -= len(entry.record.value or b"")
-
     def drop_pending(self, held: Held[S, P]) -> None:
         """Forget what is not folded; answers that still come for it are void."""
-        while held.pending:
-            ticket = held.pending[0].ticket
-            if ticket is not None:
-                ticket.void = True
-            self.pop(held)
+        for entry in held.pending:
+            if entry.ticket is not None:
+                entry.ticket.void = True
+            self.pending -= 1
+            self.pending_bytes -= entry.size
+        held.pending.clear()
 
     def release(self, numbers: Iterable[int], keep: bool) -> None:
         """Partitions are taken away; ``keep`` those that may come back as they are."""

@@ -88,6 +88,7 @@ class Intake(Generic[S, P]):
         topic = self._processor.input_topic
         work: list[tuple[P, Ticket]] = []
         now = time.monotonic()
+        count = size = 0
         for message in messages:
             if message.error() is not None:
                 self._take_error(message)
@@ -107,7 +108,12 @@ class Intake(Generic[S, P]):
             if processor is not None and type(parsed) is Parsed and processor.needs(parsed.payload):
                 ticket = Ticket()
                 work.append((parsed.payload, ticket))
-            holdings.add(held, Entry(record, parsed, ticket))
+            entry = Entry(record, parsed, ticket)
+            held.pending.append(entry)
+            count += 1
+            size += entry.size
+        holdings.pending += count
+        holdings.pending_bytes += size
         if work and stage is not None:
             stage.submit(work)
 

@@ -39,14 +39,16 @@ class Entry(Generic[P]):
     Attributes:
         parsed: what it says, or why it is refused.
         ticket: its place in the stage; None when it does not pass through it.
+        size: bytes of the record's value.
     """
 
-    __slots__ = ("parsed", "record", "ticket")
+    __slots__ = ("parsed", "record", "size", "ticket")
 
     def __init__(self, record: Record, parsed: Parsed[P] | Rejected, ticket: Any = None) -> None:
         self.record = record
         self.parsed = parsed
         self.ticket = ticket
+        self.size = len(record.value) if record.value else 0
 
 
 class Partition(Generic[S, P]):

@@ -224,6 +224,7 @@ class Worker(Generic[S, P]):
                 continue
             pending, partition = held.pending, held.partition
             alone = held.aborts >= CULPRIT_ABORTS
+            count = size = 0
             while pending:
                 entry = pending[0]
                 if entry.ticket is not None and not entry.ticket.done:
@@ -231,10 +232,14 @@ class Worker(Generic[S, P]):
                 if not partition.process(entry, budget):
                     commit = True
                     break
-                self._holdings.pop(held)
+                pending.popleft()
+                count += 1
+                size += entry.size
                 if alone:
                     commit = True
                     break
+            self._holdings.pending -= count
+            self._holdings.pending_bytes -= size
         return commit
 
     def _start_afresh(self) -> None:

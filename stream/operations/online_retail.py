@@ -209,7 +209,7 @@ def _complete(lines: list[InvoiceLine], purchases: _Purchases, report: Conversio
         for line in distinct:
             purchases.add(str(line.customer_id), _item_id(line), _Sold(line.invoice_time, line.invoice, line.quantity))
         report.events["purchase"] += 1
-        yield _event("purchase", f"invoice-{first.invoice}", first.invoice, distinct)
+        yield _event("purchase", f"invoice-{first.invoice}", first.invoice, first.invoice_time, distinct)
         return
     purchases.forget_before(first.invoice_time - MATCH_WITHIN)
     by_origin: dict[str, list[InvoiceLine]] = {}
@@ -220,16 +220,17 @@ def _complete(lines: list[InvoiceLine], purchases: _Purchases, report: Conversio
         report.matched_lines += bool(origin)
     for origin, returned in by_origin.items():
         report.events["return"] += 1
-        yield _event("return", f"invoice-{first.invoice}" + (f"-of-{origin}" if origin else ""), origin, returned)
+        event_id = f"invoice-{first.invoice}" + (f"-of-{origin}" if origin else "")
+        yield _event("return", event_id, origin, first.invoice_time, returned)
 
 
-def _event(kind: EventType, event_id: str, transaction: str, lines: list[InvoiceLine]) -> Event:
+def _event(kind: EventType, event_id: str, transaction: str, at: datetime, lines: list[InvoiceLine]) -> Event:
     first = lines[0]
     country = first.country or ""
     return Event(
         event_id=event_id,
         type=kind,
-        time=first.invoice_time.replace(tzinfo=SHOP_TIME),
+        time=at.replace(tzinfo=SHOP_TIME),
         customer_id=str(first.customer_id),
         transaction_id=transaction,
         currency=CURRENCY,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final, get_args
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -22,6 +22,13 @@ _NESTED: Final[dict[str, type[msgspec.Struct]]] = {
     "consent": Consent,
     "engagement": Engagement,
     "attribution": Attribution,
+}
+
+_PLAIN: Final[dict[type[msgspec.inspect.Type], type]] = {
+    msgspec.inspect.DateTimeType: datetime,
+    msgspec.inspect.BoolType: bool,
+    msgspec.inspect.FloatType: float,
+    msgspec.inspect.IntType: int,
 }
 
 
@@ -43,11 +50,14 @@ def _fields() -> dict[str, tuple[tuple[str, ...], type]]:
 
 
 def _plain(annotation: Any) -> type:
-    """``float``, ``int``, ``bool``, ``datetime`` or ``str``: what the text of a column has to become."""
-    for plain in (bool, float, datetime, int):
-        if annotation is plain or plain in get_args(annotation):
-            return plain
-    return datetime if any(datetime in get_args(part) for part in get_args(annotation)) else str
+    """``datetime``, ``bool``, ``float``, ``int`` or ``str``: what the text of a column has to become."""
+    found = msgspec.inspect.type_info(annotation)
+    kinds = {type(_bare(each)) for each in (found.types if isinstance(found, msgspec.inspect.UnionType) else (found,))}
+    return next((plain for kind, plain in _PLAIN.items() if kind in kinds), str)
+
+
+def _bare(found: msgspec.inspect.Type) -> msgspec.inspect.Type:
+    return found.type if isinstance(found, msgspec.inspect.Metadata) else found
 
 
 FIELDS: Final = _fields()

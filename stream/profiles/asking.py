@@ -150,17 +150,17 @@ def listen_on(profile: Profile, heard_until: int, settings: ProfileSettings) -> 
 
 
 def _arm(profile: Profile, after: int, settings: ProfileSettings) -> None:
-    rhythm = baskets.rhythm(profile)
+    bought = baskets.span(profile)
     profile.silence_due = 0
-    if not rhythm.baskets:
+    if not bought.baskets:
         return
-    if rhythm.baskets == 1:
+    if bought.baskets == 1:
         length = float(settings.one_time_silence_ms)
     else:
-        own = rhythm.mean_gap_s * 1000 * settings.silence_factor
+        own = (bought.last - bought.first) / (bought.baskets - 1) * settings.silence_factor
         length = min(max(own, settings.silence_min_ms), settings.silence_max_ms)
-    stop = rhythm.last + settings.silence_stop_ms
-    due = float(rhythm.last)
+    stop = bought.last + settings.silence_stop_ms
+    due = float(bought.last)
     step = 0
     while due <= stop:
         due += length

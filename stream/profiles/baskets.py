@@ -69,6 +69,15 @@ class Rhythm(NamedTuple):
     """Population variance of the same, in seconds squared; 0.0 with fewer than three."""
 
 
+class Span(NamedTuple):
+    """What silence is measured against."""
+
+    baskets: int
+    first: int
+    last: int
+    """Epoch milliseconds; 0 without baskets."""
+
+
 def baskets(profile: Profile) -> list[Basket]:
     """The newest baskets, oldest first, with those that were returned."""
     return [Basket._make(entry) for entry in ROW.iter_unpack(profile.baskets)]
@@ -102,15 +111,26 @@ def rhythm(profile: Profile) -> Rhythm:
     return Rhythm(count, first, last, span / gaps, (squares * gaps - span * span) / (gaps * gaps))
 
 
+def span(profile: Profile) -> Span:
+    """The part of ``rhythm`` that costs little."""
+    times = [time for _, time, _, units in ROW.iter_unpack(profile.baskets) if units > 0]
+    count = profile.settled_baskets
+    if not times:
+        return Span(count, profile.settled_first, profile.settled_last)
+    if not count:
+        return Span(len(times), times[0], times[-1])
+    return Span(count + len(times), min(times[0], profile.settled_first), max(times[-1], profile.settled_last))
+
+
 def replace(profile: Profile, old: Basket | None, new: Basket) -> None:
     """Puts ``new`` where ``old`` was, or adds it, and carries what changed to all sums."""
-    before = (0, 0) if old is None else (int(old.counts), old.revenue)
-    after = (int(new.counts), new.revenue)
-    if old is not None and old.time != new.time:
-        _carry(profile, old.time, -before[0], -before[1])
-        _carry(profile, new.time, *after)
+    if old is None:
+        _carry(profile, new.time, int(new.counts), new.revenue)
+    elif old.time == new.time:
+        _carry(profile, new.time, new.counts - old.counts, new.revenue - old.revenue)
     else:
-        _carry(profile, new.time, after[0] - before[0], after[1] - before[1])
+        _carry(profile, old.time, -int(old.counts), -old.revenue)
+        _carry(profile, new.time, int(new.counts), new.revenue)
     table = profile.baskets
     if old is None and (not table or (new.time, new.order) > _newest(table)):
         profile.baskets = table + ROW.pack(*new)

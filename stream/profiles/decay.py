@@ -51,14 +51,19 @@ def faded(value: float, at: int, last_time: int, half_life: int) -> float:
 
 def added(sums: bytes, time: int, amount: float, last_time: int) -> bytes:
     """The four packed sums (see ``HALF_LIVES``) with ``amount`` at ``time`` added, or taken back if negative."""
-    day, week, month, quarter = _SUMS.unpack(sums) if sums else _ZERO
     since = time - last_time + last_time % ERA_MS
-    return _SUMS.pack(
-        _sum(day, amount * 2.0 ** (since / _DAY)),
-        _sum(week, amount * 2.0 ** (since / _WEEK)),
-        _sum(month, amount * 2.0 ** (since / _MONTH)),
-        _sum(quarter, amount * 2.0 ** (since / _QUARTER)),
+    parts = (
+        amount * 2.0 ** (since / _DAY),
+        amount * 2.0 ** (since / _WEEK),
+        amount * 2.0 ** (since / _MONTH),
+        amount * 2.0 ** (since / _QUARTER),
     )
+    if not sums:
+        return _SUMS.pack(*parts)
+    day, week, month, quarter = _SUMS.unpack(sums)
+    if amount > 0:
+        return _SUMS.pack(day + parts[0], week + parts[1], month + parts[2], quarter + parts[3])
+    return _SUMS.pack(*map(_less, (day, week, month, quarter), parts))
 
 
 def read(sums: bytes, at: int, last_time: int) -> tuple[float, float, float, float]:
@@ -97,6 +102,6 @@ def _era_factor(half_life: float, eras: int) -> float:
     return float(2.0 ** (-eras * ERA_MS / half_life))
 
 
-def _sum(total: float, part: float) -> float:
-    result = total + part
-    return result if abs(result) > _ROUNDING * abs(part) else 0.0
+def _less(total: float, part: float) -> float:
+    rest = total + part
+    return rest if abs(rest) > _ROUNDING * abs(part) else 0.0

@@ -227,8 +227,11 @@ def _apply(profile: Profile, change: consent.Change, step: _Step) -> ScoreReques
 
 
 def _interact(profile: Profile, step: _Step, code: int, weight: float) -> None:
-    _put(profile, [interactions.row(step.time, code, line.item, line.quantity, line.price) for line in step.lines])
-    seen = [line.category for line in step.lines]
+    products = step.lines
+    if not products:
+        return
+    _put(profile, [interactions.row(step.time, code, line.item, line.quantity, line.price) for line in products])
+    seen = [line.category for line in products]
     if any(seen):
         profile.categories = categories.added(profile.categories, seen, weight, step.time, profile.last_time)
 

@@ -31,7 +31,8 @@ TYPES: Final[dict[int, InteractionType]] = {
 }
 
 _SIZE: Final = ROW.size
-_TYPE_AT: Final = 4
+TYPE_AT: Final = 4
+"""Where a row's code of the type lies."""
 _TYPE_ITEM: Final = Struct(">BQ")
 _TYPE_ITEM_TAG: Final = Struct(">BQH")
 _HALF: Final = Struct(">e")
@@ -136,7 +137,7 @@ def purchases_of(ring: bytes, item: int, tag: int | None = None) -> list[Purchas
     found = []
     key = _TYPE_ITEM.pack(PURCHASE, item) if tag is None else _TYPE_ITEM_TAG.pack(PURCHASE, item, tag)
     end = len(ring)
-    while (at := packing.last_place(ring, key, _SIZE, _TYPE_AT, end)) >= 0:
+    while (at := packing.last_place(ring, key, _SIZE, TYPE_AT, end)) >= 0:
         seconds, _, _, owner, quantity, price = ROW.unpack_from(ring, at)
         found.append(PurchaseRow(ring[at : at + _SIZE], seconds * 1000, owner, quantity, price))
         end = at

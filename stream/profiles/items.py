@@ -51,6 +51,8 @@ def top_items(profile: Profile, at: int) -> list[TopItem]:
 
 def count(table: bytes, fallen: bytes, last_time: int) -> bytes:
     """The table with the purchases counted that fell out of the ring of interactions."""
+    if len(fallen) == interactions.ROW.size and fallen[interactions.TYPE_AT] != interactions.PURCHASE:
+        return table
     for seconds, code, item, _, _, _ in interactions.ROW.iter_unpack(fallen):
         if code == interactions.PURCHASE:
             table = _added(table, item, seconds * 1000, last_time)

@@ -4,14 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.contracts.scores import Contribution
-from stream.decisions.facts import read_facts
+from stream.decisions.facts import Facts
 from stream.decisions.policies import Policies
-from stream.decisions.reasons import MOST_REASONS, SENTENCES, rule_reasons, sentence
+from stream.decisions.reasons import MOST_REASONS, rule_reasons
 
 
 def reasons_of(shop, customer, day, distance=0.4):
-    facts = read_facts(customer.profile, shop.at(day), Policies())
+    facts = Facts(customer.profile, shop.at(day), Policies())
     return rule_reasons(customer.profile, facts, distance)
 
 
@@ -142,12 +141,3 @@ def test_causes_that_together_weigh_enough_explain_all_of_the_distance(shop):
         plant(customer)
     reasons = reasons_of(shop, customer, 110)
     assert sum(reason.contribution for reason in reasons) == pytest.approx(0.4, abs=0.003)
-
-
-def test_every_code_has_a_sentence_and_every_sentence_can_be_said(shop):
-    for code in SENTENCES:
-        assert "{" not in sentence(Contribution(code, 0.5, "x", 0.2, 0.1))
-    assert sentence(Contribution("silence_vs_rhythm", 40.0, "days", 20.0, 0.2)) == (
-        "no order for 40 days, where 20 are usual for this customer"
-    )
-    assert sentence(Contribution("new_code", 2.0, "things")) == "new_code: 2 things"

@@ -1,5 +1,7 @@
 """What a customer forbids ends at once, and what is forgotten leaves nothing behind."""
 
+import pytest
+
 from stream.contracts import topics
 
 
@@ -121,3 +123,12 @@ def test_a_retry_whose_state_is_gone_is_void_but_that_of_a_new_state_is_not(shop
     customer.asks(110, 0.9, fallback="timeout")
     (retry,) = customer.asked_again()
     assert customer.answered(retry, shop.answer(0.9)).statuses == ["raised"]
+
+
+@pytest.mark.parametrize("end", ["denial", "erasure"])
+def test_an_alert_whose_time_was_up_before_has_expired_even_so(shop, end):
+    customer = shop.regular()
+    customer.asks(90, 0.85)
+    records = customer.chooses(125, marketing="denied") if end == "denial" else customer.erases(125)
+    assert records.statuses == ["expired"]
+    assert (records.alerts[0].reasons == []) == (end == "erasure")

@@ -111,6 +111,12 @@ def test_a_card_without_the_horizon_is_refused_only_where_it_is_needed():
     assert Policies(churn_risk=both, second_purchase=both).in_force(card()).rules["churn_risk"].base_rate == 0.5
 
 
+def test_the_card_s_base_rate_is_told_beside_thresholds_set_by_hand():
+    own = Rule(raise_threshold=0.7)
+    rules = Policies(churn_risk=own, second_purchase=own).in_force(card(threshold())).rules
+    assert (rules["churn_risk"].raise_threshold, rules["churn_risk"].base_rate) == (0.7, 0.45)
+
+
 def test_severities_lie_between_the_threshold_and_certainty():
     rule = Policies(churn_risk=Rule(raise_threshold=0.8)).in_force(None).rules["churn_risk"]
     assert rule.raise_threshold < rule.medium_from < rule.high_from < 1.0

@@ -82,6 +82,10 @@ def test_what_leaves_the_interactions_is_still_counted() -> None:
     assert [item.decayed_count for item in top_items(profile, START - START % 1000)] == pytest.approx([1.0])
 
 
+def test_the_bounds_are_what_was_promised() -> None:
+    assert (CUSTOMER_BOUND, VISITOR_BOUND) == (4096, 1536)
+
+
 def test_a_quiet_customer_takes_little() -> None:
     assert len(codec.encode(folded([purchase(START)]))) < 300
 

@@ -96,6 +96,13 @@ def test_an_order_returned_as_a_whole_ends_the_same_whichever_part_comes_last(or
     assert_same_features(in_order, folded([history[place] for place in order]))
 
 
+def test_a_return_stamped_before_its_purchase_ends_the_same_either_way() -> None:
+    mug = Item("mug", price=2.5, quantity=4.0)
+    returned = event("return", START, Item("mug", price=2.5, quantity=1.0), transaction_id="o-1")
+    bought = purchase(START + HOUR_MS, mug, order="o-1")
+    assert_same_features(folded([returned, bought]), folded([bought, returned]))
+
+
 def _moved(one: Event, by: int) -> Event:
     assert isinstance(one.time, int)
     return Event(**{name: getattr(one, name) for name in one.__struct_fields__} | {"time": one.time + by})

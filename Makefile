@@ -1,0 +1,63 @@
+# Every word sets up what it needs; `make` alone lists them.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+TRAINING := $(VENV)/.training
+PYTEST_ARGS ?=
+TRAIN_ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint format bench train schemas clean
+
+help: ## list these words
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(READY) ## the virtual environment with Tidemark in it
+
+$(READY): pyproject.toml uv.lock
+	@command -v $(PYTHON) >/dev/null || { echo "tidemark: install Python 3.11, 3.12 or 3.13, or say make PYTHON=..."; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
+		|| { echo "tidemark: $(PYTHON) is not Python 3.11 to 3.13: install one, or say make PYTHON=python3.12"; exit 1; }
+	@command -v mvn >/dev/null || { echo "tidemark: install Maven (Debian: apt-get install maven; macOS: brew install maven)"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { echo "tidemark: $(PYTHON) lacks venv (Debian: apt-get install python3-venv)"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m uv --version >/dev/null 2>&1 || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	$(BIN)/python -m uv sync --quiet --frozen --inexact --extra dev
+	@touch $@
+
+# The parts that train take 5 GB, so only the words that need them bring them.
+$(TRAINING): $(READY)
+	$(BIN)/python -m uv sync --quiet --frozen --inexact --extra dev --extra train
+	@touch $@
+
+demo: $(READY) ## eighteen months of a shop through Kafka and Triton into alerts
+	@$(BIN)/tidemark demo
+
+test: $(TRAINING) ## every test, on a real Kafka and a real Triton
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: $(READY) ## ruff, mypy --strict, import-linter, generated documents
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m stream.contracts.schemas docs --check
+
+format: $(READY) ## put the code in form
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(READY) ## throughput and latency, with the shipped configuration
+	$(BIN)/python -m benchmarks.throughput
+	$(BIN)/python -m benchmarks.latency
+
+train: $(TRAINING) ## train the customer model again: make train TRAIN_ARGS="EVENTS..."
+	$(BIN)/tidemark train $(TRAIN_ARGS)
+
+schemas: $(READY) ## write docs/schemas and docs/asyncapi.json from the code
+	$(BIN)/python -m stream.contracts.schemas docs
+
+clean: ## remove the virtual environment and caches of this folder
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
