@@ -100,7 +100,7 @@ def _decayed(profiles: Sequence[Profile], as_of: npt.NDArray[np.int64]) -> npt.N
     fade = np.exp2((landmarks - as_of)[:, None] / np.array(decay.HALF_LIVES, np.float64))
     # Net of returns, an amount may be negative.
     current = kept * fade[:, None, :]
-    return (np.sign(current) * np.log1p(np.abs(current))).reshape(len(profiles), -1)
+    return (np.sign(current) * np.log1p(np.abs(current))).reshape(len(profiles), len(_DECAYED) * len(_HALF_LIVES))
 
 
 def _row(profile: Profile, at: int) -> tuple[float, ...]:

@@ -60,9 +60,7 @@ def consider(
 
     What waits is put by the timer at the end of the interval; see ``timers.due``.
     """
-    if not profile.personalization or profile.anonymous:
-        return None
-    if not may_ask(profile, profile.last_time, settings):
+    if not profile.personalization or not may_ask(profile, profile.last_time, settings):
         return None
     return ask(profile, trigger, profile.last_time, origin, traceparent)
 

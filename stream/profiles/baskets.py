@@ -177,10 +177,13 @@ def revenue_since(profile: Profile, since: int) -> int:
 
 
 def _carry(profile: Profile, time: int, count: int, cents: int) -> None:
+    if not (count or cents):
+        return
+    weights = decay.weights(time, profile.last_time)
     if count:
-        profile.purchase_counts = decay.added(profile.purchase_counts, time, count, profile.last_time)
+        profile.purchase_counts = decay.added(profile.purchase_counts, weights, count)
     if cents:
-        profile.purchase_amounts = decay.added(profile.purchase_amounts, time, cents, profile.last_time)
+        profile.purchase_amounts = decay.added(profile.purchase_amounts, weights, cents)
         profile.revenue_cents += cents
 
 

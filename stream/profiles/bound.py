@@ -110,8 +110,22 @@ _DROP: Final[Mapping[str, tuple[int, Callable[[Profile, int], None]]]] = {
 def fit(profile: Profile) -> None:
     """Makes the profile fit its bound. Costs a few additions while it is far from it."""
     limit = VISITOR_BOUND if profile.anonymous else CUSTOMER_BOUND
-    if _at_most(profile) <= limit:
-        return
+    at_most = (
+        _REST
+        + _ID_BYTES * len(profile.customer_id)
+        + len(profile.evidence)
+        + len(profile.event_ids)
+        + len(profile.interactions)
+        + len(profile.items)
+        + len(profile.baskets)
+        + len(profile.cart)
+        + len(profile.pending_returns)
+    )
+    if at_most > limit:
+        _give_way(profile, limit)
+
+
+def _give_way(profile: Profile, limit: int) -> None:
     size = len(codec.encode(profile))
     if size <= limit:
         return
@@ -127,18 +141,3 @@ def fit(profile: Profile) -> None:
         size = len(codec.encode(profile))
         if size <= limit - SLACK:
             return
-
-
-def _at_most(profile: Profile) -> int:
-    """An upper bound of the encoded size that costs no encoding."""
-    return (
-        _REST
-        + _ID_BYTES * len(profile.customer_id)
-        + len(profile.evidence)
-        + len(profile.event_ids)
-        + len(profile.interactions)
-        + len(profile.items)
-        + len(profile.baskets)
-        + len(profile.cart)
-        + len(profile.pending_returns)
-    )

@@ -21,7 +21,7 @@ CARTED: Final = 2.0
 BOUGHT: Final = 4.0
 """A purchase tells more than a look. The ratios are a convention, not a fit; what they are worth the model learns."""
 
-_HALF_LIFE: Final = decay.HALF_LIVES[decay.QUARTER]
+HALF_LIFE: Final = decay.HALF_LIVES[decay.QUARTER]
 _NOTHING: Final = 1e-12
 """What is left of a weight, relative to what was taken back, and is rounding."""
 
@@ -43,17 +43,18 @@ def category_hash(name: str) -> int:
 
 def affinities(profile: Profile, at: int) -> list[Affinity]:
     """The strongest categories at ``at`` (not before ``last_time``), strongest first."""
-    fade = decay.faded(1.0, at, profile.last_time, _HALF_LIFE)
+    fade = decay.faded(1.0, at, profile.last_time, HALF_LIFE)
     rows = sorted(ROW.iter_unpack(profile.categories), key=lambda entry: (-entry[1], entry[0]))
     return [Affinity(category, weight * fade) for category, weight in rows]
 
 
-def added(table: bytes, seen: list[int], amount: float, time: int, last_time: int) -> bytes:
-    """The table with ``amount`` at ``time`` added for each category seen (0: none), or taken back if negative.
+def added(table: bytes, seen: list[int], part: float) -> bytes:
+    """The table with ``part`` added for each category seen (0: none), or taken back if negative.
+
+    ``part`` is one of the amounts above, times its ``decay.weight`` for ``HALF_LIFE``.
 
     A thirteenth takes the place of the weakest, if it is stronger.
     """
-    part = amount * decay.weight(time, last_time, _HALF_LIFE)
     for category in seen:
         if not category:
             continue
@@ -77,7 +78,7 @@ def strongest(table: bytes, capacity: int) -> bytes:
 def moved(table: bytes, eras: int) -> bytes:
     """The table relative to a landmark that lies ``eras`` later."""
     return b"".join(
-        ROW.pack(category, decay.moved_value(kept, eras, _HALF_LIFE)) for category, kept in ROW.iter_unpack(table)
+        ROW.pack(category, decay.moved_value(kept, eras, HALF_LIFE)) for category, kept in ROW.iter_unpack(table)
     )
 
 

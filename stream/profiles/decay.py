@@ -21,6 +21,9 @@ QUARTER: Final = len(HALF_LIVES) - 1
 MONTH: Final = 2
 """Places in ``HALF_LIVES`` of 90 and 30 days."""
 
+Weights = tuple[float, float, float, float]
+"""What one part counts under each of ``HALF_LIVES``, relative to the landmark."""
+
 _SUMS: Final = Struct("<4d")
 _ZERO: Final = (0.0, 0.0, 0.0, 0.0)
 _DAY, _WEEK, _MONTH, _QUARTER = (float(half_life) for half_life in HALF_LIVES)
@@ -49,21 +52,33 @@ def faded(value: float, at: int, last_time: int, half_life: int) -> float:
     return float(value * 2.0 ** ((landmark(last_time) - at) / half_life))
 
 
-def added(sums: bytes, time: int, amount: float, last_time: int) -> bytes:
-    """The four packed sums (see ``HALF_LIVES``) with ``amount`` at ``time`` added, or taken back if negative."""
+def weights(time: int, last_time: int) -> Weights:
+    """``weight`` for each of ``HALF_LIVES``."""
     since = time - last_time + last_time % ERA_MS
-    parts = (
-        amount * 2.0 ** (since / _DAY),
-        amount * 2.0 ** (since / _WEEK),
-        amount * 2.0 ** (since / _MONTH),
-        amount * 2.0 ** (since / _QUARTER),
-    )
+    return 2.0 ** (since / _DAY), 2.0 ** (since / _WEEK), 2.0 ** (since / _MONTH), 2.0 ** (since / _QUARTER)
+
+
+def added(sums: bytes, at: Weights, amount: float) -> bytes:
+    """The four packed sums (see ``HALF_LIVES``) with ``amount`` added, weighted as of its time; taken back if negative.
+
+    >>> once = added(b"", weights(0, 0), 3.0)
+    >>> read(added(once, weights(0, 0), -2.0), 0, 0)
+    (1.0, 1.0, 1.0, 1.0)
+    """
+    day, week, month, quarter = at
     if not sums:
-        return _SUMS.pack(*parts)
-    day, week, month, quarter = _SUMS.unpack(sums)
+        return _SUMS.pack(amount * day, amount * week, amount * month, amount * quarter)
+    days, weeks, months, quarters = _SUMS.unpack(sums)
     if amount > 0:
-        return _SUMS.pack(day + parts[0], week + parts[1], month + parts[2], quarter + parts[3])
-    return _SUMS.pack(*map(_less, (day, week, month, quarter), parts))
+        return _SUMS.pack(
+            days + amount * day, weeks + amount * week, months + amount * month, quarters + amount * quarter
+        )
+    return _SUMS.pack(
+        _less(days, amount * day),
+        _less(weeks, amount * week),
+        _less(months, amount * month),
+        _less(quarters, amount * quarter),
+    )
 
 
 def read(sums: bytes, at: int, last_time: int) -> tuple[float, float, float, float]:

@@ -38,6 +38,7 @@ EVENT_IDS: Final = 256
 """Ids remembered to tell duplicates."""
 
 _ID_SIZE: Final = bound.EVENT_ID_SIZE
+_IDS_SIZE: Final = EVENT_IDS * _ID_SIZE
 
 Outcome = Literal["folded", "duplicate"]
 
@@ -58,11 +59,14 @@ class _Step(NamedTuple):
     time: int
     by: int
     """32-bit hash of the event's id."""
-    origin: Origin
     settings: ProfileSettings
     lines: list[Line]
     fires: bool
     """Whether it may ask for a score: not a backfill, and not too late."""
+
+
+_Call = Trigger | Literal["withdrawn"] | None
+"""What an event calls for: a score, the news that consent was withdrawn, or nothing."""
 
 
 def fold(
@@ -84,12 +88,13 @@ def fold(
     if event.type == "erase":
         return Folded(None, asking.tell("erase", None, event, time, origin) if event.customer_id else None, "folded")
     by = event_id_hash(event.event_id)
+    key = by.to_bytes(_ID_SIZE, "little")
     fires = event.mode != "backfill"
     if profile is None:
         products = lines(event.items, rate(event, settings)) if event.items else []
         profile = Profile(customer_id=event.subject, anonymous=not event.customer_id, first_time=time, last_time=time)
     else:
-        if _seen(profile.event_ids, by):
+        if _seen(profile.event_ids, key):
             return Folded(profile, None, "duplicate")
         if time < profile.last_time - settings.allowed_lateness_ms:
             if fires and not redriven:
@@ -103,31 +108,40 @@ def fold(
         if profile.anonymous and event.customer_id:
             profile.anonymous = False
             profile.expires_at = 0
-    profile.event_ids = (profile.event_ids + by.to_bytes(_ID_SIZE, "little"))[-EVENT_IDS * _ID_SIZE :]
+    ids = profile.event_ids + key
+    profile.event_ids = ids if len(ids) <= _IDS_SIZE else ids[-_IDS_SIZE:]
     if profile.anonymous:
         profile.expires_at = profile.last_time + settings.anonymous_ttl_ms
     else:
         asking.note(profile, event, origin)
     if event.mode != "backfill":
         profile.mode = event.mode
-    request = _FOLDS[event.type](profile, _Step(event, time, by, origin, settings, products, fires))
+    call = _FOLDS[event.type](profile, _Step(event, time, by, settings, products, fires))
     bound.fit(profile)
+    if call is None or profile.anonymous:
+        request = None
+    elif call == "withdrawn":
+        # Told in every mode: a withdrawal must be obeyed whenever it is heard of.
+        request = asking.tell("consent", profile, event, profile.last_time, origin)
+    else:
+        request = asking.consider(profile, call, origin, settings, event.traceparent) if fires else None
     return Folded(profile, request, "folded")
 
 
-def _browse(profile: Profile, step: _Step) -> ScoreRequest | None:
+def _browse(profile: Profile, step: _Step) -> _Call:
     profile.browses += 1
-    profile.browse_counts = decay.added(profile.browse_counts, step.time, 1.0, profile.last_time)
-    _interact(profile, step, interactions.BROWSE, categories.BROWSED)
+    weights = decay.weights(step.time, profile.last_time)
+    profile.browse_counts = decay.added(profile.browse_counts, weights, 1.0)
+    if step.lines:
+        _interact(profile, step, interactions.BROWSE, categories.BROWSED * weights[decay.QUARTER])
     profile.browses_since_ask += 1
-    if profile.browses_since_ask < step.settings.browse_every_n:
-        return None
-    return _ask(profile, "browse", step)
+    return "browse" if profile.browses_since_ask >= step.settings.browse_every_n else None
 
 
-def _cart(profile: Profile, step: _Step) -> ScoreRequest | None:
+def _cart(profile: Profile, step: _Step) -> _Call:
     profile.cart_changes += 1
-    profile.cart_counts = decay.added(profile.cart_counts, step.time, 1.0, profile.last_time)
+    weights = decay.weights(step.time, profile.last_time)
+    profile.cart_counts = decay.added(profile.cart_counts, weights, 1.0)
     action = step.event.action
     was_open = action in ("clear", "remove") and cart.is_open(profile)
     if action == "clear":
@@ -138,40 +152,40 @@ def _cart(profile: Profile, step: _Step) -> ScoreRequest | None:
             rows = [interactions.row(step.time, interactions.CART, line.item, 0.0, line.price) for line in step.lines]
             _put(profile, rows)
         else:
-            _interact(profile, step, interactions.CART, categories.CARTED)
+            _interact(profile, step, interactions.CART, categories.CARTED * weights[decay.QUARTER])
         writes = [CartWrite(line.item, 0.0 if taken_out else line.quantity, line.price) for line in step.lines]
         cart.write(profile, writes, step.time, step.by, profile.last_time - step.settings.allowed_lateness_ms)
-    return _ask(profile, "cart_emptied", step) if was_open and not cart.is_open(profile) else None
+    return "cart_emptied" if was_open and not cart.is_open(profile) else None
 
 
-def _purchase(profile: Profile, step: _Step) -> ScoreRequest | None:
+def _purchase(profile: Profile, step: _Step) -> _Call:
     profile.purchases += 1
     purchases.buy(profile, step.event, step.time, step.by, step.lines)
     _listen(profile, step)
-    return _ask(profile, "purchase", step)
+    return "purchase"
 
 
-def _return(profile: Profile, step: _Step) -> ScoreRequest | None:
+def _return(profile: Profile, step: _Step) -> _Call:
     profile.returns += 1
-    profile.return_counts = decay.added(profile.return_counts, step.time, 1.0, profile.last_time)
+    profile.return_counts = decay.added(profile.return_counts, decay.weights(step.time, profile.last_time), 1.0)
     order = event_id_hash(step.event.transaction_id) if step.event.transaction_id else 0
     forget_before = profile.last_time - step.settings.allowed_lateness_ms
     returns.give_back(profile, order, step.time, step.lines, forget_before)
     _listen(profile, step)
-    return _ask(profile, "return", step)
+    return "return"
 
 
-def _review(profile: Profile, step: _Step) -> ScoreRequest | None:
+def _review(profile: Profile, step: _Step) -> _Call:
     profile.reviews += 1
-    profile.review_counts = decay.added(profile.review_counts, step.time, 1.0, profile.last_time)
+    weights = decay.weights(step.time, profile.last_time)
+    profile.review_counts = decay.added(profile.review_counts, weights, 1.0)
     rating = step.event.review.rating if step.event.review is not None else None
     if rating is not None:
-        weight = decay.weight(step.time, profile.last_time, decay.HALF_LIVES[decay.QUARTER])
-        profile.rating_sum += rating * weight
-        profile.rating_weight += weight
+        profile.rating_sum += rating * weights[decay.QUARTER]
+        profile.rating_weight += weights[decay.QUARTER]
     rows = [interactions.row(step.time, interactions.REVIEW, line.item, rating or 0.0, 0.0) for line in step.lines]
     _put(profile, rows)
-    return _ask(profile, "review", step)
+    return "review"
 
 
 def _identify(profile: Profile, step: _Step) -> None:
@@ -180,19 +194,20 @@ def _identify(profile: Profile, step: _Step) -> None:
         profile.linked_at, profile.linked_visitor = link
 
 
-def _consent(profile: Profile, step: _Step) -> ScoreRequest | None:
+def _consent(profile: Profile, step: _Step) -> _Call:
     given = step.event.consent
     if given is None:
         return None
     return _apply(profile, consent.choose(profile, given.personalization, given.marketing, step.time), step)
 
 
-def _engagement(profile: Profile, step: _Step) -> ScoreRequest | None:
+def _engagement(profile: Profile, step: _Step) -> _Call:
     action = step.event.engagement.action if step.event.engagement is not None else "delivered"
     if action == "sent":
         profile.messages_sent += 1
     elif action in ("opened", "clicked"):
-        profile.engagement_counts = decay.added(profile.engagement_counts, step.time, 1.0, profile.last_time)
+        weights = decay.weights(step.time, profile.last_time)
+        profile.engagement_counts = decay.added(profile.engagement_counts, weights, 1.0)
         if action == "opened":
             profile.messages_opened += 1
         else:
@@ -202,7 +217,7 @@ def _engagement(profile: Profile, step: _Step) -> ScoreRequest | None:
     return None
 
 
-_FOLDS: Final[dict[str, Callable[[Profile, _Step], ScoreRequest | None]]] = {
+_FOLDS: Final[dict[str, Callable[[Profile, _Step], _Call]]] = {
     "browse": _browse,
     "cart": _cart,
     "purchase": _purchase,
@@ -214,26 +229,21 @@ _FOLDS: Final[dict[str, Callable[[Profile, _Step], ScoreRequest | None]]] = {
 }
 
 
-def _apply(profile: Profile, change: consent.Change, step: _Step) -> ScoreRequest | None:
-    """A withdrawal is told in every mode: it must be obeyed whenever it is heard of."""
+def _apply(profile: Profile, change: consent.Change, step: _Step) -> _Call:
     if not profile.personalization:
         profile.ask_due = 0
         profile.silence_due = 0
     if change.personalization_granted:
         _listen(profile, step)
-    if not change.withdrawn or profile.anonymous:
-        return None
-    return asking.tell("consent", profile, step.event, profile.last_time, step.origin)
+    return "withdrawn" if change.withdrawn else None
 
 
-def _interact(profile: Profile, step: _Step, code: int, weight: float) -> None:
-    products = step.lines
-    if not products:
-        return
-    _put(profile, [interactions.row(step.time, code, line.item, line.quantity, line.price) for line in products])
+def _interact(profile: Profile, step: _Step, code: int, part: float) -> None:
+    products, time = step.lines, step.time
+    _put(profile, [interactions.row(time, code, line.item, line.quantity, line.price) for line in products])
     seen = [line.category for line in products]
     if any(seen):
-        profile.categories = categories.added(profile.categories, seen, weight, step.time, profile.last_time)
+        profile.categories = categories.added(profile.categories, seen, part)
 
 
 def _put(profile: Profile, rows: list[bytes]) -> None:
@@ -247,12 +257,6 @@ def _listen(profile: Profile, step: _Step) -> None:
     # History alone arms nothing, else the end of a backfill would be followed by everybody's silence at once.
     if step.fires or profile.silence_due:
         asking.listen(profile, step.settings)
-
-
-def _ask(profile: Profile, trigger: Trigger, step: _Step) -> ScoreRequest | None:
-    if not step.fires:
-        return None
-    return asking.consider(profile, trigger, step.origin, step.settings, step.event.traceparent)
 
 
 def _advance(profile: Profile, time: int) -> None:
@@ -275,8 +279,8 @@ def _advance(profile: Profile, time: int) -> None:
     profile.items = items.moved(profile.items, eras)
 
 
-def _seen(event_ids: bytes, by: int) -> bool:
-    return packing.place(event_ids, by.to_bytes(_ID_SIZE, "little"), _ID_SIZE) >= 0
+def _seen(event_ids: bytes, key: bytes) -> bool:
+    return key in event_ids and packing.place(event_ids, key, _ID_SIZE) >= 0
 
 
 def _too_late(profile: Profile, time: int, settings: ProfileSettings) -> Rejected:

@@ -6,7 +6,7 @@ fold.
 
 from stream.contracts.events import Event
 from stream.contracts.ids import event_id_hash
-from stream.profiles import baskets, cart, categories, interactions, items, returns
+from stream.profiles import baskets, cart, categories, decay, interactions, items, returns
 from stream.profiles.baskets import Basket
 from stream.profiles.lines import Line
 from stream.profiles.profile import Profile
@@ -39,8 +39,9 @@ def buy(profile: Profile, event: Event, time: int, by: int, bought: list[Line]) 
         profile.items = items.count(profile.items, fallen, profile.last_time)
     seen = [line.category for line in bought]
     if any(seen):
-        second = time - time % 1000  # To the second, as in the ring, from which a return takes it back.
-        profile.categories = categories.added(profile.categories, seen, categories.BOUGHT, second, profile.last_time)
+        second = time - time % 1000  # As in the ring, from which a return takes it back.
+        weight = decay.weight(second, profile.last_time, categories.HALF_LIFE)
+        profile.categories = categories.added(profile.categories, seen, categories.BOUGHT * weight)
     cart.clear(profile, time, by)
     if profile.pending_returns or basket.returned_whole:
         returns.settle(profile, order)

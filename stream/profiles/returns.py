@@ -138,9 +138,8 @@ def _undo_line(profile: Profile, row: PurchaseRow, line: Line) -> None:
         kept = interactions.row(row.time, interactions.PURCHASE, line.item, left, row.price, row.tag)
         ring, _ = interactions.put(ring, [kept])
     elif line.category:
-        profile.categories = categories.added(
-            profile.categories, [line.category], -categories.BOUGHT, row.time, profile.last_time
-        )
+        weight = decay.weight(row.time, profile.last_time, categories.HALF_LIFE)
+        profile.categories = categories.added(profile.categories, [line.category], -categories.BOUGHT * weight)
     profile.interactions = ring
 
 
@@ -154,7 +153,8 @@ def _without_revenue(profile: Profile, cents: int, time: int) -> None:
     """Takes revenue back that belongs to no basket known one by one."""
     if cents:
         profile.revenue_cents -= cents
-        profile.purchase_amounts = decay.added(profile.purchase_amounts, time, -cents, profile.last_time)
+        weights = decay.weights(time, profile.last_time)
+        profile.purchase_amounts = decay.added(profile.purchase_amounts, weights, -cents)
         baskets.book(profile, time, -cents)
 
 

@@ -48,11 +48,11 @@ def test_with_and_without_outages_the_model_s_answers_lead_to_the_same_alerts(sh
     for day, (score, reason, guess) in enumerate(scores):
         if reason:
             assert (
-                outages.asks(75 + 3 * day, guess, fallback=reason, last_offset=day, request_id=f"f{day}").statuses == []
+                outages.asks(75 + 2 * day, guess, fallback=reason, last_offset=day, request_id=f"f{day}").statuses == []
             )
         else:
-            got = outages.asks(75 + 3 * day, score).alerts
-            want = calm.asks(75 + 3 * day, score).alerts
+            got = outages.asks(75 + 2 * day, score).alerts
+            want = calm.asks(75 + 2 * day, score).alerts
             assert [(a.status, a.score, a.severity, a.revision) for a in got] == [
                 (a.status, a.score, a.severity, a.revision) for a in want
             ]

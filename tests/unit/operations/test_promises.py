@@ -9,7 +9,7 @@ from stream.contracts.ids import message_id
 from stream.contracts.recommendations import Recommendation, RecommendationReason, RecommendedItem
 from stream.operations import promises
 from stream.profiles.profile import Profile
-from worded import AT, EXPERIMENT, STAMP, alert
+from tests.unit.operations.messages import AT, EXPERIMENT, STAMP, alert
 
 ALERT_ID = "00000000-0000-5000-8000-000000000001"
 
@@ -44,7 +44,10 @@ def test_a_transition_that_comes_twice_is_said() -> None:
 
 
 def test_going_on_after_the_end_is_said() -> None:
-    assert any("went on after its end" in said for said in promises.broken_transitions(episode("expired", "raised"), [ALERT_ID]))
+    assert any(
+        "went on after its end" in said
+        for said in promises.broken_transitions(episode("expired", "raised"), [ALERT_ID])
+    )
 
 
 def test_a_wrong_predecessor_is_said() -> None:

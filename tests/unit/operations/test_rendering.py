@@ -7,63 +7,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream.contracts import topics
-from stream.contracts.alerts import (
-    Alert,
-    AlertContext,
-    AlertEvent,
-    Evidence,
-    Experiment,
-    Money,
-    OpenAlert,
-    SuggestedAction,
-)
+from stream.contracts.alerts import OpenAlert
 from stream.contracts.codec import encode
 from stream.contracts.control import Control
 from stream.contracts.dead_letters import dead_letter
 from stream.contracts.emission import Headers, Origin, Rejected
 from stream.contracts.recommendations import Recommendation, RecommendationReason, RecommendedItem
-from stream.contracts.scores import Answer, Contribution, ModelStamp, Prediction, Score, ScoreRequest
+from stream.contracts.scores import Answer, Contribution, Prediction, Score, ScoreRequest
 from stream.operations.rendering import line
 from stream.operations.sentences import recommended_because, sentence
 from stream.operations.tail import TailedRecord
-
-STAMP = ModelStamp("customer", "1.abc", "0123")
-EXPERIMENT = Experiment("alerts", "treatment", 0.1, "1")
-AT = "2011-06-01T09:12:00.000Z"
-AT_MS = 1_306_919_520_000
-SILENCE = Contribution("silence_vs_rhythm", 68.0, "days", 29.0, 0.2)
-
-
-def alert(**fields: object) -> AlertEvent:
-    usual: dict[str, object] = {
-        "alert_id": "a1",
-        "kind": "churn_risk",
-        "status": "raised",
-        "revision": 1,
-        "customer_id": "13085",
-        "episode_started_at": AT,
-        "as_of": AT,
-        "expires_at": AT,
-        "mode": "live",
-        "severity": "high",
-        "score": 0.83,
-        "horizon_days": 90,
-        "base_rate": 0.4,
-        "raise_threshold": 0.7,
-        "resolve_threshold": 0.6,
-        "value_at_risk": Money(1234.5, "GBP"),
-        "reasons": [SILENCE],
-        "reasons_method": "rule",
-        "suggested_action": SuggestedAction("recommend_items"),
-        "context": AlertContext(),
-        "experiment": EXPERIMENT,
-        "model": STAMP,
-        "policy_version": "p",
-        "catalogue_version": "c",
-        "evidence": Evidence("customer.events.v1", 0, 1, 2),
-    }
-    data = Alert(**{**usual, **fields})  # type: ignore[arg-type]
-    return AlertEvent("1.0", "id1", "urn:x", "t", "13085", AT, "application/json", "urn:s", "13085", "1", data)
+from tests.unit.operations.messages import AT, AT_MS, EXPERIMENT, STAMP, alert
 
 
 def shown(logical: str, value: bytes | None, headers: Headers = ()) -> str:
@@ -92,7 +46,9 @@ def test_recommendations_are_shown_by_product_name() -> None:
         for place, item in enumerate(("p1", "p2"))
     ]
     found = Recommendation("r", 3, "13085", AT, AT, "live", items, STAMP, "p", "c", fallback=True)
-    assert shown(topics.RECOMMENDATIONS, encode(found)) == "2011-06-01 09:12  customer 13085, list 3 (fallback): MUG; TIN"
+    assert (
+        shown(topics.RECOMMENDATIONS, encode(found)) == "2011-06-01 09:12  customer 13085, list 3 (fallback): MUG; TIN"
+    )
 
 
 def test_a_dead_letter_says_what_was_wrong_and_where_it_lies() -> None:
@@ -121,7 +77,10 @@ TWO = [{"item_id": "p1", "item_name": "MUG", "price": 2.5, "quantity": 4}, {"ite
     [
         ({"type": "purchase", "currency": "GBP", "items": TWO}, "purchase, customer 13085: 2 items, 11.00 GBP"),
         ({"type": "browse", "items": TWO}, "browse, customer 13085: MUG, p2"),
-        ({"type": "browse", "items": [{"item_id": str(n)} for n in range(5)]}, "browse, customer 13085: 0, 1, 2 and 2 more"),
+        (
+            {"type": "browse", "items": [{"item_id": str(n)} for n in range(5)]},
+            "browse, customer 13085: 0, 1, 2 and 2 more",
+        ),
         ({"type": "cart", "action": "remove", "items": TWO[:1]}, "cart, customer 13085: remove MUG"),
         ({"type": "review", "items": TWO[:1], "review": {"rating": 4}}, "review, customer 13085: MUG: 4 of 5"),
         ({"type": "engagement", "engagement": {"action": "opened"}}, "engagement, customer 13085: opened"),
@@ -188,7 +147,9 @@ def test_a_code_without_a_sentence_is_spelled_out() -> None:
 
 
 def test_a_recommendation_names_the_item_that_led_to_it() -> None:
-    assert recommended_because(RecommendationReason("bought_together", "p1"), str.upper) == "often bought together with P1"
+    assert (
+        recommended_because(RecommendationReason("bought_together", "p1"), str.upper) == "often bought together with P1"
+    )
     assert recommended_because(RecommendationReason("popular_now"), str) == "popular now"
 
 

@@ -112,7 +112,7 @@ def test_a_basket_older_than_those_settled_is_counted(day: int) -> None:
 
 
 def test_moving_the_landmark_divides_exactly() -> None:
-    sums = decay.added(b"", START, 3.0, START)
+    sums = decay.added(b"", decay.weights(START, START), 3.0)
     moved = decay.moved(sums, 1)
     at = START + ERA_MS
     assert decay.read(moved, at, at) == pytest.approx(decay.read(sums, at, START), rel=1e-12)
@@ -120,7 +120,8 @@ def test_moving_the_landmark_divides_exactly() -> None:
 
 
 def test_what_is_taken_back_is_gone() -> None:
-    sums = decay.added(decay.added(b"", START, 7.7e6, START), START, -7.7e6, START)
+    weights = decay.weights(START, START)
+    sums = decay.added(decay.added(b"", weights, 7.7e6), weights, -7.7e6)
     assert decay.read(sums, START, START) == (0.0, 0.0, 0.0, 0.0)
 
 

@@ -1,6 +1,7 @@
 import gzip
 from collections import Counter
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -40,9 +41,9 @@ def test_events_are_the_same_from_every_format(tmp_path):
     (tmp_path / "a.jsonl").write_bytes(lines)
     with gzip.open(tmp_path / "b.jsonl.gz", "wb") as file:
         file.write(lines)
-    import msgspec
-
-    pq.write_table(pa.Table.from_pylist([msgspec.to_builtins(event) for event in events]), tmp_path / "c.parquet")
+    rows = [msgspec.to_builtins(event) for event in events]
+    columns = {name: [row.get(name) for row in rows] for name in sorted(set().union(*rows))}
+    pq.write_table(pa.table(columns), tmp_path / "c.parquet")
     for name in ("a.jsonl", "b.jsonl.gz", "c.parquet"):
         assert list(read_events([tmp_path / name], SETTINGS)) == events
 

@@ -1,0 +1,172 @@
+"""The program as a whole: help, usage errors, exit codes and the one line that an error is."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import orjson
+import pytest
+
+from stream.cli.app import _shared_first, main
+from stream.cli.exits import Exit, exit_code
+from stream.configuration.resolve import ConfigurationError
+from stream.embedded.cache import InstallError
+from stream.operations.brokers import KafkaUnreachableError
+from stream.operations.sources import SourceError
+from stream.operations.topics import TopicMismatchError
+
+COMMANDS = (
+    "demo up topics worker ingest convert simulate train evaluate status tail config version".split()  # noqa: SIM905
+)
+
+
+@pytest.fixture(autouse=True)
+def _empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def run(*arguments: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
+    with pytest.raises(SystemExit) as ended:
+        main(list(arguments))
+    captured = capsys.readouterr()
+    return int(ended.value.code or 0), captured.out, captured.err
+
+
+def test_help_names_every_command_and_every_exit_code(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run("--help", capsys=capsys)
+    assert code == 0
+    assert all(f"\n  {command} " in out for command in COMMANDS)
+    assert "1 something promised did not happen" in " ".join(out.split())
+    assert max(map(len, out.splitlines())) <= 80
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(command, "--help", capsys=capsys)
+    assert code == 0
+    assert len(out.splitlines()) > 4
+
+
+def test_help_is_there_at_once() -> None:
+    def seconds() -> float:
+        started = time.perf_counter()
+        subprocess.run([sys.executable, "-m", "stream.cli", "--help"], check=True, capture_output=True)
+        return time.perf_counter() - started
+
+    heavy = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "stream.cli", "--help"], check=True, capture_output=True, text=True
+    ).stderr
+    assert not [name for name in ("numpy", "pyarrow", "confluent_kafka", "rich", "msgspec") if f" {name}\n" in heavy]
+    # Generous, since other tests may use the machine; what makes it quick is the line above.
+    assert min(seconds() for _ in range(3)) < 1.0
+
+
+@pytest.mark.parametrize(
+    "arguments", [["nonsense"], ["tail"], ["worker", "--role", "cook"], ["ingest", "-", "--rate", "x"]]
+)
+def test_wrong_usage_ends_with_two(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(*arguments, capsys=capsys)[0] == Exit.USAGE
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (ConfigurationError(), Exit.USAGE),
+        (KafkaUnreachableError(), Exit.UNREACHABLE),
+        (TopicMismatchError(["x"]), Exit.REFUSED),
+        (SourceError(), Exit.INPUT),
+        (FileNotFoundError(), Exit.INPUT),
+        (InstallError(), Exit.INSTALL),
+        (ZeroDivisionError(), Exit.INTERNAL),
+    ],
+)
+def test_each_kind_of_error_has_its_exit_code(error: Exception, code: Exit) -> None:
+    assert exit_code(error) is code
+
+
+def test_an_error_is_one_line_that_says_what_to_do(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TIDEMARK__TOPICS__PARTITION", "3")
+    code, out, err = run("config", capsys=capsys)
+    assert (code, out) == (Exit.USAGE, "")
+    assert err == (
+        "tidemark: environment variable TIDEMARK__TOPICS__PARTITION: there is no setting topics.partition; "
+        "did you mean topics.partitions?\n"
+    )
+
+
+def test_debug_shows_the_trace_wherever_it_is_typed(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TIDEMARK__NONSENSE", "3")
+    _, _, err = run("config", "--debug", capsys=capsys)
+    assert "Traceback (most recent call last)" in err
+
+
+@pytest.mark.parametrize(
+    ("given", "ordered"),
+    [
+        (["tail", "alerts", "--config", "x.toml"], ["--config", "x.toml", "tail", "alerts"]),
+        (["tail", "--debug", "alerts"], ["--debug", "tail", "alerts"]),
+        (["tail", "--config=x"], ["--config=x", "tail"]),
+        (["tail", "--", "--debug"], ["tail", "--", "--debug"]),
+        (["tail", "--config"], ["--config", "tail"]),
+    ],
+)
+def test_shared_options_may_stand_anywhere(given: list[str], ordered: list[str]) -> None:
+    assert _shared_first(given) == ordered
+
+
+def test_config_shows_values_with_their_origin_and_no_secret(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TIDEMARK__DEPLOYMENT__SECRET", "hunter2")
+    code, out, _ = run("config", "--json", capsys=capsys)
+    shown = orjson.loads(out)
+    assert code == 0
+    assert shown["deployment.secret"] == {"value": "********", "origin": "environment TIDEMARK__DEPLOYMENT__SECRET"}
+    assert shown["topics.partitions"] == {"value": 4, "origin": "default"}
+    code, out, _ = run("config", "--changed", capsys=capsys)
+    assert "deployment.secret" in out
+    assert "topics.partitions" not in out
+    assert "hunter2" not in out
+
+
+def test_a_worker_refuses_a_foreign_kafka_without_a_secret_of_its_own(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TIDEMARK__KAFKA__BOOTSTRAP_SERVERS", "kafka.example:9092")
+    code, _, err = run("worker", "--role", "profiles", capsys=capsys)
+    assert code == Exit.USAGE
+    assert "TIDEMARK__DEPLOYMENT__SECRET" in err
+
+
+def test_version_as_json(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run("version", "--json", capsys=capsys)
+    assert code == 0
+    assert orjson.loads(out).keys() == {"tidemark", "librdkafka", "model"}
+
+
+def test_convert_and_simulate_go_through_pipes_and_files(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("simulate", "--customers", "5", "--events", "50", "load.jsonl.gz", capsys=capsys)[0] == 0
+    assert run("simulate", "--around", "load.jsonl.gz", "more.jsonl", capsys=capsys)[0] == 0
+    lines = Path("more.jsonl").read_bytes().splitlines()
+    assert len(lines) > 50
+    assert all(orjson.loads(line)["simulated"] for line in lines)
+
+
+def test_convert_refuses_what_is_no_online_retail(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("x.parquet").write_text("no")
+    code, _, err = run("convert", "x.parquet", "out.jsonl", capsys=capsys)
+    assert (code, err) == (Exit.INPUT, err)
+    assert "x.parquet is not a parquet file" in err
+    assert not Path("out.jsonl").exists()
+
+
+def test_a_mapping_that_is_none_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("e.csv").write_text("a\n")
+    code, _, err = run("ingest", "e.csv", "--map", "customer_id", capsys=capsys)
+    assert code == Exit.USAGE
+    assert "FIELD=VALUE" in err
