@@ -13,15 +13,16 @@ from collections.abc import Callable
 
 from stream.contracts.codec import encode as encode_event
 from stream.contracts.emission import Origin
-from stream.contracts.events import Event, Item, Review
+from stream.contracts.events import Event, EventType, Item, Review
 from stream.profiles import codec
 from stream.profiles.fold import fold
 from stream.profiles.settings import ProfileSettings
-from stream.profiles.validation import read_event
+from stream.profiles.validation import event_time, read_event
 
 START = 1_300_000_000_000
 SETTINGS = ProfileSettings()
 APPENDED = START + 10**12
+TYPES: tuple[EventType, ...] = ("browse", "cart", "purchase", "review")
 
 
 def item(draw: random.Random) -> Item:
@@ -35,7 +36,7 @@ def item(draw: random.Random) -> Item:
 
 
 def event(draw: random.Random, number: int, customers: int) -> Event:
-    kind = draw.choices(("browse", "cart", "purchase", "review"), (70, 17, 10, 3))[0]
+    kind = draw.choices(TYPES, (70, 17, 10, 3))[0]
     return Event(
         event_id=f"{draw.getrandbits(64):016x}",
         type=kind,
@@ -82,7 +83,7 @@ def main() -> None:
             parsed = read_event(value, key, (), APPENDED, SETTINGS)
             state = states.get(parsed.customer_id)
             profile = None if state is None else codec.decode(state)
-            folded = fold(profile, parsed, int(parsed.time), Origin("events", 0, offset), SETTINGS)
+            folded = fold(profile, parsed, event_time(parsed), Origin("events", 0, offset), SETTINGS)
             asked += folded.request is not None
             if folded.profile is not None:
                 states[parsed.customer_id] = codec.encode(folded.profile)

@@ -7,7 +7,7 @@ any size. Policies (what was just bought, caps, experiments) are the decisions' 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -21,40 +21,39 @@ MOST: Final = 40
 """Candidates of one answer."""
 
 REPEAT_WEIGHT: Final = 0.5
-"""What the logarithm of one plus an own item's decayed count adds to a cosine; chosen on the calibration period."""
+"""What the logarithm of one plus an own item's decayed count adds to a cosine."""
 
-_SHORTLIST: Final = 3 * MOST
-"""Ranked before variants of one product are dropped."""
-
-_SCORE_STEPS: Final = 1_000_000
+SCORE_STEPS: Final = 1_000_000
 """Scores are compared and written to six digits."""
 
-_ROW_BITS: Final = 24
-_NEVER: Final = -(1 << 62)
-"""Key of what must not be shown; its negative is still an int64."""
+_SHORTLIST: Final = 2 * MOST
+"""Ranked before variants of one product are dropped."""
+
+_ROW_STEPS: Final = 1 << 24
+"""More than the rows of any catalogue. A step of the score times this, less the row, is exact in float64."""
 
 _MIN_LIKENESS: Final = 0.35
 """Cosine below which no own item is named as the reason: names that share a word or two reach it."""
 
 
-def scores(
-    queries: npt.NDArray[np.float32], counts: npt.NDArray[np.float64], catalogue: Catalogue
-) -> npt.NDArray[np.float64]:
-    """Blended score of every item for every customer: float64[B, N], rows of the catalogue; ``counts`` as ``own_counts``."""
-    # Integers small enough for float32 to add exactly: see ``serving.item_tower``.
-    likeness = quantised_queries(queries) @ catalogue.vectors.T
-    blended = likeness.astype(np.float64) / (QUERY_STEPS * VECTOR_STEPS)
-    if catalogue.tower is not None:
-        blended += catalogue.tower.popularity_weight * catalogue.popularity.astype(np.float64)
-    return blended + REPEAT_WEIGHT * np.log1p(counts)
+class OwnCells(NamedTuple):
+    """What B customers bought, one entry for each customer and item that the catalogue knows.
+
+    Attributes:
+        cell: int64[M], ascending: customer times catalogue size plus catalogue row.
+        count: float64[M]: decayed purchase lines.
+    """
+
+    cell: npt.NDArray[np.int64]
+    count: npt.NDArray[np.float64]
 
 
-def own_counts(batch: int, own: OwnItems, catalogue: Catalogue) -> npt.NDArray[np.float64]:
-    """Decayed purchase lines of each customer and item: float64[B, N]."""
+def own_cells(own: OwnItems, catalogue: Catalogue) -> OwnCells:
+    """``own`` summed by customer and item, without items that the catalogue does not know."""
     rows = catalogue.rows(own.item)
     known = rows >= 0
-    cells = own.row[known] * len(catalogue) + rows[known]
-    return np.bincount(cells, own.count[known], batch * len(catalogue)).reshape(batch, len(catalogue))
+    cell, place = np.unique(own.row[known] * len(catalogue) + rows[known], return_inverse=True)
+    return OwnCells(cell, np.bincount(place, own.count[known], len(cell)))
 
 
 def candidates(queries: npt.NDArray[np.float32], own: OwnItems, catalogue: Catalogue) -> list[list[Candidate]]:
@@ -66,67 +65,87 @@ def candidates(queries: npt.NDArray[np.float32], own: OwnItems, catalogue: Catal
         queries: float32[B, ITEM_DIMENSIONS].
         own: what the customers bought.
     """
-    batch = len(queries)
-    if not len(catalogue) or not catalogue.buyable.any():
-        return [[] for _ in range(batch)]
-    counts = own_counts(batch, own, catalogue)
-    steps = np.rint(scores(queries, counts, catalogue) * _SCORE_STEPS).astype(np.int64)
-    # Item rows are sorted by id: with the row in the low bits no two keys are equal, and the lower id wins a tie.
-    keys = (steps << _ROW_BITS) - np.arange(len(catalogue))
-    keys[:, ~catalogue.buyable] = _NEVER
+    batch, size = len(queries), len(catalogue)
     shortlist = min(_SHORTLIST, int(catalogue.buyable.sum()))
-    ranked = np.argpartition(-keys, shortlist - 1, axis=1)[:, :shortlist]
+    if not shortlist:
+        return [[] for _ in range(batch)]
+    bought = own_cells(own, catalogue)
+    keys = _keys(queries, bought, catalogue)
+    ranked = np.argpartition(keys, size - shortlist, axis=1)[:, size - shortlist :]
     ranked = np.take_along_axis(ranked, np.argsort(-np.take_along_axis(keys, ranked, 1), axis=1), 1)
-    values = np.take_along_axis(steps, ranked, 1) / _SCORE_STEPS
+    values = np.ceil(np.take_along_axis(keys, ranked, 1) / _ROW_STEPS) / SCORE_STEPS
 
-    repeats = np.take_along_axis(counts, ranked, 1) > 0
-    because = _likest_own(ranked, counts, catalogue)
+    cells = ranked + np.arange(batch)[:, None] * size
+    repeats = np.isin(cells, bought.cell)
+    edges = np.searchsorted(bought.cell, np.arange(batch + 1) * size)
+    answers = []
+    for row in range(batch):
+        places = _first_of_each_group(catalogue, ranked[row].tolist())
+        items = ranked[row, places]
+        own_rows = bought.cell[edges[row] : edges[row + 1]] - row * size
+        because = _likest(items, own_rows, catalogue)
+        answers.append(
+            _named(catalogue, items.tolist(), values[row, places].tolist(), repeats[row, places].tolist(), because)
+        )
+    return answers
+
+
+def _keys(queries: npt.NDArray[np.float32], bought: OwnCells, catalogue: Catalogue) -> npt.NDArray[np.float64]:
+    """What items are ranked by: float64[B, N]. No two of a row are equal: of equal scores the lower id is ahead."""
+    # Integers small enough for float32 to add exactly: see ``serving.item_tower``.
+    likeness = quantised_queries(queries) @ catalogue.vectors.T
+    keys = likeness.astype(np.float64)
+    keys *= SCORE_STEPS / (QUERY_STEPS * VECTOR_STEPS)
+    if catalogue.tower is not None:
+        keys += catalogue.popularity.astype(np.float64) * (SCORE_STEPS * catalogue.tower.popularity_weight)
+    keys.ravel()[bought.cell] += SCORE_STEPS * REPEAT_WEIGHT * np.log1p(bought.count)
+    np.rint(keys, out=keys)
+    keys *= _ROW_STEPS
+    keys -= np.arange(len(catalogue))
+    keys[:, ~catalogue.buyable] = -np.inf
+    return keys
+
+
+def _first_of_each_group(catalogue: Catalogue, rows: Sequence[int]) -> list[int]:
+    places: list[int] = []
+    taken: set[str] = set()
+    groups = catalogue.groups
+    for place, row in enumerate(rows):
+        if (group := groups[row]) not in taken:
+            taken.add(group)
+            places.append(place)
+            if len(places) == MOST:
+                break
+    return places
+
+
+def _likest(items: npt.NDArray[np.intp], own: npt.NDArray[np.int64], catalogue: Catalogue) -> list[int]:
+    """For each of ``items`` the row of the customer's own item with the nearest vector; -1 where none is near."""
+    if not len(own):
+        return [-1] * len(items)
+    likeness = catalogue.vectors[items] @ catalogue.vectors[own].T
+    nearest = likeness.argmax(axis=1)
+    near = likeness.max(axis=1) >= _MIN_LIKENESS * VECTOR_STEPS**2
+    return np.where(near, own[nearest], -1).tolist()
+
+
+def _named(
+    catalogue: Catalogue, rows: Sequence[int], values: Sequence[float], repeats: Sequence[bool], because: Sequence[int]
+) -> list[Candidate]:
+    ids, groups, has_vector = catalogue.item_ids, catalogue.groups, catalogue.has_vector
     return [
-        _one_per_group(catalogue, ranked[i].tolist(), values[i].tolist(), repeats[i].tolist(), because[i])
-        for i in range(batch)
+        Candidate(
+            item_id=ids[row],
+            score=value,
+            retriever=_retriever(repeat, has_vector[row]),
+            item_group_id=groups[row] if groups[row] != ids[row] else "",
+            because_item_id=ids[row] if repeat else ids[own] if own >= 0 else "",
+        )
+        for row, value, repeat, own in zip(rows, values, repeats, because, strict=True)
     ]
 
 
-def _likest_own(
-    ranked: npt.NDArray[np.intp], counts: npt.NDArray[np.float64], catalogue: Catalogue
-) -> list[list[int]]:
-    """For each candidate the row of the customer's own item with the nearest vector; -1 where none is near."""
-    found: list[list[int]] = []
-    threshold = _MIN_LIKENESS * VECTOR_STEPS**2
-    for row, own_count in zip(ranked[:, :_SHORTLIST], counts, strict=True):
-        own = np.flatnonzero(own_count)
-        if not len(own):
-            found.append([-1] * len(row))
-            continue
-        likeness = catalogue.vectors[row] @ catalogue.vectors[own].T
-        nearest = likeness.argmax(axis=1)
-        near = likeness[np.arange(len(row)), nearest] >= threshold
-        found.append(np.where(near, own[nearest], -1).tolist())
-    return found
-
-
-def _one_per_group(
-    catalogue: Catalogue, rows: Sequence[int], values: Sequence[float], repeats: Sequence[bool], because: Sequence[int]
-) -> list[Candidate]:
-    chosen: list[Candidate] = []
-    groups: set[str] = set()
-    item_ids, group_of, has_vector = catalogue.item_ids, catalogue.groups, catalogue.has_vector
-    for row, value, repeat, own in zip(rows, values, repeats, because, strict=True):
-        group = group_of[row]
-        if group in groups:
-            continue
-        groups.add(group)
-        retriever: Retriever = "repeat" if repeat else "model" if has_vector[row] else "trending"
-        item_id = item_ids[row]
-        chosen.append(
-            Candidate(
-                item_id=item_id,
-                score=value,
-                retriever=retriever,
-                item_group_id=group if group != item_id else "",
-                because_item_id=item_id if repeat else item_ids[own] if own >= 0 else "",
-            )
-        )
-        if len(chosen) == MOST:
-            break
-    return chosen
+def _retriever(repeat: bool, has_vector: bool) -> Retriever:
+    if repeat:
+        return "repeat"
+    return "model" if has_vector else "trending"

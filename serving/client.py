@@ -17,7 +17,7 @@ from tritonclient.utils import InferenceServerException
 
 from serving.features import FEATURES
 from serving.model_card import ModelCard
-from serving.scorer import OUTPUTS, BadOutput, ModelMismatch, ScorerTimeout, ScorerUnavailable, TensorSpec, Tensors
+from serving.scorer import OUTPUTS, BadOutput, ModelMismatch, ScorerTimeout, ScorerUnavailable, Tensors, TensorSpec
 from stream.contracts.scores import ModelStamp
 
 FEATURE_SCHEMA_PARAMETER: Final = "feature_schema"

@@ -126,9 +126,7 @@ def calendar_cutoffs(first: int, last: int, step_days: int) -> list[int]:
     return [latest - step * step_days * DAY_MS for step in range(steps, -1, -1)]
 
 
-def leaks(
-    found: Iterable[Example], histories: dict[str, list[Event]], settings: ProfileSettings
-) -> Iterator[Example]:
+def leaks(found: Iterable[Example], histories: dict[str, list[Event]], settings: ProfileSettings) -> Iterator[Example]:
     """Those examples that know something from after their ``as_of``.
 
     Each is made again from a history that ends at its ``as_of``. Features read the profile's bytes alone, so bytes that are equal

@@ -35,7 +35,8 @@ LARGEST_BYTES: Final = 3 * 1024 * 1024
 def example_inputs(batch: int) -> tuple[Tensor, ...]:
     """Zero tensors in the order of ``FEATURES``."""
     return tuple(
-        torch.zeros(batch, *spec.shape, dtype=torch.float32 if spec.dtype == "FP32" else torch.int32) for spec in FEATURES
+        torch.zeros(batch, *spec.shape, dtype=torch.float32 if spec.dtype == "FP32" else torch.int32)
+        for spec in FEATURES
     )
 
 
@@ -99,7 +100,9 @@ def export(
     write_model_card(unfinished, finished)
     size = sum(path.stat().st_size for path in unfinished.iterdir())
     if size > LARGEST_BYTES:
-        raise ValueError(f"the exported model has {size:,} bytes, allowed are {LARGEST_BYTES:,}: make the network narrower")
+        raise ValueError(
+            f"the exported model has {size:,} bytes, allowed are {LARGEST_BYTES:,}: make the network narrower"
+        )
     shutil.rmtree(folder, ignore_errors=True)
     unfinished.replace(folder)
     write_config(model_folder, profile)

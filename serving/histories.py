@@ -79,9 +79,7 @@ class OwnItems(NamedTuple):
     time: npt.NDArray[np.int64]
 
 
-def read_own_items(
-    profiles: Sequence[Profile], as_of: npt.NDArray[np.int64], seen: Interactions
-) -> OwnItems:
+def read_own_items(profiles: Sequence[Profile], as_of: npt.NDArray[np.int64], seen: Interactions) -> OwnItems:
     """Purchases still in the ring (``seen``), and the counted ones that have left it. See ``items.top_items``."""
     lengths = np.fromiter((len(p.items) for p in profiles), np.intp, len(profiles)) // _COUNTED_ITEM.itemsize
     counted = np.frombuffer(b"".join([p.items for p in profiles]), _COUNTED_ITEM)

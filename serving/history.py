@@ -33,7 +33,9 @@ class UnreadableEvents(ValueError):
     """A file that does not hold canonical events; the message names the line."""
 
 
-def read_events(paths: Iterable[Path], settings: ProfileSettings, refused: Counter[str] | None = None) -> Iterator[Event]:
+def read_events(
+    paths: Iterable[Path], settings: ProfileSettings, refused: Counter[str] | None = None
+) -> Iterator[Event]:
     """The canonical events of files ``.jsonl``, ``.jsonl.gz`` or ``.parquet``, in the order of the files.
 
     An event that the live path would send to the dead letters is left out, and counted in ``refused`` by code.
@@ -48,7 +50,9 @@ def read_events(paths: Iterable[Path], settings: ProfileSettings, refused: Count
                 key = decode_event(row).subject.encode()
                 yield read_event(row, key, (), LATEST_MS, settings)
             except msgspec.DecodeError as error:
-                raise UnreadableEvents(f"{path}, line {number}: {error}: `tidemark convert` makes canonical events") from error
+                raise UnreadableEvents(
+                    f"{path}, line {number}: {error}: `tidemark convert` makes canonical events"
+                ) from error
             except Rejected as rejected:
                 if refused is not None:
                     refused[rejected.code] += 1

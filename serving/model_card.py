@@ -126,7 +126,9 @@ def model_repository() -> Path:
     for folder in (package.parent / "triton_models", package / "triton_models"):
         if folder.is_dir():
             return folder
-    raise FileNotFoundError(f"no triton_models beside or in {package}: install the package again, or run `tidemark train`")
+    raise FileNotFoundError(
+        f"no triton_models beside or in {package}: install the package again, or run `tidemark train`"
+    )
 
 
 def version_folder(repository: Path, name: str = MODEL_NAME) -> Path:
@@ -137,7 +139,9 @@ def version_folder(repository: Path, name: str = MODEL_NAME) -> Path:
     """
     versions = [path for path in (repository / name).glob("*") if path.is_dir() and path.name.isdecimal()]
     if not versions:
-        raise FileNotFoundError(f"{repository} has no version of model {name}: run `tidemark train` or give another repository")
+        raise FileNotFoundError(
+            f"{repository} has no version of model {name}: run `tidemark train` or give another repository"
+        )
     return max(versions, key=lambda path: int(path.name))
 
 

@@ -32,7 +32,9 @@ def bucket(word: str) -> int:
 def words(name: str) -> list[str]:
     """Words of ``name``, case-folded, a plural's s taken off, each once, in order."""
     folded = (word.casefold() for word in _WORD.findall(name))
-    singular = (word[:-1] if len(word) >= _SHORTEST_PLURAL and word[-1] == "s" and word[-2] != "s" else word for word in folded)
+    singular = (
+        word[:-1] if len(word) >= _SHORTEST_PLURAL and word[-1] == "s" and word[-2] != "s" else word for word in folded
+    )
     return list(dict.fromkeys(singular))
 
 

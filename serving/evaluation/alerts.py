@@ -76,23 +76,36 @@ def _history(purchases: Sequence[Sequence[int]]) -> _History:
     return _History(table)
 
 
-class _Silence(NamedTuple):
-    """A pause after a purchase in which the rule may fire: it does when ``factor * mean_gap`` has passed."""
+class _Silences(NamedTuple):
+    """N pauses after a purchase in which the rule may fire: when ``factor`` mean gaps have passed, if it comes to that."""
 
-    customer: int
-    since: int
-    mean_gap: float
-    largest_factor: float
+    customer: npt.NDArray[np.intp]
+    since: npt.NDArray[np.int64]
+    mean_gap: npt.NDArray[np.float64]
+    largest_factor: npt.NDArray[np.float64]
+
+    def fired_at(self, factor: float) -> npt.NDArray[np.int64]:
+        """int64[N]: when the rule would fire."""
+        return np.asarray(self.since + factor * self.mean_gap, np.int64)
 
 
-def _silences(purchases: Sequence[Sequence[int]], end: int, active_ms: int) -> Iterable[_Silence]:
+def _silences(purchases: Sequence[Sequence[int]], end: int, active_ms: int) -> _Silences:
+    rows: list[tuple[int, int, float, float]] = []
     for customer, times in enumerate(purchases):
         # A day with several orders is one visit: else gaps of minutes would pull the mean to nothing.
         visits = [t for i, t in enumerate(times) if i == 0 or t // DAY_MS != times[i - 1] // DAY_MS]
         for number in range(1, len(visits)):
             mean_gap = (visits[number] - visits[0]) / number
             following = visits[number + 1] if number + 1 < len(visits) else end
-            yield _Silence(customer, visits[number], mean_gap, min(following - visits[number], active_ms) / mean_gap)
+            longest = min(following - visits[number], active_ms)
+            rows.append((customer, visits[number], mean_gap, longest / mean_gap))
+    columns = list(zip(*rows, strict=True)) or [(), (), (), ()]
+    return _Silences(
+        np.array(columns[0], np.intp),
+        np.array(columns[1], np.int64),
+        np.array(columns[2], np.float64),
+        np.array(columns[3], np.float64),
+    )
 
 
 def alert_worth(
@@ -133,10 +146,10 @@ def alert_worth(
         base.append(float(silent[active].mean()))
         instants.append(alert.as_of)
 
-    rule_factor, rule_right = float("nan"), []
+    rule_factor, rule_right = float("nan"), list[bool]()
     if instants:
-        window = (min(instants), max(instants))
-        rule_factor, rule_right = _rule(_silences(histories, end, active_ms), history, horizon_ms, window, len(right))
+        silences = _silences(histories, end, active_ms)
+        rule_factor, rule_right = _rule(silences, history, horizon_ms, (min(instants), end - horizon_ms), len(right))
     return AlertWorth(
         horizon_days=horizon_days,
         fired=len(fired),
@@ -150,27 +163,24 @@ def alert_worth(
 
 
 def _rule(
-    silences: Iterable[_Silence], history: _History, horizon_ms: int, window: tuple[int, int], wanted: int
+    silences: _Silences, history: _History, horizon_ms: int, window: tuple[int, int], wanted: int
 ) -> tuple[float, list[bool]]:
-    """The largest factor at which the rule fires ``wanted`` times within ``window``, and which of its alerts were right."""
-    pauses = list(silences)
-    best: tuple[float, list[tuple[int, int]]] = (float("nan"), [])
-    low, high = 0.0, max((pause.largest_factor for pause in pauses), default=0.0)
-    for _ in range(60):
-        factor = (low + high) / 2
-        at = [
-            (pause.customer, int(pause.since + factor * pause.mean_gap))
-            for pause in pauses
-            if factor <= pause.largest_factor and window[0] <= pause.since + factor * pause.mean_gap <= window[1]
-        ]
-        if len(at) >= wanted:
-            best, low = (factor, at), factor
-        else:
-            high = factor
-    factor, at = best
-    # Ties at the edge are cut in the order of time, so that the rule fires exactly as often as the alerts did.
-    chosen = sorted(at, key=lambda each: (each[1], each[0]))[:wanted]
-    return factor, [bool(history.silent(instant, horizon_ms)[customer]) for customer, instant in chosen]
+    """The largest factor, to two digits, at which the rule fires ``wanted`` times within ``window``, and which were right.
+
+    Where it never fires so often, the factor at which it fires most.
+    """
+    best_factor, best = float("nan"), np.empty(0, np.intp)
+    for factor in np.unique(np.floor(silences.largest_factor * 100) / 100)[::-1]:
+        at = silences.fired_at(factor)
+        fires = np.flatnonzero((factor <= silences.largest_factor) & (at >= window[0]) & (at <= window[1]))
+        if len(fires) > len(best):
+            best_factor, best = float(factor), fires
+        if len(best) >= wanted:
+            break
+    # More at the last step than wanted are cut in the order of time, so that both are counted over as many alerts.
+    at = silences.fired_at(best_factor) if len(best) else silences.since
+    chosen = sorted(best.tolist(), key=lambda pause: (int(at[pause]), int(silences.customer[pause])))[:wanted]
+    return best_factor, [bool(history.silent(int(at[p]), horizon_ms)[silences.customer[p]]) for p in chosen]
 
 
 def _mean(values: Sequence[float | bool]) -> float:

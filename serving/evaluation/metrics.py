@@ -80,6 +80,8 @@ def spearman(truth: npt.ArrayLike, score: npt.ArrayLike) -> float:
 def recall_at(ranked: Sequence[Sequence[str]], bought: Sequence[set[str]], k: int) -> float:
     """Mean over customers of the share of ``bought`` that is in the first ``k`` of ``ranked``; empty baskets are left out."""
     shares = [
-        len(basket.intersection(items[:k])) / len(basket) for items, basket in zip(ranked, bought, strict=True) if basket
+        len(basket.intersection(items[:k])) / len(basket)
+        for items, basket in zip(ranked, bought, strict=True)
+        if basket
     ]
     return float(np.mean(shares)) if shares else float("nan")

@@ -124,9 +124,7 @@ def evaluate(said: Predictions, journeys: Mapping[str, Journey], until: int) -> 
     return Evaluation(to_rfc3339(said.as_of + 1)[:10], len(own), metrics, base_rates, active_base_rates)
 
 
-def thresholds(
-    said: Predictions, journeys: Mapping[str, Journey], until: int, budget_share: float
-) -> list[Threshold]:
+def thresholds(said: Predictions, journeys: Mapping[str, Journey], until: int, budget_share: float) -> list[Threshold]:
     """Where to raise so that ``budget_share`` (0 to 1) of active customers is alerted, for each horizon known at ``until``."""
     own = [journeys[customer] for customer in said.customers]
     active = np.array([baselines.rfm(journey, said.as_of)[0] <= np.log1p(ACTIVE_DAYS) for journey in own])

@@ -78,13 +78,20 @@ class CustomerNetwork(nn.Module):
         return nn.functional.normalize(self.words(tokens).sum(dim=-2), dim=-1)
 
     def forward(
-        self, stats: Tensor, history_tokens: Tensor, history_events: Tensor, history_gaps: Tensor, history_values: Tensor
+        self,
+        stats: Tensor,
+        history_tokens: Tensor,
+        history_events: Tensor,
+        history_gaps: Tensor,
+        history_values: Tensor,
     ) -> Heads:
         """Shapes as in ``serving.features.FEATURES``; the history may be cut to its newest L places."""
         length = history_events.shape[1]
         words = self.words(history_tokens).sum(dim=2)
         measures = torch.cat([history_gaps, history_values[:, :, None]], dim=2)
-        hidden = self.item(words) + self.event(history_events) + self.measures(measures) + self.place[HISTORY - length :]
+        hidden = (
+            self.item(words) + self.event(history_events) + self.measures(measures) + self.place[HISTORY - length :]
+        )
         bias = attention_bias((history_events > 0).to(hidden.dtype))
         for block in self.blocks:
             hidden = block(hidden, bias)
@@ -118,7 +125,12 @@ class ServedNetwork(nn.Module):
         self.register_buffer("revenue_factor", torch.tensor(revenue_factor))
 
     def forward(
-        self, stats: Tensor, history_tokens: Tensor, history_events: Tensor, history_gaps: Tensor, history_values: Tensor
+        self,
+        stats: Tensor,
+        history_tokens: Tensor,
+        history_events: Tensor,
+        history_gaps: Tensor,
+        history_values: Tensor,
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         heads = self.network(stats, history_tokens, history_events, history_gaps, history_values)
         raw = raw_churn(heads.hazard)

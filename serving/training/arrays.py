@@ -44,13 +44,17 @@ class ExampleArrays(NamedTuple):
 def example_arrays(found: Sequence[Example], catalogue: Catalogue, report: Report) -> ExampleArrays:
     """The features of ``found``. Tokens are kept as int16, which halves what a hundred thousand examples take."""
     kept = {
-        spec.name: np.empty((len(found), *spec.shape), np.int16 if spec.name == "history_tokens" else NUMPY_TYPES[spec.dtype])
+        spec.name: np.empty(
+            (len(found), *spec.shape), np.int16 if spec.name == "history_tokens" else NUMPY_TYPES[spec.dtype]
+        )
         for spec in FEATURES
     }
     as_of = np.fromiter((example.as_of for example in found), np.int64, len(found))
     for start in range(0, len(found), _CHUNK):
         chunk = found[start : start + _CHUNK]
-        made = tensors([codec.decode(example.profile) for example in chunk], [example.as_of for example in chunk], catalogue)
+        made = tensors(
+            [codec.decode(example.profile) for example in chunk], [example.as_of for example in chunk], catalogue
+        )
         for name, array in kept.items():
             array[start : start + len(chunk)] = made[name]
         report("features", start + len(chunk), len(found))

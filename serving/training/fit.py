@@ -103,7 +103,9 @@ def fit(
     """
     rows = split(arrays.as_of, until)
     if not len(rows.training) or not len(rows.calibration):
-        raise ValueError("the events span too little time: a model needs about seven months of history, better two years")
+        raise ValueError(
+            "the events span too little time: a model needs about seven months of history, better two years"
+        )
     torch.manual_seed(settings.seed)
     random = np.random.default_rng(settings.seed)
     network = CustomerNetwork(settings.network)
@@ -212,5 +214,3 @@ def _predicted(
         churn[start : start + len(batch)] = raw_churn(heads.hazard).numpy()
         revenue[start : start + len(batch)] = revenue_of(heads)[0].numpy()
     return churn, revenue
-
-

@@ -132,7 +132,9 @@ def _read(paths: Sequence[Path], settings: ProfileSettings) -> _Source:
     events = [event for own in histories.values() for event in own]
     times = [to_epoch_ms(event.time) for event in events]
     if not times:
-        raise ValueError(f"no customer's events in {', '.join(map(str, paths))}: `tidemark convert` makes canonical events")
+        raise ValueError(
+            f"no customer's events in {', '.join(map(str, paths))}: `tidemark convert` makes canonical events"
+        )
     # The last day counts as complete.
     end = (max(times) // DAY_MS + 1) * DAY_MS - 1
     return _Source(events, histories, journeys(events, settings), settings, demo, min(times), end)

@@ -27,7 +27,7 @@ def demo_progress(console: Console) -> Iterator[Callable[[DemoProgress], None]]:
         TextColumn("{task.fields[note]}"),
         TimeElapsedColumn(),
     )
-    with Progress(*columns, console=console, transient=True) as bars:
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
         sent = bars.add_task("events sent", note="")
         folded = bars.add_task("folded into profiles", note="")
         decided = bars.add_task("scored and decided", note="")

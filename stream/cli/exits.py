@@ -66,7 +66,7 @@ def _kinds() -> dict[Exit, tuple[type[BaseException], ...]]:
     from stream.engine.processor import NewerState
     from stream.engine.restore import StateLost
     from stream.engine.worker import WorkerFenced
-    from stream.operations.brokers import KafkaUnreachableError
+    from stream.operations.brokers import KafkaUnreachableError, MissingTopicError
     from stream.operations.catalogue_items import CatalogueFileError
     from stream.operations.convert import ConversionError
     from stream.operations.demo import DemoError
@@ -76,7 +76,7 @@ def _kinds() -> dict[Exit, tuple[type[BaseException], ...]]:
     from stream.operations.sources import SourceError
     from stream.operations.topics import TopicMismatchError
 
-    refused = (TopicMismatchError, TopicMismatch, StateLost, NewerState, WorkerFenced, InstanceTaken)
+    refused = (MissingTopicError, TopicMismatchError, TopicMismatch, StateLost, NewerState, WorkerFenced, InstanceTaken)
     unreadable = (ConversionError, SourceError, CatalogueFileError, UnreadableEvents, FileNotFoundError)
     unreachable = (
         KafkaUnreachableError,

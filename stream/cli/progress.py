@@ -25,7 +25,8 @@ def progress_bar(title: str, unit: str) -> Iterator[Callable[[int, int | None], 
         TextColumn("{task.fields[rate]}"),
         TimeElapsedColumn(),
     )
-    with Progress(*columns, console=notes(), transient=True) as progress:
+    console = notes()
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task(title, total=None, rate="")
 
         def update(done: int, total: int | None) -> None:

@@ -6,10 +6,11 @@ talks to Kafka.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator
 from typing import Any, Final, cast
 
-from confluent_kafka import Consumer, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from stream.configuration.clients import client_properties, consumer_properties, producer_properties
@@ -19,13 +20,22 @@ from stream.contracts.emission import Headers
 ANSWER_WITHIN: Final = 10.0
 """Seconds until a broker that does not answer counts as unreachable."""
 
+RETRY_SECONDS: Final = 0.05
+
 # librdkafka writes every lost connection to standard error, in the middle of a progress bar. What matters is raised
 # as well.
 QUIET: Final = {"log_level": 0}
 
 
+_NOT_YET: Final = (KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE)
+
+
 class KafkaUnreachableError(ConnectionError):
     """No broker answered."""
+
+
+class MissingTopicError(LookupError):
+    """A topic that must be there is not."""
 
 
 def connect_admin(kafka: KafkaSettings) -> AdminClient:
@@ -63,12 +73,35 @@ def headers_of(message: Message) -> Headers:
 
 
 def partitions_of(consumer: Consumer, topics: Iterable[str]) -> list[TopicPartition]:
-    """Every partition of the topics that exist, in order."""
+    """Every partition of the topics, in order.
+
+    Raises:
+        MissingTopicError: one of them does not exist.
+    """
     found: list[TopicPartition] = []
     for topic in topics:
         metadata = consumer.list_topics(topic, timeout=ANSWER_WITHIN).topics[topic]
+        if metadata.error is not None:
+            raise MissingTopicError(f"topic {topic} does not exist: create the topics with `tidemark topics`")
         found += [TopicPartition(topic, partition) for partition in sorted(metadata.partitions)]
     return found
+
+
+def bounds_of(consumer: Consumer, place: TopicPartition) -> tuple[int, int]:
+    """Offset of the first record of a partition, and the one behind the last.
+
+    A broker that has only just heard of the topic is asked again: it answers that it does not lead the partition.
+    """
+    give_up = time.monotonic() + ANSWER_WITHIN
+    while True:
+        try:
+            low, high = consumer.get_watermark_offsets(place, timeout=ANSWER_WITHIN)
+        except KafkaException as error:
+            if error.args[0].code() not in _NOT_YET or time.monotonic() > give_up:
+                raise
+            time.sleep(RETRY_SECONDS)
+        else:
+            return low, high
 
 
 def read_to_end(consumer: Consumer, topics: Iterable[str]) -> Iterator[Message]:
@@ -79,7 +112,7 @@ def read_to_end(consumer: Consumer, topics: Iterable[str]) -> Iterator[Message]:
     left: dict[tuple[str, int], int] = {}
     starts: list[TopicPartition] = []
     for partition in partitions_of(consumer, topics):
-        low, high = consumer.get_watermark_offsets(partition, timeout=ANSWER_WITHIN)
+        low, high = bounds_of(consumer, partition)
         if low < high:
             starts.append(TopicPartition(partition.topic, partition.partition, low))
             left[partition.topic, partition.partition] = high

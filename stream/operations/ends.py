@@ -11,7 +11,7 @@ from typing import Final
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from stream.operations.brokers import ANSWER_WITHIN, partitions_of
+from stream.operations.brokers import ANSWER_WITHIN, bounds_of, partitions_of
 
 _LOOK_BACK: Final = 64
 """Records before the end at which the newest of a kind is looked for first; then eight times as many, and so on."""
@@ -33,7 +33,7 @@ def newest_records(
     """The newest record that is ``wanted``, by partition; none where a partition has none."""
     found: dict[int, Message] = {}
     for place in partitions_of(consumer, [topic]):
-        low, high = consumer.get_watermark_offsets(place, timeout=ANSWER_WITHIN)
+        low, high = bounds_of(consumer, place)
         back, start = _LOOK_BACK, high
         while place.partition not in found and start > low:
             start = max(low, high - back)

@@ -20,7 +20,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from stream.configuration.settings import Configuration
 from stream.contracts import topics
 from stream.contracts.codec import encode
-from stream.operations.brokers import ANSWER_WITHIN, make_consumer, make_producer
+from stream.operations.brokers import ANSWER_WITHIN, make_consumer, make_producer, partitions_of
 from stream.operations.catalogue_items import CatalogueItems
 from stream.operations.envelopes import Envelope, read_envelope
 from stream.operations.pacing import Pacer
@@ -91,6 +91,7 @@ def ingest(
 
     Raises:
         IngestError: Kafka refused, or another load of the same source took over.
+        MissingTopicError: there are no topics yet.
         SourceError, MappingError: the source cannot be read.
     """
     load = _Load(configuration, source, options, on_progress, clock, sleep)
@@ -133,6 +134,7 @@ class _Load:
         try:
             # Ends what a killed run left open, and fences it if it still lives.
             self._producer.init_transactions(ANSWER_WITHIN)
+            partitions_of(self._consumer, [self._events_topic, self._catalogue_topic])
             if not self._source.is_stream and not self._options.again:
                 self.progress.resumed_at = self._committed()
             if self._options.catalogue:
@@ -151,8 +153,6 @@ class _Load:
             return IngestError(
                 "another load of the same source took over: let it finish, or end it and run this one again"
             )
-        if code == KafkaError.UNKNOWN_TOPIC_OR_PART or code == KafkaError._UNKNOWN_TOPIC:
-            return IngestError(f"topic {self._events_topic} does not exist: create the topics with `tidemark topics`")
         return IngestError(
             f"Kafka refused after {done:,} committed events ({error.args[0].str()}): "
             "run the same command again, it goes on behind them"

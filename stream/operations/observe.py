@@ -18,7 +18,7 @@ from confluent_kafka import TopicPartition
 from stream.configuration.settings import Configuration
 from stream.contracts import topics
 from stream.contracts.codec import decode_alert_event
-from stream.operations.brokers import ANSWER_WITHIN, make_consumer, partitions_of
+from stream.operations.brokers import bounds_of, make_consumer, partitions_of
 
 _POLL_SECONDS: Final = 0.05
 
@@ -47,7 +47,7 @@ class AlertObserver:
         self._consumer = make_consumer(configuration.kafka, "tidemark.observer", **{"fetch.wait.max.ms": 10})
         starts = []
         for place in partitions_of(self._consumer, [self._events, *alerts]):
-            _, high = self._consumer.get_watermark_offsets(place, timeout=ANSWER_WITHIN)
+            _, high = bounds_of(self._consumer, place)
             starts.append(TopicPartition(place.topic, place.partition, high))
         self._consumer.assign(starts)
         self._appended: dict[tuple[int, int], int] = {}

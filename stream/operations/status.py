@@ -20,7 +20,7 @@ from stream.contracts.codec import decode_score
 from stream.contracts.dead_letters import read_verdict
 from stream.contracts.scores import ModelStamp
 from stream.engine.position import POSITION_KEY, decode_position
-from stream.operations.brokers import ANSWER_WITHIN, headers_of, make_consumer, partitions_of
+from stream.operations.brokers import ANSWER_WITHIN, bounds_of, headers_of, make_consumer, partitions_of
 from stream.operations.ends import first_records, newest_records, records_from
 from stream.operations.topics import STATEFUL_ROLES
 
@@ -116,7 +116,7 @@ def _role(role: str, admin: AdminClient, consumer: Consumer, input_topic: str, c
     group = group_of(role)
     places = partitions_of(consumer, [input_topic])
     committed = committed_of(admin, role, places)
-    ends = {place.partition: consumer.get_watermark_offsets(place, timeout=ANSWER_WITHIN)[1] for place in places}
+    ends = {place.partition: bounds_of(consumer, place)[1] for place in places}
     behind = [
         TopicPartition(input_topic, partition, max(committed.get(partition) or 0, 0))
         for partition, end in ends.items()
@@ -181,7 +181,7 @@ def _dead_letters(consumer: Consumer, topic: str) -> dict[str, int]:
     codes: Counter[str] = Counter()
     older = 0
     for place in partitions_of(consumer, [topic]):
-        low, high = consumer.get_watermark_offsets(place, timeout=ANSWER_WITHIN)
+        low, high = bounds_of(consumer, place)
         start = max(low, high - DEAD_LETTERS_COUNTED)
         older += start - low
         codes.update(

@@ -16,7 +16,7 @@ from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
 from stream.configuration.settings import KafkaSettings
 from stream.contracts.emission import Headers
-from stream.operations.brokers import ANSWER_WITHIN, headers_of, make_consumer, partitions_of, read_to_end
+from stream.operations.brokers import bounds_of, headers_of, make_consumer, partitions_of, read_to_end
 
 GROUP = "tidemark.tail"
 
@@ -50,6 +50,9 @@ def tail(
         from_beginning: start at the oldest record instead of behind the newest.
         follow: wait for more at the end; otherwise what is committed now is all.
         limit: stop after so many.
+
+    Raises:
+        MissingTopicError: there is no such topic on the broker.
     """
     consumer = make_consumer(kafka, GROUP, **{"fetch.wait.max.ms": 100})
     try:
@@ -71,7 +74,7 @@ def _present(consumer: Consumer, topic: str, from_beginning: bool) -> Generator[
 def _followed(consumer: Consumer, topic: str, from_beginning: bool) -> Generator[Message]:
     starts: list[TopicPartition] = []
     for place in partitions_of(consumer, [topic]):
-        low, high = consumer.get_watermark_offsets(place, timeout=ANSWER_WITHIN)
+        low, high = bounds_of(consumer, place)
         starts.append(TopicPartition(place.topic, place.partition, low if from_beginning else high))
     consumer.assign(starts)
     while True:

@@ -6,6 +6,7 @@ What a topic must be like stands in `stream.contracts.topics`. It never changes 
 
 from __future__ import annotations
 
+import time
 from typing import Final, Literal, NamedTuple
 
 from confluent_kafka import KafkaError, KafkaException
@@ -16,6 +17,7 @@ from confluent_kafka.cimpl import NewTopic
 
 from stream.configuration.settings import TopicSettings
 from stream.contracts.topics import TOPICS, TopicSpec, changelog
+from stream.operations.brokers import RETRY_SECONDS
 
 STATEFUL_ROLES: Final = ("profiles", "decisions")
 CREATE_WITHIN: Final = 30.0
@@ -111,8 +113,20 @@ def create_topics(admin: AdminClient, settings: TopicSettings) -> list[TopicStat
             # Somebody else created it between the look and the creation: the look below says whether it is right.
             if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
                 raise
+    _await_leaders(admin, {topic.name for topic in missing})
     inspect_topics(admin, settings)
     return [TopicState(state.topic, "created" if state.topic in missing else "exists") for state in states]
+
+
+def _await_leaders(admin: AdminClient, names: set[str]) -> None:
+    """The controller creates a topic; a moment later the brokers know of it, and who leads its partitions."""
+    give_up = time.monotonic() + CREATE_WITHIN
+    while time.monotonic() < give_up:
+        known = admin.list_topics(timeout=CREATE_WITHIN).topics
+        partitions = [each for name in names if name in known for each in known[name].partitions.values()]
+        if names <= known.keys() and all(each.leader >= 0 and each.error is None for each in partitions):
+            return
+        time.sleep(RETRY_SECONDS)
 
 
 def _wrong_partitions(topic: WantedTopic, partitions: int) -> str:

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple, Self
 from confluent_kafka import TopicPartition
 
 from stream.configuration.settings import Configuration
-from stream.operations.brokers import ANSWER_WITHIN, connect_admin, make_consumer, partitions_of
+from stream.operations.brokers import bounds_of, connect_admin, make_consumer, partitions_of
 from stream.operations.ends import first_records
 from stream.operations.status import INPUTS, committed_of
 
@@ -43,9 +43,7 @@ class Watch:
         """Where ``role`` is now."""
         places = self._places[role]
         committed = committed_of(self._admin, role, places)
-        ends = {
-            place.partition: self._consumer.get_watermark_offsets(place, timeout=ANSWER_WITHIN)[1] for place in places
-        }
+        ends = {place.partition: bounds_of(self._consumer, place)[1] for place in places}
         behind = [
             TopicPartition(place.topic, place.partition, committed.get(place.partition, 0))
             for place in places

@@ -83,6 +83,9 @@ def ask(profile: Profile, trigger: Trigger, as_of: int, origin: Origin, tracepar
         as_of: event time of the question, not before the customer's newest event.
         origin: of the event, or of the record that moved time.
         traceparent: W3C trace context of the event.
+
+    Returns:
+        The request; its ``profile`` is the state as it is then kept, so its bytes need not be encoded again.
     """
     event_ids, first_offset, simulated = evidence(profile), profile.first_offset, profile.simulated
     profile.asked_at = as_of

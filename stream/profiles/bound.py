@@ -18,6 +18,9 @@ VISITOR_BOUND: Final = 1536
 SLACK: Final = 128
 """When a profile has to give way it does so by this much more, so that not every event of a busy customer pays."""
 
+_RESERVE: Final = 32
+"""What asking and timers may add after the fold has made the profile fit: times where zeros were."""
+
 EVENT_ID_SIZE: Final = 4
 
 
@@ -109,7 +112,7 @@ _DROP: Final[Mapping[str, tuple[int, Callable[[Profile, int], None]]]] = {
 
 def fit(profile: Profile) -> None:
     """Makes the profile fit its bound. Costs a few additions while it is far from it."""
-    limit = VISITOR_BOUND if profile.anonymous else CUSTOMER_BOUND
+    limit = (VISITOR_BOUND if profile.anonymous else CUSTOMER_BOUND) - _RESERVE
     at_most = (
         _REST
         + _ID_BYTES * len(profile.customer_id)

@@ -7,6 +7,8 @@ depend on their order. Emptying the cart, and buying, end all that was said befo
 from struct import Struct
 from typing import Final, NamedTuple
 
+import msgspec
+
 from stream.profiles import packing
 from stream.profiles.profile import Profile
 
@@ -28,7 +30,7 @@ class CartItem(NamedTuple):
     """When it was put there. Epoch milliseconds."""
 
 
-class CartWrite(NamedTuple):
+class CartWrite(msgspec.Struct, frozen=True, gc=False):
     """What one event says about one item; ``quantity`` 0 takes it out."""
 
     item_hash: int
@@ -60,8 +62,8 @@ def write(profile: Profile, writes: list[CartWrite], time: int, by: int, forget_
     if (time, by) <= (profile.cart_cleared_at, profile.cart_cleared_by):
         return
     table = profile.cart
-    for item, quantity, price in writes:
-        row = ROW.pack(item, time, by, quantity, price)
+    for said in writes:
+        row = ROW.pack(said.item_hash, time, by, said.quantity, said.price)
         at = packing.place(table, row[: _KEY.size], ROW.size)
         if at < 0:
             table += row

@@ -4,6 +4,7 @@ A category is known by the 32-bit hash of the name that came with the event's it
 differently. Written by the fold; a line returned in full takes its weight back.
 """
 
+from functools import lru_cache
 from operator import itemgetter
 from struct import Struct
 from typing import Final, NamedTuple
@@ -36,6 +37,7 @@ class Affinity(NamedTuple):
     weight: float
 
 
+@lru_cache(maxsize=1 << 14)
 def category_hash(name: str) -> int:
     """Unsigned 32-bit hash of a category's name; never 0, which means none."""
     return item_hash(name) & 0xFFFFFFFF or 1

@@ -8,6 +8,8 @@ Called by the profiles role, and by training over history.
 from collections.abc import Callable
 from typing import Final, Literal, NamedTuple
 
+import msgspec
+
 from stream.contracts.emission import Origin, Rejected
 from stream.contracts.events import Event
 from stream.contracts.ids import event_id_hash, item_hash
@@ -52,7 +54,7 @@ class Folded(NamedTuple):
     outcome: Outcome
 
 
-class _Step(NamedTuple):
+class _Step(msgspec.Struct, frozen=True, gc=False):
     """An event on its way through the fold."""
 
     event: Event

@@ -3,7 +3,9 @@
 Called by the fold before it changes anything, so that an unknown currency leaves the profile as it was.
 """
 
-from typing import Final, NamedTuple
+from typing import Final
+
+import msgspec
 
 from stream.contracts.emission import Rejected
 from stream.contracts.events import Event, Item
@@ -15,7 +17,7 @@ from stream.profiles.settings import ProfileSettings
 _CENTS: Final = 100
 
 
-class Line(NamedTuple):
+class Line(msgspec.Struct, frozen=True, gc=False):
     """One product of an event, all its lines together."""
 
     item: int

@@ -114,6 +114,18 @@ def test_a_request_tells_where_it_comes_from() -> None:
     assert (following.first_offset, following.simulated, len(following.event_ids)) == (8, False, 1)
 
 
+@given(histories())
+def test_the_snapshot_in_a_request_is_the_state_that_is_kept(history: list[Event]) -> None:
+    profile = None
+    for one in history:
+        done = step(profile, one)
+        profile = done.profile
+        assert profile is not None
+        if done.request is not None:
+            assert done.request.profile == codec.encode(profile)
+        ring_out(profile, START + DAY_MS)
+
+
 def test_a_request_carries_the_newest_ids_only() -> None:
     settings = ProfileSettings(browse_every_n=40)
     history = [event("browse", START + number, event_id=f"e-{number}") for number in range(40)]

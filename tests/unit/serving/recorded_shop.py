@@ -15,7 +15,9 @@ THINGS = ("TEA CUP", "LANTERN", "CAKE STAND", "CLOCK", "BUNTING", "LUNCH BAG", "
 
 def item(number: int) -> Item:
     colour, thing = COLOURS[number % len(COLOURS)], THINGS[number // len(COLOURS) % len(THINGS)]
-    return Item(item_id=f"{number:05d}", item_name=f"{colour} {thing}", price=1.25 + number % 7, quantity=1.0 + number % 3)
+    return Item(
+        item_id=f"{number:05d}", item_name=f"{colour} {thing}", price=1.25 + number % 7, quantity=1.0 + number % 3
+    )
 
 
 ITEMS = 32
@@ -38,17 +40,36 @@ def shop_events(customers: int = 40, days: int = 540, seed: int = 7) -> list[Eve
             time = START + int(day * DAY_MS)
             number = len(events)
             events.append(
-                Event(f"e{number}", "purchase", time, str(customer), transaction_id=f"t{number}", currency="GBP", items=lines)
+                Event(
+                    f"e{number}",
+                    "purchase",
+                    time,
+                    str(customer),
+                    transaction_id=f"t{number}",
+                    currency="GBP",
+                    items=lines,
+                )
             )
             if randomness.random() < 0.2:
-                events.append(Event(f"b{number}", "browse", time + 3_600_000, str(customer), items=[item(number % ITEMS)]))
-            if randomness.random() < 0.1:
                 events.append(
-                    Event(f"v{number}", "review", time + DAY_MS, str(customer), items=lines[:1], review=Review(rating=4.0))
+                    Event(f"b{number}", "browse", time + 3_600_000, str(customer), items=[item(number % ITEMS)])
                 )
             if randomness.random() < 0.1:
                 events.append(
-                    Event(f"r{number}", "return", time + 2 * DAY_MS, str(customer), transaction_id=f"t{number}", items=lines[:1])
+                    Event(
+                        f"v{number}", "review", time + DAY_MS, str(customer), items=lines[:1], review=Review(rating=4.0)
+                    )
+                )
+            if randomness.random() < 0.1:
+                events.append(
+                    Event(
+                        f"r{number}",
+                        "return",
+                        time + 2 * DAY_MS,
+                        str(customer),
+                        transaction_id=f"t{number}",
+                        items=lines[:1],
+                    )
                 )
             day += randomness.expovariate(1 / gap)
     return sorted(events, key=lambda event: event.time)

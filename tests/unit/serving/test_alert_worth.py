@@ -41,9 +41,9 @@ def test_alerts_of_inactive_or_unknown_customers_and_of_unfinished_horizons_are_
 
 
 def test_the_rule_fires_as_often_as_the_alerts_and_at_the_largest_factor_that_does():
-    # Regular every 10 days, then a pause of 60: at factor 5.9 the rule fires within the pause and is wrong after it ends.
+    # Every 10 days: "stops" is silent until it counts as inactive, 9 gaps later, "pause" for 6 gaps.
     purchases = {
-        "pause": days(*range(0, 101, 10), 160, 170),
+        "pause": days(*range(0, 101, 10), *range(160, 391, 10)),
         "stops": days(*range(0, 101, 10)),
         "steady": days(*range(0, 391, 10)),
     }
@@ -59,7 +59,14 @@ def test_several_orders_of_one_day_are_one_visit():
     purchases = {"a": days(0, 0.1, 0.2, 20, 20.1, 40), "b": days(0, 20, 40)}
     alerts = [FiredAlert("a", 60 * DAY_MS, 0.9), FiredAlert("b", 60 * DAY_MS, 0.9)]
     worth = alert_worth(alerts, purchases, 30, END)
-    assert worth.rule_factor == pytest.approx(1.0, abs=0.01)
+    # Both last came on day 40 with a mean gap of 20 days, and are active for 90 days.
+    assert (worth.rule_factor, worth.rule_fired) == (4.5, 2)
+
+
+def test_a_rule_that_cannot_fire_so_often_fires_as_often_as_it_can():
+    purchases = {"a": days(0, 20, 40), "b": days(50), "c": days(50)}
+    worth = alert_worth([FiredAlert(c, 60 * DAY_MS, 0.9) for c in "abc"], purchases, 30, END)
+    assert (worth.counted, worth.rule_fired) == (3, 1)
 
 
 def test_without_alerts_nothing_is_claimed():

@@ -1,13 +1,13 @@
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.serving.recorded_shop import shop_items
 
 from serving.catalogue import Catalogue
 from serving.item_tower import ITEM_DIMENSIONS, ItemTower
 from serving.tokens import TOKEN_BUCKETS, name_tokens
 from stream.contracts.catalogue import CatalogueItem
 from stream.contracts.ids import item_hash
+from tests.unit.serving.recorded_shop import shop_items
 
 ITEMS = shop_items(6)
 

@@ -101,7 +101,9 @@ def test_a_history_loaded_as_backfill_is_sampled_like_a_live_one():
     loaded = shop_events(customers=3)
     for event in loaded:
         event.mode = "backfill"
-    assert list(examples(by_customer(loaded), [], END, SETTINGS)) == list(examples(by_customer(events), [], END, SETTINGS))
+    assert list(examples(by_customer(loaded), [], END, SETTINGS)) == list(
+        examples(by_customer(events), [], END, SETTINGS)
+    )
 
 
 def test_anonymous_visitors_are_left_out():

@@ -4,13 +4,13 @@ import msgspec
 import numpy as np
 import pytest
 
+from serving.answers import validate
 from serving.catalogue import Catalogue
 from serving.features import FEATURES, tensors
 from serving.in_process import OnnxScorer
 from serving.model_card import model_repository, read_model_card, version_folder
-from serving.answers import validate
 from serving.scorer import OUTPUTS, ModelMismatch, ScorerTimeout, ScorerUnavailable
-from tests.unit.serving.recorded_shop import START, shop_items
+from tests.unit.serving.recorded_shop import shop_items
 from tests.unit.serving.test_features import profiles
 
 FOLDER = version_folder(model_repository())

@@ -1,0 +1,101 @@
+"""Where a worker can be made to die inside a commit, and the transactions that do it.
+
+The harness writes one line to a worker's standard input, such as ``offsets_sent 3``: die at the third commit from now,
+after the offsets were sent. Used by ``worker.py`` in the child and by ``crew.py`` in the harness.
+"""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Sequence
+from random import Random
+from typing import Any, Final, Literal, get_args
+
+from confluent_kafka import Producer, TopicPartition
+
+from stream.engine.processor import OutputRecord
+from stream.engine.transactions import PartitionCommit, Transactions
+
+Site = Literal["begun", "half_produced", "produced", "offsets_sent", "completing", "completed"]
+"""The last thing that a worker did in the transaction in which it dies."""
+
+SITES: Final[tuple[Site, ...]] = get_args(Site)
+
+_FLUSH_S: Final = 10.0
+_COMPLETING_MS: Final = 8.0
+"""A commit takes about 5 ms on one broker: a moment below this lies before, in the middle of, or after it."""
+
+
+def die() -> None:
+    """End as ``kill -9`` does: nothing is flushed, closed or said."""
+    os.kill(os.getpid(), signal.SIGKILL)
+    time.sleep(60)
+
+
+class Fault:
+    """What the worker is to die of; armed from another thread than the one that commits."""
+
+    def __init__(self) -> None:
+        self._site: Site | None = None
+        self._commits = 0
+
+    def arm(self, site: Site, commits: int) -> None:
+        """Die at ``site`` of the ``commits``-th transaction from now."""
+        self._commits = commits
+        self._site = site
+
+    def begin(self) -> Site | None:
+        """A transaction begins: the site at which to die in it, or None."""
+        if self._site is None:
+            return None
+        self._commits -= 1
+        return self._site if self._commits <= 0 else None
+
+
+class DyingTransactions(Transactions):
+    """Transactions that end with the process where the fault says so."""
+
+    def __init__(self, producer: Producer, changelog_topic: str, keep_trying: Callable[[], bool], fault: Fault) -> None:
+        super().__init__(producer, changelog_topic, keep_trying)
+        self._dying_producer = producer
+        self._fault = fault
+        self._site: Site | None = None
+
+    def commit(
+        self,
+        outputs: Sequence[Sequence[OutputRecord]],
+        partitions: Sequence[PartitionCommit],
+        offsets: list[TopicPartition],
+        group_metadata: Any,
+    ) -> None:
+        self._site = self._fault.begin()
+        super().commit(outputs, partitions, offsets, group_metadata)
+
+    def produce(self, outputs: Sequence[Sequence[OutputRecord]], partitions: Sequence[PartitionCommit]) -> None:
+        self._die_at("begun")
+        if self._site == "half_produced":
+            super().produce([records[: len(records) // 2] for records in outputs], partitions[:-1])
+            self._die_written()
+        super().produce(outputs, partitions)
+        if self._site == "produced":
+            self._die_written()
+
+    def send_offsets(self, offsets: list[TopicPartition], group_metadata: Any) -> None:
+        super().send_offsets(offsets, group_metadata)
+        self._die_at("offsets_sent")
+
+    def complete(self) -> None:
+        if self._site == "completing":
+            threading.Timer(Random().uniform(0, _COMPLETING_MS) / 1000, die).start()
+        super().complete()
+        self._die_at("completed")
+
+    def _die_at(self, site: Site) -> None:
+        if self._site == site:
+            die()
+
+    def _die_written(self) -> None:
+        # Records that never left the process would be no test of the broker's side of an open transaction.
+        self._dying_producer.flush(_FLUSH_S)
+        die()

@@ -1,0 +1,118 @@
+"""Reads what was committed, to the end, as a careful consumer would. Shares no code with the engine."""
+
+import struct
+from collections.abc import Iterator
+from typing import Any, Final, NamedTuple
+
+import msgspec
+from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaError, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient
+
+Headers = tuple[tuple[str, bytes | None], ...]
+
+_BATCH: Final = 10_000
+_TIMEOUT_S: Final = 30.0
+_FRAME: Final = struct.Struct(">q")
+
+
+class Record(NamedTuple):
+    """A record as it lies in the log. ``timestamp`` in epoch milliseconds."""
+
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+    timestamp: int
+
+
+class Committed(NamedTuple):
+    """The last position record of a partition's changelog."""
+
+    offset: int
+    time: int
+    fold_version: int
+    shared: bytes = b""
+
+
+class Changelog(NamedTuple):
+    """What a changelog says in the end: the last value of each key, by partition."""
+
+    states: dict[int, dict[bytes, bytes]]
+    dues: dict[int, dict[bytes, int]]
+    """Due time of each state in epoch milliseconds, with the mark of those that wait for a signal."""
+    positions: dict[int, Committed]
+
+
+def read_topic(bootstrap_servers: str, topic: str, *, aborted_too: bool = False) -> list[list[Record]]:
+    """Every committed record of a topic, by partition, in order.
+
+    Args:
+        aborted_too: what was aborted as well.
+    """
+    consumer = Consumer(
+        {
+            "bootstrap.servers": bootstrap_servers,
+            "group.id": "chaos.read-back",
+            "isolation.level": "read_uncommitted" if aborted_too else "read_committed",
+            "enable.auto.commit": False,
+            "enable.partition.eof": True,
+            "auto.offset.reset": "error",
+            "fetch.wait.max.ms": 20,
+        }
+    )
+    try:
+        partitions = len(consumer.list_topics(topic, timeout=_TIMEOUT_S).topics[topic].partitions)
+        # The end of what is committed; a read-committed reader stops before a transaction that is open.
+        ends = [consumer.get_watermark_offsets(TopicPartition(topic, p), _TIMEOUT_S)[1] for p in range(partitions)]
+        consumer.assign([TopicPartition(topic, p, 0) for p in range(partitions)])
+        records: list[list[Record]] = [[] for _ in range(partitions)]
+        behind = {p for p in range(partitions) if ends[p] > 0}
+        while behind:
+            messages = consumer.consume(_BATCH, 0.2)
+            for message in messages:
+                error, partition, offset = message.error(), message.partition() or 0, message.offset() or 0
+                if error is None:
+                    headers: Any = message.headers() or ()
+                    timestamp = message.timestamp()[1]
+                    found = Record(partition, offset, message.key(), message.value(), tuple(headers), timestamp)
+                    records[partition].append(found)
+                elif error.code() != KafkaError._PARTITION_EOF:
+                    raise KafkaException(error)
+                elif offset >= ends[partition]:
+                    behind.discard(partition)
+        return records
+    finally:
+        consumer.close()
+
+
+def read_changelog(bootstrap_servers: str, topic: str) -> Changelog:
+    """The last value of each key. Values have the due time in eight bytes before the state."""
+    partitions = read_topic(bootstrap_servers, topic)
+    changelog = Changelog({}, {}, {})
+    for number, records in enumerate(partitions):
+        states, dues = changelog.states.setdefault(number, {}), changelog.dues.setdefault(number, {})
+        for record in records:
+            if record.key == b"":
+                changelog.positions[number] = Committed(*msgspec.msgpack.decode(record.value or b""))
+            elif record.value is None:
+                states.pop(record.key or b"", None)
+                dues.pop(record.key or b"", None)
+            else:
+                dues[record.key or b""] = _FRAME.unpack_from(record.value)[0]
+                states[record.key or b""] = record.value[_FRAME.size :]
+    return changelog
+
+
+def committed_offsets(bootstrap_servers: str, group: str, topic: str, partitions: int) -> list[int]:
+    """The group's offset on each partition; 0 where it has none."""
+    admin = AdminClient({"bootstrap.servers": bootstrap_servers})
+    wanted = ConsumerGroupTopicPartitions(group, [TopicPartition(topic, p) for p in range(partitions)])
+    answer = admin.list_consumer_group_offsets([wanted], request_timeout=_TIMEOUT_S)[group].result()
+    return [max(found.offset, 0) for found in answer.topic_partitions]
+
+
+def flat(partitions: list[list[Record]]) -> Iterator[Record]:
+    """The records of all partitions, one after the other."""
+    for records in partitions:
+        yield from records
