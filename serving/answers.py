@@ -1,7 +1,7 @@
 """From the model's output tensors to answers: validated, rounded, and with ranked candidates.
 
-An output that cannot be believed raises ``BadOutput``, and the worker lets the fallback answer. What becomes of an answer (alerts,
-recommendations) is decided in ``stream.decisions``. Called by the decisions worker and by evaluation.
+An output that cannot be believed raises ``BadOutput``, and the worker lets the fallback answer. What becomes of an
+answer (alerts, recommendations) is decided in ``stream.decisions``. Called by the decisions worker and by evaluation.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Ranks what a customer may be shown: the model's retrieval, the own repeats and what is popular, in one score.
 
-Everything is exact top-k over the catalogue in numpy, and ties break by item id, so the same inputs give the same list in a batch of
-any size. Policies (what was just bought, caps, experiments) are the decisions' business. Called by ``serving.answers``.
+Everything is exact top-k over the catalogue in numpy, and ties break by item id, so the same inputs give the same
+list in a batch of any size. Policies (what was just bought, caps, experiments) are the decisions' business. Called by
+``serving.answers``.
 """
 
 from __future__ import annotations
@@ -41,11 +42,11 @@ class OwnCells(NamedTuple):
 
     Attributes:
         cell: int64[M], ascending: customer times catalogue size plus catalogue row.
-        count: float64[M]: decayed purchase lines.
+        lines: float64[M]: decayed purchase lines.
     """
 
     cell: npt.NDArray[np.int64]
-    count: npt.NDArray[np.float64]
+    lines: npt.NDArray[np.float64]
 
 
 def own_cells(own: OwnItems, catalogue: Catalogue) -> OwnCells:
@@ -53,7 +54,7 @@ def own_cells(own: OwnItems, catalogue: Catalogue) -> OwnCells:
     rows = catalogue.rows(own.item)
     known = rows >= 0
     cell, place = np.unique(own.row[known] * len(catalogue) + rows[known], return_inverse=True)
-    return OwnCells(cell, np.bincount(place, own.count[known], len(cell)))
+    return OwnCells(cell, np.bincount(place, own.lines[known], len(cell)).astype(np.float64))
 
 
 def candidates(queries: npt.NDArray[np.float32], own: OwnItems, catalogue: Catalogue) -> list[list[Candidate]]:
@@ -98,7 +99,7 @@ def _keys(queries: npt.NDArray[np.float32], bought: OwnCells, catalogue: Catalog
     keys *= SCORE_STEPS / (QUERY_STEPS * VECTOR_STEPS)
     if catalogue.tower is not None:
         keys += catalogue.popularity.astype(np.float64) * (SCORE_STEPS * catalogue.tower.popularity_weight)
-    keys.ravel()[bought.cell] += SCORE_STEPS * REPEAT_WEIGHT * np.log1p(bought.count)
+    keys.ravel()[bought.cell] += SCORE_STEPS * REPEAT_WEIGHT * np.log1p(bought.lines)
     np.rint(keys, out=keys)
     keys *= _ROW_STEPS
     keys -= np.arange(len(catalogue))
@@ -126,7 +127,8 @@ def _likest(items: npt.NDArray[np.intp], own: npt.NDArray[np.int64], catalogue: 
     likeness = catalogue.vectors[items] @ catalogue.vectors[own].T
     nearest = likeness.argmax(axis=1)
     near = likeness.max(axis=1) >= _MIN_LIKENESS * VECTOR_STEPS**2
-    return np.where(near, own[nearest], -1).tolist()
+    rows: list[int] = np.where(near, own[nearest], -1).tolist()
+    return rows
 
 
 def _named(

@@ -1,7 +1,8 @@
 """What can be recommended, as immutable snapshots: items by id and by hash, their tokens, vectors and availability.
 
-A snapshot never changes, so a batch in flight keeps the one that it began with, and ``version`` says which. The decisions worker
-applies the records of the catalogue topic to it; ``serving.features`` and ``serving.answers`` read it. It reads no topic itself.
+A snapshot never changes, so a batch in flight keeps the one that it began with, and ``version`` says which. The
+decisions worker applies the records of the catalogue topic to it; ``serving.features`` and ``serving.answers`` read
+it. It reads no topic itself.
 """
 
 from __future__ import annotations
@@ -121,7 +122,7 @@ class Catalogue:
     @cached_property
     def has_vector(self) -> list[bool]:
         """Whether the tower knows a word of each row's item."""
-        return np.asarray(self.vectors.any(axis=1)).tolist()
+        return [bool(vector.any()) for vector in self.vectors]
 
     @cached_property
     def popularity(self) -> npt.NDArray[np.float32]:

@@ -1,7 +1,7 @@
 """Scores batches on a Triton inference server over gRPC, with one shared asynchronous client.
 
-It checks that the server's model is the one this program was made for, and maps every failure to the errors of ``serving.scorer``.
-Batching across calls is the server's work; retries and the circuit breaker are the worker's.
+It checks that the server's model is the one this program was made for, and maps every failure to the errors of
+``serving.scorer``. Batching across calls is the server's work; retries and the circuit breaker are the worker's.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 from typing import Any, Final
 
-import grpc
 import numpy.typing as npt
 from tritonclient.grpc import InferInput, InferRequestedOutput
 from tritonclient.grpc.aio import InferenceServerClient
@@ -64,7 +63,7 @@ class TritonScorer:
                     return False
                 metadata = await client.get_model_metadata(name, version)
                 config = await client.get_model_config(name, version)
-        except (InferenceServerException, grpc.RpcError, TimeoutError, OSError):
+        except (InferenceServerException, TimeoutError, OSError):
             return False
         self._check("input", FEATURES, metadata.inputs)
         self._check("output", OUTPUTS, metadata.outputs)
@@ -93,7 +92,8 @@ class TritonScorer:
             tensor.set_data_from_numpy(array)
             inputs.append(tensor)
         try:
-            # The client's own deadline travels to the server; the outer one holds when even the connection does not answer.
+            # The client's own deadline travels to the server; the outer one holds when even the connection does not
+            # answer.
             async with asyncio.timeout(timeout_s):
                 result = await self._connected().infer(
                     self._card.name,
@@ -107,7 +107,7 @@ class TritonScorer:
         except InferenceServerException as error:
             kind = ScorerTimeout if error.status() in _TIMEOUTS else ScorerUnavailable
             raise kind(f"{self.url}: {error.message()}") from error
-        except (grpc.RpcError, OSError) as error:
+        except OSError as error:
             raise ScorerUnavailable(f"{self.url}: {error}") from error
         outputs = {spec.name: result.as_numpy(spec.name) for spec in OUTPUTS}
         if missing := [name for name, array in outputs.items() if array is None]:

@@ -1,7 +1,8 @@
 """Turns recorded events into training examples, by folding them through the very code that folds live events.
 
-An example is the encoded profile that the live path would have held, at calendar cut-offs and at the instants where the live rule asks
-for a score. Labels are added by ``serving.history``; tensors are made by ``serving.features``. Called by training and evaluation.
+An example is the encoded profile that the live path would have held, at calendar cut-offs and at the instants where
+the live rule asks for a score. Labels are added by ``serving.history``; tensors are made by ``serving.features``.
+Called by training and evaluation.
 """
 
 from __future__ import annotations
@@ -43,7 +44,8 @@ class Example(NamedTuple):
 def by_customer(events: Iterable[Event]) -> dict[str, list[Event]]:
     """Each customer's events in order of time; anonymous ones are left out.
 
-    History that was loaded as ``backfill`` is taken for live, so that the instants at which the live rule asks are among the examples.
+    History that was loaded as ``backfill`` is taken for live, so that the instants at which the live rule asks are
+    among the examples.
     """
     found: dict[str, list[Event]] = {}
     for event in events:
@@ -63,7 +65,8 @@ def customer_examples(
 
     Args:
         events: the customer's, ascending in time.
-        cutoffs: ascending, epoch milliseconds. An example of cut-off ``c`` knows what happened before ``c`` (``as_of = c - 1``).
+        cutoffs: ascending, epoch milliseconds. An example of cut-off ``c`` knows what happened before ``c`` (``as_of
+            = c - 1``).
         until: nothing after this moment is folded.
     """
     profile: Profile | None = None
@@ -129,8 +132,8 @@ def calendar_cutoffs(first: int, last: int, step_days: int) -> list[int]:
 def leaks(found: Iterable[Example], histories: dict[str, list[Event]], settings: ProfileSettings) -> Iterator[Example]:
     """Those examples that know something from after their ``as_of``.
 
-    Each is made again from a history that ends at its ``as_of``. Features read the profile's bytes alone, so bytes that are equal
-    cannot have been told of the future.
+    Each is made again from a history that ends at its ``as_of``. Features read the profile's bytes alone, so bytes
+    that are equal cannot have been told of the future.
     """
     for example in found:
         past = [event for event in histories[example.customer_id] if to_epoch_ms(event.time) <= example.as_of]

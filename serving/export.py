@@ -1,4 +1,5 @@
-"""From a fitted network to a version of the Triton model repository: ``model.onnx``, ``item_tower.npz``, ``card.json``, ``config.pbtxt``.
+"""From a fitted network to a version of the Triton model repository: ``model.onnx``, ``item_tower.npz``,
+``card.json``, ``config.pbtxt``.
 
 Everything that serves reads these files alone. Called by ``serving.training.train``; needs the ``train`` extra.
 """

@@ -1,7 +1,7 @@
 """From profiles to the model's input tensors: the only place where this is defined, for training and for serving alike.
 
-A feature is a function of the profile's bytes, of the moment asked for, and of the item names in the catalogue: nothing else is read.
-Called by the decisions worker for live requests and by ``serving.training`` for examples.
+A feature is a function of the profile's bytes, of the moment asked for, and of the item names in the catalogue:
+nothing else is read. Called by the decisions worker for live requests and by ``serving.training`` for examples.
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ FEATURES: Final = (
     TensorSpec("history_gaps", "FP32", (HISTORY, len(GAPS))),
     TensorSpec("history_values", "FP32", (HISTORY,)),
 )
-"""The inputs. A history is right-aligned: its newest interaction is at place 63, what is missing is zero at the beginning.
+"""The inputs. A history is right-aligned: its newest interaction is at place 63, what is missing is zero at the
+beginning.
 
 ``stats``
     See ``serving.statistics``.
@@ -51,7 +52,8 @@ FEATURES: Final = (
 FEATURE_SCHEMA: Final = hashlib.sha256(
     repr((FEATURES, STATISTICS, STATISTICS_VERSION, EVENT_CODES, GAPS, TOKENISER, TOKEN_BUCKETS)).encode()
 ).hexdigest()[:16]
-"""Names, order, types and shapes of the features. A model is served with the schema it was trained on, or not at all."""
+"""Names, order, types and shapes of the features. A model is served with the schema it was trained on, or not at
+all."""
 
 _DAY: Final = float(DAY_MS)
 
@@ -90,11 +92,13 @@ def _gaps(seen: Interactions, moments: npt.NDArray[np.int64]) -> npt.NDArray[np.
     before[np.diff(seen.row, prepend=-1) > 0] = 0
     until = moments[seen.row] - seen.time
     # The ring keeps whole seconds, so an interaction may seem to lie up to one after the moment.
-    return np.log1p(np.maximum(np.column_stack([before, until]), 0) / _DAY)
+    days: npt.NDArray[np.float64] = np.maximum(np.column_stack([before, until]), 0) / _DAY
+    return np.log1p(days)
 
 
 def _values(seen: Interactions) -> npt.NDArray[np.float64]:
     units = np.where(seen.code == interactions.BROWSE, 1.0, seen.quantity)
     amount = np.log1p(seen.price * units)
     amount = np.where(seen.code == interactions.RETURN, -amount, amount)
-    return np.where(seen.code == interactions.REVIEW, seen.quantity / 5.0, amount)
+    values: npt.NDArray[np.float64] = np.where(seen.code == interactions.REVIEW, seen.quantity / 5.0, amount)
+    return values

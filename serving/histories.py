@@ -1,7 +1,8 @@
-"""The packed rings of many profiles at once, as numpy arrays: what features and answers read instead of row-by-row readers.
+"""The packed rings of many profiles at once, as numpy arrays: what features and answers read instead of row-by-row
+readers.
 
-The layouts are those of ``stream.profiles.interactions`` and ``stream.profiles.items``; tests hold the two together. What the numbers
-mean is said there.
+The layouts are those of ``stream.profiles.interactions`` and ``stream.profiles.items``; tests hold the two together.
+What the numbers mean is said there.
 """
 
 from __future__ import annotations
@@ -69,13 +70,13 @@ class OwnItems(NamedTuple):
     Attributes:
         row: intp[M]: which profile.
         item: uint64[M]: item hash.
-        count: float64[M]: purchase lines, halved every 90 days, as of the moment asked for.
+        lines: float64[M]: purchase lines, halved every 90 days, as of the moment asked for.
         time: int64[M]: epoch milliseconds of the last purchase.
     """
 
     row: npt.NDArray[np.intp]
     item: npt.NDArray[np.uint64]
-    count: npt.NDArray[np.float64]
+    lines: npt.NDArray[np.float64]
     time: npt.NDArray[np.int64]
 
 
@@ -92,6 +93,6 @@ def read_own_items(profiles: Sequence[Profile], as_of: npt.NDArray[np.int64], se
     return OwnItems(
         row=np.concatenate([row, seen.row[bought]]),
         item=np.concatenate([counted["item"].astype(np.uint64), seen.item[bought]]),
-        count=np.concatenate([faded, recent]),
+        lines=np.concatenate([faded, recent]),
         time=np.concatenate([counted["day"].astype(np.int64) * DAY_MS, seen.time[bought]]),
     )

@@ -1,6 +1,7 @@
 """Reads recorded events and says what customers did after a moment: the truth that models are trained on and judged by.
 
-Features never come from here: they come from folding (``serving.dataset``). Called by the dataset, by training and by evaluation.
+Features never come from here: they come from folding (``serving.dataset``). Called by the dataset, by training and by
+evaluation.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import IO, Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import msgspec
 import numpy as np
@@ -59,8 +60,7 @@ def read_events(
 
 
 def _json_rows(path: Path) -> Iterator[bytes]:
-    opened: IO[bytes] | gzip.GzipFile = gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")
-    with opened as lines:
+    with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as lines:
         yield from (line for line in lines if line.strip())
 
 
@@ -163,7 +163,8 @@ def _first_basket(journey: Journey, first: int, last: int) -> tuple[str, ...]:
 
 
 def catalogue_items(events: Iterable[Event], until: int) -> list[CatalogueItem]:
-    """The items named in events up to ``until``, with the last name, group, category and price that they were sold under."""
+    """The items named in events up to ``until``, with the last name, group, category and price that they were sold
+    under."""
     found: dict[str, CatalogueItem] = {}
     for event in events:
         if to_epoch_ms(event.time) > until:

@@ -1,8 +1,8 @@
 """Which customers no shipped model was trained on: the demo replays them, so its figures are out of sample.
 
-The rule is a keyed hash of the customer id alone. It needs no list, so the demo's sample and the training set agree without
-sharing a file. ``serving.dataset`` leaves these customers out, ``serving.model_card`` lists their hashes, and the demo's sample is
-drawn from them.
+The rule is a keyed hash of the customer id alone. It needs no list, so the demo's sample and the training set agree
+without sharing a file. ``serving.dataset`` leaves these customers out, ``serving.model_card`` lists their hashes, and
+the demo's sample is drawn from them.
 """
 
 import hashlib
@@ -11,7 +11,8 @@ from typing import Final
 
 DEMO_KEY: Final = "tidemark-demo-v1:"
 DEMO_SHARE: Final = 0.08
-"""Share of customers kept for the demo: about 400 of the 5,000 of Online Retail II, enough for a precision with two digits."""
+"""Share of customers kept for the demo: about 400 of the 5,000 of Online Retail II, enough for a precision with two
+digits."""
 
 _LISTED_HEX: Final = 16
 """Hex digits in the model card's list: 64 bits tell five thousand customers apart."""
@@ -34,5 +35,6 @@ def demo_customers(customer_ids: Iterable[str]) -> set[str]:
 
 
 def listed_hash(customer_id: str) -> str:
-    """How a customer is named in a model card: 16 hex digits of the SHA-256 of the id, which the card's reader can check."""
+    """How a customer is named in a model card: 16 hex digits of the SHA-256 of the id, which the card's reader can
+    check."""
     return hashlib.sha256(customer_id.encode()).hexdigest()[:_LISTED_HEX]

@@ -1,7 +1,7 @@
 """Scores batches with onnxruntime in this process, behind the same interface as the Triton client.
 
-For platforms without a Triton server, and for evaluation, where a server would only add a network. It serves the very file that
-Triton serves.
+For platforms without a Triton server, and for evaluation, where a server would only add a network. It serves the very
+file that Triton serves.
 """
 
 from __future__ import annotations

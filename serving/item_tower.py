@@ -1,7 +1,7 @@
 """From an item's tokens to its vector: the item half of the two-tower retrieval, in numpy, without the model server.
 
-The token embeddings are learned with the customer model and lie beside it (``item_tower.npz``), so a catalogue can be embedded
-anywhere and at once. ``serving.training`` writes the file, ``serving.catalogue`` reads vectors from here.
+The token embeddings are learned with the customer model and lie beside it (``item_tower.npz``), so a catalogue can be
+embedded anywhere and at once. ``serving.training`` writes the file, ``serving.catalogue`` reads vectors from here.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ ITEM_TOWER_FILE: Final = "item_tower.npz"
 
 VECTOR_STEPS: Final = 127
 QUERY_STEPS: Final = 1023
-"""Item vectors lie on a grid of 1/127 and queries on one of 1/1023 per dimension. A product of two grid points, summed over 32
-dimensions, stays under 2**24, so float32 adds it up exactly: a score does not depend on the size of the batch or on the order in
-which a BLAS library sums."""
+"""Item vectors lie on a grid of 1/127 and queries on one of 1/1023 per dimension. A product of two grid points,
+summed over 32 dimensions, stays under 2**24, so float32 adds it up exactly: a score does not depend on the size of
+the batch or on the order in which a BLAS library sums."""
 
 
 class ItemTower(NamedTuple):
@@ -46,7 +46,8 @@ class ItemTower(NamedTuple):
         """
         summed = self.embeddings.astype(np.float32)[tokens].sum(axis=1)
         norms = np.linalg.norm(summed, axis=1, keepdims=True)
-        return np.rint(summed / np.where(norms > 0, norms, 1) * VECTOR_STEPS).astype(np.float32)
+        rounded: npt.NDArray[np.float32] = np.rint(summed / np.where(norms > 0, norms, 1) * VECTOR_STEPS)
+        return rounded
 
     def popularity(self, hashes: npt.NDArray[np.uint64]) -> npt.NDArray[np.float32]:
         """``log_popularity`` of the items; 0 for those that the training period did not know."""

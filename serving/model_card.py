@@ -1,7 +1,7 @@
 """What is known about a model and travels with it: data, periods, figures, licences, and the stamp put on every output.
 
-``serving.training`` writes ``card.json`` beside the network; workers read the stamp and the thresholds from it. Also here: where the
-model repository lies, in a checkout and in the installed package.
+``serving.training`` writes ``card.json`` beside the network; workers read the stamp and the thresholds from it. Also
+here: where the model repository lies, in a checkout and in the installed package.
 """
 
 from __future__ import annotations
@@ -65,7 +65,8 @@ class Threshold(msgspec.Struct, frozen=True):
 
 
 class ModelCard(msgspec.Struct, frozen=True, kw_only=True):
-    """``card.json``. Figures are from cut-offs later than everything that the measured network was trained or calibrated on."""
+    """``card.json``. Figures are from cut-offs later than everything that the measured network was trained or
+    calibrated on."""
 
     name: str
     version: str
@@ -81,7 +82,8 @@ class ModelCard(msgspec.Struct, frozen=True, kw_only=True):
     calibration: Period
     evaluation: Period
     evaluated_training: Period
-    """Training cut-offs of the network that the figures belong to: same settings, earlier data, so that nothing was seen before."""
+    """Training cut-offs of the network that the figures belong to: same settings, earlier data, so that nothing was
+    seen before."""
     examples: int
     metrics: dict[str, dict[str, float]]
     """Figure by metric by who made the prediction: ``model`` or a baseline."""

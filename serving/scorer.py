@@ -1,7 +1,7 @@
 """What can score a batch, whatever serves it: the interface, the tensors that come back, and what can go wrong.
 
-``serving.client`` (Triton) and ``serving.in_process`` (onnxruntime) implement it; the decisions worker calls it and turns the errors
-into a fallback.
+``serving.client`` (Triton) and ``serving.in_process`` (onnxruntime) implement it; the decisions worker calls it and
+turns the errors into a fallback.
 """
 
 from collections.abc import Mapping
@@ -31,13 +31,15 @@ OUTPUTS: Final = (
     TensorSpec("revenue", "FP32", (2,)),
     TensorSpec("query", "FP32", (ITEM_DIMENSIONS,)),
 )
-"""Calibrated and raw probability of no purchase within each horizon; mean and median of 180 days' revenue; retrieval query."""
+"""Calibrated and raw probability of no purchase within each horizon; mean and median of 180 days' revenue; retrieval
+query."""
 
 NUMPY_TYPES: Final = {"FP32": np.dtype(np.float32), "INT32": np.dtype(np.int32)}
 
 
 class ScorerUnavailable(Exception):
-    """No answer came: the server is gone, refuses, or serves another model. ``reason`` goes on the fallback's answer."""
+    """No answer came: the server is gone, refuses, or serves another model. ``reason`` goes on the fallback's
+    answer."""
 
     reason: FallbackReason = "unavailable"
 

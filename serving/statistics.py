@@ -1,7 +1,7 @@
 """The profile's numbers as the model reads them: logged, clipped, and in a fixed order.
 
-Half of ``serving.features``, which is the only caller. What the numbers mean is defined in ``stream.profiles``; here they are only
-scaled so that they hold in fp16 and no outlier rules a layer.
+Half of ``serving.features``, which is the only caller. What the numbers mean is defined in ``stream.profiles``; here
+they are only scaled so that they hold in fp16 and no outlier rules a layer.
 """
 
 from __future__ import annotations
@@ -43,13 +43,11 @@ STATISTICS: Final = (
     "in_cart",
     "has_rating",
     "mean_rating",
-    "season_sin",
-    "season_cos",
 )
-"""Names in order. ``purchases_30d`` is the log of one plus the count with a half-life of 30 days, amounts are in currency."""
+"""Names in order. ``purchases_30d`` is the log of one plus the count with a half-life of 30 days, amounts are in
+currency."""
 
 _DAY: Final = float(DAY_MS)
-_YEAR: Final = 365.25 * _DAY
 _NO_RHYTHM_DAYS: Final = 90.0
 """Mean gap assumed of customers with one basket: about the median of the others'."""
 
@@ -57,7 +55,8 @@ _LONGEST_DAYS: Final = 1_000.0
 
 _PRIOR_PURCHASES: Final = 0.6
 _PRIOR_WEEKS: Final = 8.0
-"""A gamma prior over purchase rates: shape and rate in weeks, near what BG/NBD finds on gift shops (Fader, Hardie, Lee 2005)."""
+"""A gamma prior over purchase rates: shape and rate in weeks, near what BG/NBD finds on gift shops (Fader, Hardie,
+Lee 2005)."""
 
 
 _CENTS: Final = 100.0
@@ -74,7 +73,8 @@ def statistics(profiles: Sequence[Profile], as_of: npt.NDArray[np.int64]) -> npt
     rows = [_row(p, at) for p, at in zip(profiles, as_of.tolist(), strict=True)]
     own = np.array(rows, np.float64).reshape(len(profiles), len(STATISTICS) - len(_DECAYED) * len(_HALF_LIVES))
     joined = np.concatenate([_decayed(profiles, as_of), own], axis=1)
-    return np.clip(joined, -_LIMIT, _LIMIT).astype(np.float32)
+    clipped: npt.NDArray[np.float32] = np.clip(joined, -_LIMIT, _LIMIT).astype(np.float32)
+    return clipped
 
 
 def _decayed(profiles: Sequence[Profile], as_of: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
@@ -100,7 +100,8 @@ def _decayed(profiles: Sequence[Profile], as_of: npt.NDArray[np.int64]) -> npt.N
     fade = np.exp2((landmarks - as_of)[:, None] / np.array(decay.HALF_LIVES, np.float64))
     # Net of returns, an amount may be negative.
     current = kept * fade[:, None, :]
-    return (np.sign(current) * np.log1p(np.abs(current))).reshape(len(profiles), len(_DECAYED) * len(_HALF_LIVES))
+    logged: npt.NDArray[np.float64] = np.sign(current) * np.log1p(np.abs(current))
+    return logged.reshape(len(profiles), len(_DECAYED) * len(_HALF_LIVES))
 
 
 def _row(profile: Profile, at: int) -> tuple[float, ...]:
@@ -112,7 +113,6 @@ def _row(profile: Profile, at: int) -> tuple[float, ...]:
     revenue = _positive(profile.revenue_cents / _CENTS)
     year = _positive(revenue_365d(profile, at) / _CENTS)
     rate = (_PRIOR_PURCHASES + max(bought.baskets - 1, 0)) / (_PRIOR_WEEKS + tenure / 7.0)
-    season = 2.0 * math.pi * at / _YEAR
     newest = rings.baskets(profile)[-1:]
     return (
         math.log1p(recency),
@@ -132,8 +132,6 @@ def _row(profile: Profile, at: int) -> tuple[float, ...]:
         float(cart.is_open(profile)),
         float(profile.rating_weight > 0),
         profile.rating_sum / profile.rating_weight / 5.0 if profile.rating_weight > 0 else 0.0,
-        math.sin(season),
-        math.cos(season),
     )
 
 

@@ -1,7 +1,7 @@
 """An item's name as a few hashed word tokens: the form in which the model sees what a customer bought.
 
-Buckets are fixed, so a new item works at once and the model does not grow with the catalogue. The catalogue tokenises once per
-item; features and the item tower read the result. Changing anything here changes ``FEATURE_SCHEMA``.
+Buckets are fixed, so a new item works at once and the model does not grow with the catalogue. The catalogue tokenises
+once per item; features and the item tower read the result. Changing anything here changes ``FEATURE_SCHEMA``.
 """
 
 import hashlib

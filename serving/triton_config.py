@@ -1,7 +1,7 @@
 """``config.pbtxt`` of the customer model, in two profiles from one source: for a CPU, and for a GPU.
 
-Called by ``serving.export`` and by ``tidemark`` when a repository is prepared for a server with a GPU. The tensors come from the code that
-makes and reads them, so configuration and code cannot drift apart.
+Called by ``serving.export`` and by ``tidemark`` when a repository is prepared for a server with a GPU. The tensors
+come from the code that makes and reads them, so configuration and code cannot drift apart.
 """
 
 from pathlib import Path

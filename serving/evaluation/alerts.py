@@ -1,7 +1,8 @@
 """What churn alerts were worth, against the base rate and against the rule "silent for k times the own mean gap".
 
-Churn over everybody is mostly telling gone customers from active ones, and nobody can save the former. So alerts are judged among
-customers who were active when they fired, one row per episode. The demo and ``tidemark evaluate`` call this; it reads no topic.
+Churn over everybody is mostly telling gone customers from active ones, and nobody can save the former. So alerts are
+judged among customers who were active when they fired, one row per episode. The demo and ``tidemark evaluate`` call
+this; it reads no topic.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ import numpy.typing as npt
 from stream.contracts.times import DAY_MS
 
 ACTIVE_DAYS: Final = 90
-"""A customer is active for so long after a purchase: of those seen within 90 days six in ten return within the next 90."""
+"""A customer is active for so long after a purchase: of those seen within 90 days six in ten return within the next
+90."""
 
 
 class FiredAlert(NamedTuple):
@@ -62,7 +64,7 @@ class _History(NamedTuple):
 
     def silent(self, at: int, horizon_ms: int) -> npt.NDArray[np.bool_]:
         """bool[customers]: no purchase after ``at`` and within the horizon."""
-        return ~((self.times > at) & (self.times <= at + horizon_ms)).any(axis=1)
+        return np.asarray(~((self.times > at) & (self.times <= at + horizon_ms)).any(axis=1))
 
 
 _NEVER: Final = np.iinfo(np.int64).max
@@ -77,7 +79,8 @@ def _history(purchases: Sequence[Sequence[int]]) -> _History:
 
 
 class _Silences(NamedTuple):
-    """N pauses after a purchase in which the rule may fire: when ``factor`` mean gaps have passed, if it comes to that."""
+    """N pauses after a purchase in which the rule may fire: when ``factor`` mean gaps have passed, if it comes to
+    that."""
 
     customer: npt.NDArray[np.intp]
     since: npt.NDArray[np.int64]
@@ -119,7 +122,8 @@ def alert_worth(
 
     Args:
         alerts: one per episode.
-        purchases: epoch milliseconds of each customer's purchases, ascending, for all customers that could have been alerted.
+        purchases: epoch milliseconds of each customer's purchases, ascending, for all customers that could have been
+            alerted.
         horizon_days: an alert is right when no purchase follows within so many days.
         end: epoch milliseconds up to which ``purchases`` is complete; alerts whose horizon ends later are not counted.
         active_days: days after a purchase in which a customer is active.
@@ -165,7 +169,8 @@ def alert_worth(
 def _rule(
     silences: _Silences, history: _History, horizon_ms: int, window: tuple[int, int], wanted: int
 ) -> tuple[float, list[bool]]:
-    """The largest factor, to two digits, at which the rule fires ``wanted`` times within ``window``, and which were right.
+    """The largest factor, to two digits, at which the rule fires ``wanted`` times within ``window``, and which were
+    right.
 
     Where it never fires so often, the factor at which it fires most.
     """

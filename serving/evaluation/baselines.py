@@ -1,7 +1,7 @@
 """What the model has to beat: recency, RFM, the last year's revenue, what sells, what the customer bought before.
 
-Each knows only what happened before the cut-off, and none sees a profile: they are made from the purchases alone, as an analyst
-would. Called by ``serving.evaluation.report``.
+Each knows only what happened before the cut-off, and none sees a profile: they are made from the purchases alone, as
+an analyst would. Called by ``serving.evaluation.report``.
 """
 
 from __future__ import annotations
@@ -104,9 +104,9 @@ def popular_items(journeys: Mapping[str, Journey], as_of: int, days: int = _POPU
 
 def own_repeats(journey: Journey, as_of: int) -> list[str]:
     """The customer's own items by decayed count (half-life 90 days), ties by id."""
-    counts: Counter[str] = Counter()
+    counts: dict[str, float] = {}
     for i in np.flatnonzero(journey.times <= as_of):
         weight = 2.0 ** ((int(journey.times[i]) - as_of) / (_HALF_LIFE_DAYS * DAY_MS))
         for item in journey.items[i]:
-            counts[item] += weight  # type: ignore[assignment]  # Counter is typed for int, and adds floats as well
+            counts[item] = counts.get(item, 0.0) + weight
     return [item for item, _ in sorted(counts.items(), key=lambda entry: (-entry[1], entry[0]))]

@@ -1,4 +1,5 @@
-"""The figures by which a model is judged, in numpy: ranking, probability and retrieval metrics with one definition each.
+"""The figures by which a model is judged, in numpy: ranking, probability and retrieval metrics with one definition
+each.
 
 ``serving.training`` and ``serving.evaluation.report`` call them; nothing here knows where scores come from.
 """
@@ -78,7 +79,8 @@ def spearman(truth: npt.ArrayLike, score: npt.ArrayLike) -> float:
 
 
 def recall_at(ranked: Sequence[Sequence[str]], bought: Sequence[set[str]], k: int) -> float:
-    """Mean over customers of the share of ``bought`` that is in the first ``k`` of ``ranked``; empty baskets are left out."""
+    """Mean over customers of the share of ``bought`` that is in the first ``k`` of ``ranked``; empty baskets are left
+    out."""
     shares = [
         len(basket.intersection(items[:k])) / len(basket)
         for items, basket in zip(ranked, bought, strict=True)

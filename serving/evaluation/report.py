@@ -1,7 +1,7 @@
 """Measures a model at one cut-off: what it said then against what customers did afterwards, beside simple baselines.
 
-Profiles are folded up to the cut-off and nothing later; the definitions are those of the product's model targets. Called by
-``serving.training`` for the card and by ``tidemark evaluate``.
+Profiles are folded up to the cut-off and nothing later; the definitions are those of the product's model targets.
+Called by ``serving.training`` for the card and by ``tidemark evaluate``.
 """
 
 from __future__ import annotations
@@ -74,7 +74,9 @@ def predict_at(
     own_histories = {customer: events for customer, events in histories.items() if customer in wanted}
     calendar = (e for e in examples(own_histories, [cutoff], cutoff, settings) if e.trigger is None)
     found = sorted(calendar, key=lambda example: example.customer_id)
-    churn, revenue, items = [], [], []
+    churn: list[npt.NDArray[np.float64]] = []
+    revenue: list[npt.NDArray[np.float64]] = []
+    items: list[list[str]] = []
     for start in range(0, len(found), _BATCH):
         chunk = found[start : start + _BATCH]
         profiles = [codec.decode(example.profile) for example in chunk]
@@ -125,7 +127,8 @@ def evaluate(said: Predictions, journeys: Mapping[str, Journey], until: int) -> 
 
 
 def thresholds(said: Predictions, journeys: Mapping[str, Journey], until: int, budget_share: float) -> list[Threshold]:
-    """Where to raise so that ``budget_share`` (0 to 1) of active customers is alerted, for each horizon known at ``until``."""
+    """Where to raise so that ``budget_share`` (0 to 1) of active customers is alerted, for each horizon known at
+    ``until``."""
     own = [journeys[customer] for customer in said.customers]
     active = np.array([baselines.rfm(journey, said.as_of)[0] <= np.log1p(ACTIVE_DAYS) for journey in own])
     found = []

@@ -28,7 +28,7 @@ def attention_bias(valid: Tensor) -> Tensor:
     return ((1.0 - seen) * _MASKED)[:, None]
 
 
-class Block(nn.Module):
+class Block(nn.Module):  # type: ignore[misc]  # torch is not installed where types are checked
     """Pre-norm self-attention and feed-forward with residuals: float[B, L, width] to the same."""
 
     def __init__(self, width: int, heads: int, feed_forward: int, dropout: float) -> None:

@@ -1,7 +1,7 @@
 """The customer network: a small causal transformer over the last interactions, joined with the profile's statistics.
 
-Heads: churn hazard per horizon, revenue of 180 days as a zero-inflated log-normal, and a query in item-vector space. Training adds
-losses and calibration around it; ``serving.export`` turns it into ONNX.
+Heads: churn hazard per horizon, revenue of 180 days as a zero-inflated log-normal, and a query in item-vector space.
+    Training adds losses and calibration around it; ``serving.export`` turns it into ONNX.
 """
 
 from __future__ import annotations
@@ -11,11 +11,13 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from serving.features import EVENT_CODES, HISTORY, STATISTICS
+from serving.features import EVENT_CODES
+from serving.histories import HISTORY
 from serving.item_tower import ITEM_DIMENSIONS
 from serving.model.attention import Block, attention_bias
 from serving.model.settings import NetworkSettings
 from serving.model_card import HORIZONS_DAYS
+from serving.statistics import STATISTICS
 from serving.tokens import TOKEN_BUCKETS
 
 _SIGMA = (0.3, 2.0)
@@ -43,8 +45,9 @@ class Heads(NamedTuple):
     """float[B, ITEM_DIMENSIONS]."""
 
 
-class CustomerNetwork(nn.Module):
-    """See the module. ``statistics_mean`` and ``statistics_scale`` are set from the training set before the first step."""
+class CustomerNetwork(nn.Module):  # type: ignore[misc]  # as in ``attention``
+    """See the module. ``statistics_mean`` and ``statistics_scale`` are set from the training set before the first
+    step."""
 
     def __init__(self, settings: NetworkSettings) -> None:
         super().__init__()
@@ -74,7 +77,8 @@ class CustomerNetwork(nn.Module):
             self.words.weight[0].zero_()
 
     def item_vectors(self, tokens: Tensor) -> Tensor:
-        """Unit vectors of items: float[..., ITEM_DIMENSIONS] from int[..., tokens], as ``ItemTower.vectors`` makes them."""
+        """Unit vectors of items: float[..., ITEM_DIMENSIONS] from int[..., tokens], as ``ItemTower.vectors`` makes
+        them."""
         return nn.functional.normalize(self.words(tokens).sum(dim=-2), dim=-1)
 
     def forward(
@@ -110,11 +114,11 @@ class CustomerNetwork(nn.Module):
         )
 
 
-class ServedNetwork(nn.Module):
+class ServedNetwork(nn.Module):  # type: ignore[misc]  # as in ``attention``
     """The network with its calibration, as it is exported: outputs of ``serving.scorer.OUTPUTS``.
 
-    Calibration is Platt's (1999) per horizon on the log-odds of raw churn, then made non-increasing in the horizon; the mean revenue
-    is scaled so that its total is right.
+    Calibration is Platt's (1999) per horizon on the log-odds of raw churn, then made non-increasing in the horizon;
+    the mean revenue is scaled so that its total is right.
     """
 
     def __init__(self, network: CustomerNetwork, slope: Tensor, intercept: Tensor, revenue_factor: float) -> None:
@@ -143,7 +147,8 @@ class ServedNetwork(nn.Module):
 
 
 def raw_churn(hazard: Tensor) -> Tensor:
-    """Probability of no purchase within each horizon: float[B, 3], the running product of ``1 - hazard``, off 0 and 1."""
+    """Probability of no purchase within each horizon: float[B, 3], the running product of ``1 - hazard``, off 0 and
+    1."""
     survived = torch.sigmoid(-hazard)
     first, second, third = survived[:, 0], survived[:, 1], survived[:, 2]
     return torch.stack([first, first * second, first * second * third], dim=1).clamp(1e-5, 1.0 - 1e-5)

@@ -1,7 +1,7 @@
 """Fits the network on examples known at a moment, stops early on a later period, and calibrates on it.
 
-Everything is told ``until`` when outcomes are known: the same function makes the networks that are measured and the one that is
-shipped. Called by ``serving.training.train``.
+Everything is told ``until`` when outcomes are known: the same function makes the networks that are measured and the
+one that is shipped. Called by ``serving.training.train``.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ from serving.training.settings import TrainingSettings
 from stream.contracts.times import DAY_MS
 
 CALIBRATION_DAYS: Final = 42
-"""Length of the period that early stopping and calibration look at: three calendar cut-offs and what was asked between."""
+"""Length of the period that early stopping and calibration look at: three calendar cut-offs and what was asked
+between."""
 
 _BUCKETED: Final = 20
 """Batches that are sorted by length together: most histories are short, and padding costs as much as history."""
@@ -75,12 +76,8 @@ class Fitted(NamedTuple):
 
     def served(self) -> ServedNetwork:
         """The network as it is exported."""
-        return ServedNetwork(
-            self.network,
-            torch.tensor(self.calibration.slope),
-            torch.tensor(self.calibration.intercept),
-            self.calibration.revenue_factor,
-        ).eval()
+        slope, intercept = torch.tensor(self.calibration.slope), torch.tensor(self.calibration.intercept)
+        return ServedNetwork(self.network, slope, intercept, self.calibration.revenue_factor)
 
     def tower(self, items: ItemTable) -> ItemTower:
         """The item half of it."""
@@ -172,19 +169,19 @@ def _loss(network: CustomerNetwork, heads: Heads, targets: Targets, items: ItemT
     )
 
 
-@torch.no_grad()
 def _validation_loss(
     network: CustomerNetwork, arrays: ExampleArrays, known: Labels, items: ItemTable, rows: npt.NDArray[np.intp]
 ) -> float:
     network.eval()
     total = 0.0
-    for start in range(0, len(rows), _PREDICT_BATCH):
-        batch = rows[start : start + _PREDICT_BATCH]
-        total += float(_loss(network, network(**batch_of(arrays, batch)), targets_of(known, batch), items)) * len(batch)
+    with torch.no_grad():
+        for start in range(0, len(rows), _PREDICT_BATCH):
+            batch = rows[start : start + _PREDICT_BATCH]
+            loss = _loss(network, network(**batch_of(arrays, batch)), targets_of(known, batch), items)
+            total += float(loss) * len(batch)
     return total / len(rows)
 
 
-@torch.no_grad()
 def _calibrated(
     network: CustomerNetwork, arrays: ExampleArrays, known: Labels, later: npt.NDArray[np.intp]
 ) -> Calibration:
@@ -208,9 +205,10 @@ def _predicted(
     """Raw churn float64[N, 3] and mean revenue float64[N] of ``rows``."""
     churn = np.empty((len(rows), len(HORIZONS_DAYS)))
     revenue = np.empty(len(rows))
-    for start in range(0, len(rows), _PREDICT_BATCH):
-        batch = rows[start : start + _PREDICT_BATCH]
-        heads = network(**batch_of(arrays, batch))
-        churn[start : start + len(batch)] = raw_churn(heads.hazard).numpy()
-        revenue[start : start + len(batch)] = revenue_of(heads)[0].numpy()
+    with torch.no_grad():
+        for start in range(0, len(rows), _PREDICT_BATCH):
+            batch = rows[start : start + _PREDICT_BATCH]
+            heads = network(**batch_of(arrays, batch))
+            churn[start : start + len(batch)] = raw_churn(heads.hazard).numpy()
+            revenue[start : start + len(batch)] = revenue_of(heads)[0].numpy()
     return churn, revenue

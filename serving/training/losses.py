@@ -36,7 +36,8 @@ class Targets(NamedTuple):
 
 
 def churn_loss(hazard: Tensor, bought: Tensor) -> Tensor:
-    """Negative log likelihood of a discrete-time hazard (Singer, Willett 1993): an interval counts until the first purchase in it."""
+    """Negative log likelihood of a discrete-time hazard (Singer, Willett 1993): an interval counts until the first
+    purchase in it."""
     still = torch.cumprod(torch.cat([torch.ones_like(bought[:, :1]), (bought[:, :-1] == 0).float()], dim=1), dim=1)
     counted = still * (bought >= 0).float()
     loss = functional.binary_cross_entropy_with_logits(hazard, bought.clamp(min=0), reduction="none")

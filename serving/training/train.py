@@ -1,7 +1,7 @@
 """Makes a model from event files, end to end: fold, fit, measure on later periods, fit again on everything, export.
 
-The figures of the card come from networks that knew nothing from after their cut-off; the shipped network has the same settings and all
-the data. Called by ``tidemark train``.
+The figures of the card come from networks that knew nothing from after their cut-off; the shipped network has the
+same settings and all the data. Called by ``tidemark train``.
 """
 
 from __future__ import annotations
@@ -39,7 +39,8 @@ FIRST_CUTOFF_DAYS: Final = 60
 """Days of history before the first calendar cut-off."""
 
 EVALUATION_DAYS: Final = (HORIZONS_DAYS[-1], 180)
-"""Distances of the evaluation cut-offs from the end of the data: churn is known at both, revenue at the earlier one only."""
+"""Distances of the evaluation cut-offs from the end of the data: churn is known at both, revenue at the earlier one
+only."""
 
 POPULAR_DAYS: Final = 90
 
@@ -109,7 +110,8 @@ def train(
 
 
 def sellable(events: Sequence[Event], until: int, tower: ItemTower) -> Catalogue:
-    """Every item seen up to ``until``, each in a group of its own: retrieval is measured before variants are dropped."""
+    """Every item seen up to ``until``, each in a group of its own: retrieval is measured before variants are
+    dropped."""
     items = (msgspec.structs.replace(item, item_group_id="") for item in catalogue_items(events, until))
     return Catalogue.from_items(items, tower)
 

@@ -100,6 +100,8 @@ class TritonSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Name of the model in the repository."""
     deadline_ms: Positive = 250
     """Milliseconds that one call may take; what comes later is void."""
+    backlog_deadline_ms: Positive = 5_000
+    """The same for questions that have waited so long already: a backlog is left to the model, not to the fallback."""
     retries: Annotated[int, msgspec.Meta(ge=0, le=3)] = 1
     """Further calls after a failed one, before the fallback answers."""
     max_batch: Annotated[int, msgspec.Meta(gt=0, le=1024)] = 64

@@ -1,20 +1,23 @@
-"""One partition between two commits: decoded states, what was touched, timers, time and outputs.
+"""One partition between two commits: which record is next, what time it is, what was put out.
 
 Everything here is a function of the records it is given, so it is tested without Kafka. The worker decides when to
-take records in and when to commit; a roll-back puts everything back to the last commit, whose bytes the store still
-holds.
+take records in and when to commit; a roll-back puts everything back to the last commit. A step that fails half-way is
+found by going back there and taking every step again, carefully.
 """
 
+import sys
 from collections.abc import Callable
 from functools import partial
 from typing import Any, Generic, TypeVar
 
+import msgspec
 import structlog
 
 from stream.contracts.emission import DeadLetterCode, Rejected
-from stream.engine.position import HEADER_BYTES, Position, due_of, frame, is_waiting
+from stream.engine.position import Position
 from stream.engine.processor import (
     Context,
+    NewerState,
     OutputRecord,
     OutputTooLarge,
     Parsed,
@@ -22,6 +25,7 @@ from stream.engine.processor import (
     Record,
     StateUnreadable,
 )
+from stream.engine.states import States
 from stream.engine.stores.store import Store
 from stream.engine.timers import Timers
 
@@ -29,6 +33,8 @@ S = TypeVar("S")
 P = TypeVar("P")
 
 DeadLetters = Callable[[Record, Rejected], OutputRecord]
+
+_REFUSED = "the broker refused what this makes, alone in its transaction"
 
 _log = structlog.get_logger(__name__)
 
@@ -39,16 +45,29 @@ class Entry(Generic[P]):
     Attributes:
         parsed: what it says, or why it is refused.
         ticket: its place in the stage; None when it does not pass through it.
-        size: bytes of the record's value.
     """
 
-    __slots__ = ("parsed", "record", "size", "ticket")
+    __slots__ = ("parsed", "record", "ticket")
 
     def __init__(self, record: Record, parsed: Parsed[P] | Rejected, ticket: Any = None) -> None:
         self.record = record
         self.parsed = parsed
         self.ticket = ticket
-        self.size = len(record.value) if record.value else 0
+
+
+class Tally(msgspec.Struct):
+    """What became of records, for metrics and for the guard against bad input."""
+
+    folded: int = 0
+    dead: int = 0
+    quarantined: int = 0
+    timers: int = 0
+
+    def add(self, other: "Tally") -> None:
+        self.folded += other.folded
+        self.dead += other.dead
+        self.quarantined += other.quarantined
+        self.timers += other.timers
 
 
 class Partition(Generic[S, P]):
@@ -58,7 +77,9 @@ class Partition(Generic[S, P]):
         number: the partition's number.
         next_offset: of the input record to fold next.
         committed_offset: as of the last commit.
-        folded, dead, quarantined: records since the start, for metrics and for the guard against bad input.
+        uncommitted: steps since the last commit: records, timers, and keys woken by a signal.
+        tally: of everything committed since the partition was taken up.
+        last_append_time, last_event_time: of the newest record that was not refused, epoch milliseconds.
     """
 
     def __init__(
@@ -71,58 +92,45 @@ class Partition(Generic[S, P]):
         cached_states: int,
     ) -> None:
         self.number = number
-        self.store = store
-        self.timers = Timers()
         self.next_offset = 0
         self.committed_offset = 0
+        self.uncommitted = 0
         self.last_append_time = 0
         self.last_event_time = 0
-        self.folded = self.dead = self.quarantined = self.duplicates = self.timers_fired = 0
+        self.tally = Tally()
+        self.context: Context[P] = Context(max_output_bytes)
+        self._since = Tally()
         self._processor = processor
+        self._states: States[S] = States(processor, store, cached_states, max_output_bytes)
         self._dead_letters = dead_letters
-        self._cached_states = cached_states
-        self._states: dict[bytes, S | None] = {}
-        self._touched: set[bytes] = set()
-        self._muted: dict[bytes, bytes] = {}
         self._window: list[Entry[P]] = []
+        self._unfinished: Entry[P] | None = None
         self._careful = False
+        self._budget = 0
         self._woken: list[bytes] = []
         self._moved_to = 0
-        self._condemned = -1
+        self._fired_last = b""
+        self._condemned_offset = -1
+        self._condemned_key: bytes | None = None
         self._noted = False
-        self.context: Context[P] = Context(max_output_bytes)
         self._committed_time = 0
         self._committed_shared = b""
-
-    # -- start -------------------------------------------------------
 
     def begin(self, position: Position | None, offset: int) -> None:
         """Take up from the store's content: ``offset`` is the next input record."""
         self._committed_time = position.time if position else 0
         self._committed_shared = position.shared if position else b""
         self.committed_offset = offset
-        dues: list[tuple[bytes, int]] = []
-        for key, framed in self.store.items():
-            due = due_of(framed)
-            if due:
-                dues.append((key, due))
-            if is_waiting(framed):
-                self.timers.waiting.add(key)
-        self.timers.load(dues)
+        self._states.load_timers()
         self._reset()
 
-    def _reset(self) -> None:
-        self.next_offset = self.committed_offset
-        context = self.context
-        context.time = self._committed_time
-        self._moved_to = self._committed_time
-        processor = self._processor
-        context.shared = (
-            processor.decode_shared(self._committed_shared) if self._committed_shared else processor.new_shared()
-        )
-        context.outputs.clear()
+    @property
+    def store(self) -> Store:
+        return self._states.store
 
-    # -- fold --------------------------------------------------------
+    @property
+    def timers(self) -> Timers:
+        return self._states.timers
 
     @property
     def dirty(self) -> bool:
@@ -130,241 +138,245 @@ class Partition(Generic[S, P]):
         return (
             self.next_offset != self.committed_offset
             or self._noted
-            or bool(self._touched)
+            or self._states.changed
             or bool(self.context.outputs)
         )
-
-    @property
-    def uncommitted(self) -> int:
-        return len(self._window)
 
     def note(self) -> None:
         """Commit even when nothing was folded: the commit's metadata has something to tell."""
         self._noted = True
 
-    def condemn(self) -> None:
-        """The broker refuses what the next record makes, again and again: bury it instead of folding it."""
-        self._condemned = self.committed_offset
+    # -- one record --------------------------------------------------
 
-    def process(self, entry: Entry[P], timer_budget: int) -> bool:
+    def process(self, entry: Entry[P], budget: int) -> bool:
         """Fold one record, and before it fire what its time makes due.
 
+        Args:
+            budget: steps to take at most, at least 1. A step is a timer, a key that is woken, or the record itself.
+
         Returns:
-            False when more timers are due than ``timer_budget``: commit, then call again with the same entry.
+            False when the budget ran out first: commit, then call again with the same entry.
+
+        Raises:
+            NewerState: a state was written by a newer version.
         """
-        record = entry.record
-        if record.offset < self.next_offset:
+        if entry.record.offset < self.next_offset:
             return True
-        context = self.context
-        context.origin = record.origin
-        parsed = entry.parsed
-        if record.offset == self._condemned:
-            parsed = Rejected("too_large", "the broker refused what this record makes, alone in its transaction")
+        try:
+            done = self._take(entry, budget)
+        except NewerState:
+            raise
+        except Exception:
+            if self._careful:
+                raise
+            self._unfinished = entry
+            self._start_over()
+            return True
+        self._unfinished = None if done else entry
+        return done
+
+    def _take(self, entry: Entry[P], budget: int) -> bool:
+        record, parsed = entry.record, entry.parsed
+        self.context.origin = record.origin
+        if record.offset == self._condemned_offset:
+            parsed = Rejected("too_large", _REFUSED)
         if isinstance(parsed, Rejected):
             self._bury(record, parsed)
         else:
-            if parsed.time > self._moved_to and not self._move(parsed.time, timer_budget):
+            self._budget = budget
+            if parsed.time > self._moved_to and not self._move(parsed.time):
+                return False
+            if parsed.signal and not self._wake():
+                return False
+            if self._budget <= 0:
                 return False
             if parsed.key is not None:
-                if self._careful:
-                    self._fold_carefully(entry, parsed)
-                else:
-                    try:
-                        self._fold(parsed, entry)
-                    except Exception as error:
-                        if not self._harmless(error, record):
-                            self._start_over(entry)
-                            return self.next_offset > record.offset
-            elif parsed.signal and not self._wake(timer_budget):
-                return False
+                self._fold(parsed.key, parsed, entry)
             self.last_append_time = record.append_time
             self.last_event_time = parsed.time
         self._window.append(entry)
+        self.uncommitted += 1
         self.next_offset = record.offset + 1
         return True
 
-    def _fold(self, parsed: Parsed[P], entry: Entry[P]) -> None:
-        key = parsed.key
-        assert key is not None  # noqa: S101 - for the type checker: process() has looked
-        states = self._states
-        state = states[key] if key in states else self._load(key)
-        ticket = entry.ticket
-        after = self._processor.fold(state, parsed, None if ticket is None else ticket.answer(), self.context)
-        self._keep(key, after)
-        self.folded += 1
-
-    def _load(self, key: bytes) -> S | None:
-        framed = self.store.get(key)
-        state = None if framed is None else self._processor.codec.decode(framed[HEADER_BYTES:])
-        self._states[key] = state
-        return state
-
-    def _keep(self, key: bytes, state: S | None) -> None:
-        self._states[key] = state
-        self._touched.add(key)
-        if self._muted:
-            self._muted.pop(key, None)
-        timers = self.timers
-        if state is None:
-            timers.set(key, 0)
-            timers.waiting.discard(key)
-            return
-        timers.set(key, self._processor.due(state))
-        if self._processor.waiting(state):
-            timers.waiting.add(key)
-        elif timers.waiting:
-            timers.waiting.discard(key)
-
-    def _harmless(self, error: Exception, record: Record) -> bool:
-        """Whether the fold failed before it changed anything; then the record is buried and nothing else is to do."""
-        if isinstance(error, Rejected):
-            self._bury(record, error)
-            return True
-        if isinstance(error, StateUnreadable):
-            self.quarantined += 1
-            self._bury(record, Rejected("quarantined", f"the customer's state cannot be read: {error}"))
-            return True
-        return False
-
-    def _start_over(self, culprit: Entry[P]) -> None:
-        """A fold failed half-way: go back to the last commit and fold again with a copy of each state kept beside."""
-        entries = [*self._window, culprit]
-        self.roll_back()
-        self._careful = True
-        for entry in entries:
-            while not self.process(entry, timer_budget=1_000_000):
-                pass
-
-    def _fold_carefully(self, entry: Entry[P], parsed: Parsed[P]) -> None:
-        key = parsed.key
-        assert key is not None  # noqa: S101 - for the type checker: process() has looked
-        processor, context = self._processor, self.context
+    def _fold(self, key: bytes, parsed: Parsed[P], entry: Entry[P]) -> None:
         try:
-            state = self._states[key] if key in self._states else self._load(key)
-        except StateUnreadable as error:
-            self._harmless(error, entry.record)
-            return
-        before = None if state is None else processor.codec.encode(state)
-        shared = processor.encode_shared(context.shared)
-        was_touched = key in self._touched
-        outputs = len(context.outputs)
-        try:
-            self._fold(parsed, entry)
+            if self._careful:
+                error = self._carefully(key, partial(self._fold_plainly, key, parsed, entry))
+                if error is not None:
+                    self._bury(entry.record, _refusal(error))
+            else:
+                self._fold_plainly(key, parsed, entry)
         except Rejected as refusal:
             self._bury(entry.record, refusal)
-        except Exception as error:
-            del context.outputs[outputs:]
-            context.shared = processor.decode_shared(shared) if shared else context.shared
-            if before is None:
-                self._states[key] = None
-                self.timers.set(key, 0)
-                self.timers.waiting.discard(key)
-            else:
-                self._keep(key, processor.codec.decode(before))
-            if not was_touched:
-                self._touched.discard(key)
-            _log.warning("fold failed", role=processor.role, origin=str(entry.record.origin), error=repr(error))
-            code: DeadLetterCode = "too_large" if isinstance(error, OutputTooLarge) else "fold_error"
-            self._bury(entry.record, Rejected(code, f"{type(error).__name__}: {error}"))
+        except StateUnreadable as error:
+            self._quarantine(entry.record, error)
+
+    def _fold_plainly(self, key: bytes, parsed: Parsed[P], entry: Entry[P]) -> None:
+        states, ticket = self._states, entry.ticket
+        state = states.get(key)
+        states.keep(
+            key, self._processor.fold(state, parsed, None if ticket is None else ticket.answer(), self.context)
+        )
+        self._since.folded += 1
 
     def _bury(self, record: Record, refusal: Rejected) -> None:
-        self.dead += 1
+        self._since.dead += 1
         self.context.outputs.append(self._dead_letters(record, refusal))
+
+    def _quarantine(self, record: Record, error: StateUnreadable) -> None:
+        self._since.quarantined += 1
+        self._bury(record, Rejected("quarantined", f"the customer's state cannot be read: {error}"))
 
     # -- time --------------------------------------------------------
 
-    def _move(self, time: int, budget: int) -> bool:
+    def _move(self, time: int) -> bool:
         """Move partition time to ``time``, firing what becomes due on the way. False when the budget ran out first."""
         context, timers = self.context, self.timers
         while (fired := timers.pop(time)) is not None:
             due, key = fired
-            if budget == 0:
+            if self._budget <= 0:
                 timers.set(key, due)
                 return False
-            budget -= 1
             context.time = max(context.time, due)
-            self._fire(key, partial(self._on_timer, due), due)
-            self.timers_fired += 1
+            self._fire(key, partial(self._on_timer, due), f"timer of {due}")
+            self._since.timers += 1
+        # Only now: a commit on the way has to say that this move is not complete.
         context.time = self._moved_to = time
-        self._processor.on_time(time, context)
+        announce = partial(self._processor.on_time, time, context)
+        if not self._careful:
+            announce()
+        elif (error := self._carefully(None, announce)) is not None:
+            self._bury_step(None, f"at {time}", error)
         return True
 
-    def _on_timer(self, due: int, state: S) -> S | None:
-        return self._processor.on_timer(state, due, self.context)
-
-    def _on_signal(self, state: S) -> S | None:
-        return self._processor.on_signal(state, self.context)
-
-    def _fire(self, key: bytes, step: Callable[[S], S | None], due: int) -> None:
-        """Run a timer or a signal of one key. What fails leaves the state as it was, without its timer, and is
-        buried."""
-        processor, context = self._processor, self.context
-        outputs = len(context.outputs)
-        try:
-            state = self._states[key] if key in self._states else self._load(key)
-            if state is None:
-                return
-            before = processor.codec.encode(state)
-            try:
-                after = step(state)
-                if after is not None and 0 < processor.due(after) <= due:
-                    raise RuntimeError(f"the timer that was due at {due} set itself for {processor.due(after)} again")
-            except Exception:
-                self._states[key] = processor.codec.decode(before)
-                raise
-            self._keep(key, after)
-        except Exception as error:
-            del context.outputs[outputs:]
-            self._mute(key)
-            if isinstance(error, StateUnreadable):
-                self.quarantined += 1
-            _log.warning("timer failed", role=processor.role, due=due, error=repr(error))
-            origin = context.origin
-            record = Record(origin.topic, origin.partition, origin.offset, 0, key, None, ())
-            code: DeadLetterCode = "quarantined" if isinstance(error, StateUnreadable) else "fold_error"
-            self._bury(record, Rejected(code, f"timer of {due}: {type(error).__name__}: {error}"))
-
-    def _mute(self, key: bytes) -> None:
-        """Keep a state's bytes but take its timer and its waiting away, or a failing timer would fire at every
-        restart."""
-        state, framed = self._states.get(key), self.store.get(key)
-        encoded = self._processor.codec.encode(state) if state is not None else (framed or b"")[HEADER_BYTES:]
-        self._muted[key] = frame(0, False, encoded)
-        self._touched.add(key)
-        self.timers.set(key, 0)
-        self.timers.waiting.discard(key)
-
-    def _wake(self, budget: int) -> bool:
+    def _wake(self) -> bool:
         """Call ``on_signal`` for every waiting key, in order of key. False when the budget ran out first."""
         if not self._woken:
             self._woken = sorted(self.timers.waiting, reverse=True)
         while self._woken:
-            if budget == 0:
+            if self._budget <= 0:
                 return False
-            budget -= 1
             key = self._woken.pop()
             if key in self.timers.waiting:
-                self._fire(key, self._on_signal, 0)
+                self._fire(key, self._on_signal, "signal")
         return True
+
+    def _fire(self, key: bytes, call: Callable[[S], S | None], name: str) -> None:
+        """Run a timer or a signal of one key. What fails leaves the state as it was, without its timer, and is
+        buried."""
+        self._budget -= 1
+        self.uncommitted += 1
+        self._fired_last = key
+        error: Exception | None = None
+        try:
+            if self._careful:
+                error = self._carefully(key, partial(self._run, key, call))
+            else:
+                self._run(key, call)
+        except StateUnreadable as unreadable:
+            error = unreadable
+        if error is not None:
+            self._states.mute(key)
+            self._bury_step(key, name, error)
+
+    def _run(self, key: bytes, call: Callable[[S], S | None]) -> None:
+        if key == self._condemned_key:
+            raise OutputTooLarge(_REFUSED)
+        state = self._states.get(key)
+        if state is not None:
+            self._states.keep(key, call(state))
+
+    def _on_timer(self, due: int, state: S) -> S | None:
+        after = self._processor.on_timer(state, due, self.context)
+        if after is not None and 0 < self._processor.due(after) <= due:
+            raise RuntimeError(f"the timer that was due at {due} set itself for {self._processor.due(after)} again")
+        return after
+
+    def _on_signal(self, state: S) -> S | None:
+        after = self._processor.on_signal(state, self.context)
+        if after is not None and self._processor.waiting(after):
+            # It would be woken again by the same signal after a restart, and only then.
+            raise RuntimeError("the key still waits after the signal that it waited for")
+        return after
+
+    def _bury_step(self, key: bytes | None, name: str, error: Exception) -> None:
+        """The dead letter of what no record of its own has caused: the origin is the record that moved time."""
+        topic, partition, offset = self.context.origin
+        record = Record(topic, partition, offset, 0, key, None, ())
+        if isinstance(error, StateUnreadable):
+            self._quarantine(record, error)
+        else:
+            refusal = _refusal(error)
+            self._bury(record, Rejected(refusal.code, f"{name}: {refusal.message}"))
+
+    # -- failures ----------------------------------------------------
+
+    def _start_over(self) -> None:
+        """A step failed half-way: go back to the last commit, and take every step again with a copy of what it
+        touches."""
+        entries = [*self._window]
+        unfinished = self._unfinished
+        if unfinished is not None:
+            entries.append(unfinished)
+            if isinstance(unfinished.parsed, Parsed) and unfinished.parsed.key is not None:
+                self._states.forget(unfinished.parsed.key)
+        self._states.forget(self._fired_last)
+        self.roll_back()
+        self._careful = True
+        for entry in entries:
+            self.process(entry, sys.maxsize)
+
+    def _carefully(self, key: bytes | None, step: Callable[[], None]) -> Exception | None:
+        """Take a step. When it fails, what it did to its key, to the shared state and to the outputs is undone.
+
+        Raises:
+            Rejected, StateUnreadable, NewerState: nothing was done.
+        """
+        processor, context, states = self._processor, self.context, self._states
+        before = None if key is None else states.before(key)
+        shared = processor.encode_shared(context.shared)
+        outputs = len(context.outputs)
+        try:
+            step()
+            # What cannot be written must fail here, where it is known who is to blame.
+            processor.encode_shared(context.shared)
+            if key is not None:
+                states.framed(key)
+        except (Rejected, NewerState):
+            raise
+        except Exception as error:
+            _log.warning("step failed", role=processor.role, origin=str(context.origin), error=repr(error))
+            del context.outputs[outputs:]
+            context.shared = self._shared(shared)
+            if key is not None and before is not None:
+                states.put_back(key, before)
+            return error
+        return None
+
+    def condemn(self) -> bool:
+        """The broker refuses what the only step since the last commit has made: bury it instead of taking it.
+
+        Returns:
+            False when it was buried already, so that it is the dead letter that the broker refuses.
+        """
+        if self._window:
+            offset = self._window[-1].record.offset
+            known, self._condemned_offset = offset == self._condemned_offset, offset
+        else:
+            known, self._condemned_key = self._fired_last == self._condemned_key, self._fired_last
+        return not known
 
     # -- commit ------------------------------------------------------
 
     def changes(self) -> tuple[dict[bytes, bytes | None], Position]:
         """What the changelog has to learn: framed values of what was touched, and the new position."""
-        processor, states = self._processor, self._states
-        changed: dict[bytes, bytes | None] = {}
-        for key in self._touched:
-            if key in self._muted:
-                changed[key] = self._muted[key]
-                continue
-            state = states[key]
-            changed[key] = (
-                None
-                if state is None
-                else frame(processor.due(state), processor.waiting(state), processor.codec.encode(state))
-            )
-        shared = processor.encode_shared(self.context.shared)
-        return changed, Position(self.next_offset, self.context.time, processor.fold_version, shared)
+        try:
+            changed, shared = self._states.changes(), self._processor.encode_shared(self.context.shared)
+        except Exception:
+            self._start_over()
+            changed, shared = self._states.changes(), self._processor.encode_shared(self.context.shared)
+        return changed, Position(self.next_offset, self._moved_to, self._processor.fold_version, shared)
 
     def committed(self, changed: dict[bytes, bytes | None], position: Position, changelog_offset: int) -> None:
         """The transaction is through: what was touched is now what was committed.
@@ -372,36 +384,40 @@ class Partition(Generic[S, P]):
         Args:
             changelog_offset: of the record behind the position record.
         """
-        self.store.write(changed, position, changelog_offset)
+        self._states.committed(changed, position, changelog_offset)
         self._committed_time = position.time
         self._committed_shared = position.shared
         self.committed_offset = position.offset
+        self.tally.add(self._since)
         self._noted = False
-        self._touched.clear()
-        self._muted.clear()
-        self._window.clear()
-        self._careful = False
+        self._condemned_key = None
         self.context.outputs.clear()
-        states = self._states
-        excess = len(states) - self._cached_states
-        if excess > 0:
-            for key in list(states)[:excess]:
-                del states[key]
+        self._clear()
 
     def roll_back(self) -> None:
         """Back to the last commit: bytes, timers, time and shared state of what was touched."""
-        timers = self.timers
-        for key in self._touched:
-            self._states.pop(key, None)
-            framed = self.store.get(key)
-            timers.set(key, 0 if framed is None else due_of(framed))
-            if framed is not None and is_waiting(framed):
-                timers.waiting.add(key)
-            else:
-                timers.waiting.discard(key)
-        self._touched.clear()
-        self._muted.clear()
-        self._window.clear()
+        self._states.roll_back()
         self._woken.clear()
-        self._careful = False
+        self._unfinished = None
+        self._clear()
         self._reset()
+
+    def _clear(self) -> None:
+        self._window.clear()
+        self.uncommitted = 0
+        self._careful = False
+        self._since = Tally()
+
+    def _reset(self) -> None:
+        self.next_offset = self.committed_offset
+        self.context.time = self._moved_to = self._committed_time
+        self.context.shared = self._shared(self._committed_shared)
+        self.context.outputs.clear()
+
+    def _shared(self, encoded: bytes) -> Any:
+        return self._processor.decode_shared(encoded) if encoded else self._processor.new_shared()
+
+
+def _refusal(error: Exception) -> Rejected:
+    code: DeadLetterCode = "too_large" if isinstance(error, OutputTooLarge) else "fold_error"
+    return Rejected(code, f"{type(error).__name__}: {error}")

@@ -29,7 +29,7 @@ MODEL_BACK: Final = "tidemark-model-back"
 """Header of the record that says that the model answers again; every customer whom a fallback answered is asked
 again."""
 
-_encode_budget: Final = msgspec.msgpack.Encoder(order="deterministic").encode
+_encode_budget: Final = msgspec.msgpack.Encoder().encode
 _decode_budget: Final = msgspec.msgpack.Decoder(Budget).decode
 
 
@@ -52,6 +52,8 @@ class Question(msgspec.Struct):
 
     request: ScoreRequest
     profile: Profile | None
+    asked_at: int
+    """When the broker appended the request, epoch milliseconds."""
 
 
 class DecisionsProcessor(Processor[DecisionState, Question]):
@@ -92,7 +94,7 @@ class DecisionsProcessor(Processor[DecisionState, Question]):
             raise Rejected("not_json", f"not a score request: {error}") from error
         if request.kind == "tick":
             signal = bool(record.headers) and header(record.headers, MODEL_BACK) is not None
-            return Parsed(None, request.as_of, Question(request, None), signal)
+            return Parsed(None, request.as_of, Question(request, None, record.append_time), signal)
         if record.key != request.customer_id.encode():
             raise Rejected("wrong_key", "the key is not the customer_id: this topic is written by Tidemark alone")
         profile = None
@@ -103,7 +105,7 @@ class DecisionsProcessor(Processor[DecisionState, Question]):
                 raise NewerState(str(error)) from error
             except profile_codec.StateUnreadable as error:
                 raise Rejected("wrong_shape", str(error), "$.profile") from error
-        return Parsed(record.key, request.as_of, Question(request, profile))
+        return Parsed(record.key, request.as_of, Question(request, profile, record.append_time))
 
     def fold(
         self, state: DecisionState | None, parsed: Parsed[Question], answer: Answer | None, context: Context[Question]

@@ -53,6 +53,7 @@ class ScoringStage(Stage[Question]):
         self._catalogue = catalogue
         self._currency = currency
         self._deadline_s = settings.deadline_ms / 1000
+        self._backlog_deadline_s = settings.backlog_deadline_ms / 1000
         self._calls = 1 + settings.retries
         breaker = settings.breaker
         self._breaker = CircuitBreaker(
@@ -91,10 +92,11 @@ class ScoringStage(Stage[Question]):
         requests = [question.request for question in batch]
         profiles = [_profile(question) for question in batch]
         inputs = tensors(profiles, [request.as_of for request in requests], catalogue)
+        deadline_s = self._deadline_of(batch)
         reason: FallbackReason = "unavailable"
         for _ in range(self._calls):
             try:
-                outputs = await self._scorer.infer(inputs, self._deadline_s)
+                outputs = await self._scorer.infer(inputs, deadline_s)
                 answered = answers(outputs, profiles, requests, catalogue, self._scorer.stamp, self._currency)
             except (ScorerUnavailable, BadOutput) as error:
                 reason = error.reason
@@ -107,6 +109,15 @@ class ScoringStage(Stage[Question]):
                 self._breaker.succeeded()
                 return answered
         raise _Unanswered(reason)
+
+    def _deadline_of(self, batch: Sequence[Question]) -> float:
+        """Seconds that a call may take: as long as its newest question has waited already, within the bounds.
+
+        Nobody waits for the answer to an old question, so a backlog is worked off by the model at its own speed; at the
+        pace of live events the first bound holds.
+        """
+        waited = time.time() - max(question.asked_at for question in batch) / 1000
+        return min(max(self._deadline_s, waited), max(self._deadline_s, self._backlog_deadline_s))
 
     def _note(self, error: Exception) -> None:
         was_open = self._breaker.open

@@ -55,6 +55,10 @@ class Member:
         assert self._process.stdin is not None
         self._process.stdin.write(f"{site} {commits}\n")
 
+    @property
+    def alive(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
     def kill(self) -> None:
         """``kill -9`` from outside."""
         assert self._process is not None
@@ -96,7 +100,7 @@ class Member:
 
     def check(self) -> None:
         """Raises ``WorkerEnded`` unless it runs."""
-        if self._process is None or self._process.poll() is not None:
+        if not self.alive:
             raise WorkerEnded(f"{self.role} {self.instance} has ended:\n{self.log_tail()}")
 
     def end(self) -> None:

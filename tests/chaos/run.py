@@ -25,7 +25,12 @@ from tests.chaos.faults import SITES, Site
 from tests.chaos.input_log import PARTITIONS, Written, events_of_now, input_log
 from tests.chaos.read_back import committed_offsets, flat, read_topic
 
-_OUTSIDE_WITHIN_S: Final = 0.6
+_SLICE: Final = 100
+_SLICE_PAUSE_S: Final = 0.01
+"""Records written at once, and the pause between two slices, in which workers have time for a commit."""
+_WAITING_SLICE: Final = 20
+_WAITING_PAUSE_S: Final = 0.1
+"""The same while a worker that comes back is waited for: it needs something to commit."""
 _CATCH_UP_S: Final = 120.0
 _SESSION_MS: Final = 4_000
 
@@ -70,14 +75,14 @@ class Strike(NamedTuple):
         member: number of the worker in the crew.
         site: where in a commit, or None for a kill from outside at a random moment.
         commits: at which commit from now.
-        after_s: seconds until a kill from outside.
+        share: how much of the strike's piece of the log is written before a kill from outside.
         absent: the worker stays away until its partitions have gone to the others.
     """
 
     member: int
     site: Site | None
     commits: int
-    after_s: float
+    share: float
     absent: bool
 
 
@@ -102,7 +107,7 @@ def schedule(kills: int, seed: int, members: int) -> list[Strike]:
     draw.shuffle(victims)
     absent = draw.randrange(kills)
     return [
-        Strike(victim, site, draw.randint(1, 4), draw.uniform(0, _OUTSIDE_WITHIN_S), number == absent)
+        Strike(victim, site, draw.randint(1, 4), draw.random(), number == absent)
         for number, (victim, site) in enumerate(zip(victims, drawn[:kills], strict=True))
     ]
 
@@ -123,12 +128,11 @@ def run(servers: str, folder: Path, prefix: str, events: int, kills: int, seed: 
     customers = max(events // 20, 50)
     log = input_log(events, seed, customers)
     writer = Writer(configuration, names.physical(topics.EVENTS))
-    pieces = kills + 1
+    piece = len(log) // (kills + 1)
     with Crew(dict.fromkeys(ROLES, 2), config, folder, prefix.strip(".")) as crew:
-        for number, strike in enumerate(schedule(kills, seed, len(crew.members))):
-            writer.write(log[len(log) * number // pieces : len(log) * (number + 1) // pieces])
-            _strike(crew.members[strike.member], strike)
-        writer.write(log[len(log) * kills // pieces :])
+        for number, strike in enumerate(schedule(kills, seed, len(crew.members)), start=1):
+            _strike(crew.members[strike.member], strike, writer, log, number * piece)
+        writer.write(log[writer.written :])
         writer.write(events_of_now(events, seed, customers))
         await_catching_up(configuration, groups, writer.ends, crew)
     requests = names.physical(topics.SCORE_REQUESTS)
@@ -138,13 +142,19 @@ def run(servers: str, folder: Path, prefix: str, events: int, kills: int, seed: 
     return Run(configuration, reading, kills, written - committed)
 
 
-def _strike(member: Member, strike: Strike) -> None:
+def _strike(member: Member, strike: Strike, writer: "Writer", log: list[Written], until: int) -> None:
+    """Write on until the worker has died and ``until`` records are written, and bring it back."""
     member.check()
-    if strike.site is None:
-        time.sleep(strike.after_s)
-        member.kill()
-    else:
+    if strike.site is not None:
         member.arm(strike.site, strike.commits)
+    kill_at = writer.written + strike.share * (until - writer.written)
+    while (alive := member.alive) or writer.written < until:
+        assert writer.written < len(log), f"{member.role} {member.instance} lives on:\n{member.log_tail()}"
+        waiting = writer.written >= until
+        writer.write(log[writer.written : writer.written + (_WAITING_SLICE if waiting else _SLICE)])
+        if alive and strike.site is None and writer.written >= kill_at:
+            member.kill()
+        time.sleep(_WAITING_PAUSE_S if waiting else _SLICE_PAUSE_S)
     member.await_death()
     if strike.absent:
         time.sleep(_SESSION_MS / 1000 + 1)
@@ -155,10 +165,12 @@ class Writer:
     """Writes the log, in order.
 
     Attributes:
+        written: how many records.
         ends: offset behind the last record written, by partition.
     """
 
     def __init__(self, configuration: Configuration, topic: str) -> None:
+        self.written = 0
         self.ends = [0] * configuration.topics.partitions
         self._topic = topic
         self._producer = Producer({**producer_properties(configuration.kafka), "linger.ms": 5})
@@ -170,6 +182,7 @@ class Writer:
                 self._topic, value, key, partition, headers=list(headers), on_delivery=self._delivered
             )
             self._producer.poll(0)
+            self.written += 1
         left = self._producer.flush(_CATCH_UP_S)
         assert left == 0, f"{left} records were not written"
 

@@ -20,7 +20,7 @@ from stream.decisions.deployment import Deployment
 from stream.embedded.kafka import EmbeddedKafka
 from stream.testing.topics import Topics
 from tests.chaos.checker import OUTPUTS, Reading, Verdict, check
-from tests.chaos.read_back import flat
+from tests.chaos.read_back import Record, flat
 from tests.chaos.run import Run, run
 
 EVENTS = int(os.environ.get("CHAOS_EVENTS", "20000"))
@@ -39,7 +39,7 @@ def ran(embedded_kafka: EmbeddedKafka, tmp_path_factory: pytest.TempPathFactory)
 
 
 def verdict_of(reading: Reading, configuration: Configuration) -> Verdict:
-    card = None
+    card = read_model_card(version_folder(model_repository(), configuration.triton.model))
     deployment = Deployment(
         secret=configuration.deployment.secret.encode(),
         source=configuration.deployment.source,
@@ -87,14 +87,14 @@ def test_checker_sees_one_state_that_is_wrong(ran: Run) -> None:
         assert len(verdict.wrong_states) == 1
 
 
-def _drop(partitions: list) -> list:
+def _drop(partitions: list[list[Record]]) -> list[list[Record]]:
     changed = [list(records) for records in partitions]
     longest = max(changed, key=len)
     del longest[len(longest) // 2]
     return changed
 
 
-def _double(partitions: list) -> list:
+def _double(partitions: list[list[Record]]) -> list[list[Record]]:
     changed = [list(records) for records in partitions]
     longest = max(changed, key=len)
     longest.insert(len(longest) // 2, longest[len(longest) // 2])

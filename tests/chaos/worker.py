@@ -7,7 +7,6 @@ fault; the end of standard input means that the harness is gone, and the worker 
 import signal
 import sys
 import threading
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import get_args
@@ -29,7 +28,7 @@ def main(config: str, role: str, instance: str) -> None:
     threading.Thread(target=_listen, args=(fault,), daemon=True).start()
     with (
         Instance(Path(configuration.data_dir), role, instance) as named,
-        _build(configuration, role) as processor,
+        build_processor(configuration, role, DrawnStage(longest_ms=30)) as processor,
     ):
         worker = Worker(
             processor,
@@ -46,33 +45,11 @@ def main(config: str, role: str, instance: str) -> None:
         worker.run()
 
 
-@contextmanager
-def _build(configuration, role):
-    if role == "profiles":
-        with build_processor(configuration, role) as p:
-            yield p
-        return
-    from stream.workers.decisions import DecisionsProcessor
-    from stream.decisions.deployment import Deployment
-
-    yield DecisionsProcessor(
-        configuration.topics.topic_names(),
-        configuration.policies.in_force(None),
-        Deployment(
-            secret=configuration.deployment.secret.encode(),
-            source=configuration.deployment.source,
-            partitions=configuration.topics.partitions,
-        ),
-        DrawnStage(longest_ms=30),
-        "x",
-    )
-
-
 def _listen(fault: Fault) -> None:
     for line in sys.stdin:
         site, commits = line.split()
         known: tuple[Site, ...] = get_args(Site)
-        fault.arm(known[known.index(site)], int(commits))  # type: ignore[arg-type]
+        fault.arm(known[known.index(site)], int(commits))
     die()
 
 

@@ -1,4 +1,5 @@
-"""A small made-up shop with a year and a half of purchases, for tests of serving. The same seed gives the same events."""
+"""A small made-up shop with a year and a half of purchases, for tests of serving. The same seed gives the same
+events."""
 
 import random
 

@@ -147,7 +147,7 @@ def test_own_items_add_up_to_the_rings_top_items():
     own = read_own_items(found, np.full(len(found), at, np.int64), read_interactions(found))
     for row, profile in enumerate(found):
         counted: dict[int, float] = {}
-        for item, count in zip(own.item[own.row == row], own.count[own.row == row], strict=True):
+        for item, count in zip(own.item[own.row == row], own.lines[own.row == row], strict=True):
             counted[int(item)] = counted.get(int(item), 0.0) + float(count)
         expected = {top.item_hash: top.decayed_count for top in rings.top_items(profile, at)}
         assert len(expected) <= ITEMS

@@ -1,0 +1,181 @@
+"""The keyed states of one partition between two commits: decoded when touched, handed over as bytes at the commit.
+
+The timers and the keys that wait for a signal are kept here too, because they follow from the states. Knows no records
+and no offsets: those are the partition's (``stream.engine.partition``), which alone calls this.
+"""
+
+from itertools import islice
+from typing import Any, Generic, NamedTuple, TypeVar
+
+from stream.engine.position import HEADER_BYTES, Position, due_of, frame, is_waiting
+from stream.engine.processor import OutputTooLarge, Processor
+from stream.engine.stores.store import Store
+from stream.engine.timers import Timers
+
+S = TypeVar("S")
+
+
+class Before(NamedTuple):
+    """How a key stood before a step that may fail."""
+
+    encoded: bytes | None
+    due: int
+    waiting: bool
+    touched: bool
+    muted: bytes | None
+
+
+class States(Generic[S]):
+    """States by key, over a store that holds what was committed.
+
+    Args:
+        cached: decoded states kept beyond a commit; the rest is kept as bytes.
+        max_bytes: of a changelog value; more than that the broker does not take.
+    """
+
+    def __init__(self, processor: Processor[S, Any], store: Store, cached: int, max_bytes: int) -> None:
+        self.store = store
+        self.timers = Timers()
+        self._processor = processor
+        self._codec = processor.codec
+        self._cached = cached
+        self._max_bytes = max_bytes
+        self._decoded: dict[bytes, S | None] = {}
+        self._touched: set[bytes] = set()
+        self._muted: dict[bytes, bytes] = {}
+
+    def load_timers(self) -> None:
+        """Take due times and waiting keys from the store's content."""
+        dues: list[tuple[bytes, int]] = []
+        for key, framed in self.store.items():
+            due = due_of(framed)
+            if due:
+                dues.append((key, due))
+            if is_waiting(framed):
+                self.timers.waiting.add(key)
+        self.timers.load(dues)
+
+    @property
+    def changed(self) -> bool:
+        return bool(self._touched)
+
+    def get(self, key: bytes) -> S | None:
+        """The state of ``key``, which the caller may mutate if it then calls ``keep``, ``put_back`` or ``forget``.
+
+        Raises:
+            StateUnreadable: its bytes cannot be decoded.
+            NewerState: they were written by a newer version.
+        """
+        decoded = self._decoded
+        if key in decoded:
+            return decoded[key]
+        framed = self.store.get(key)
+        state = None if framed is None else self._codec.decode(framed[HEADER_BYTES:])
+        decoded[key] = state
+        return state
+
+    def keep(self, key: bytes, state: S | None) -> None:
+        """What a step has made of ``key``; None: it has no state any more."""
+        self._decoded[key] = state
+        self._touched.add(key)
+        if self._muted:
+            self._muted.pop(key, None)
+        timers = self.timers
+        if state is None:
+            timers.set(key, 0)
+            timers.waiting.discard(key)
+            return
+        timers.set(key, self._processor.due(state))
+        if self._processor.waiting(state):
+            timers.waiting.add(key)
+        elif timers.waiting:
+            timers.waiting.discard(key)
+
+    def forget(self, key: bytes) -> None:
+        """A step failed while it had the state in hand: what is decoded may be half changed."""
+        self._decoded.pop(key, None)
+
+    def mute(self, key: bytes) -> None:
+        """Keep a state's bytes but take its timer and its waiting away, or a failing timer would fire at every
+        restart."""
+        state = self._decoded.get(key)
+        encoded = self._codec.encode(state) if state is not None else (self.store.get(key) or b"")[HEADER_BYTES:]
+        self._muted[key] = frame(0, False, encoded)
+        self._touched.add(key)
+        self.timers.set(key, 0)
+        self.timers.waiting.discard(key)
+
+    # -- one step at a time ------------------------------------------
+
+    def before(self, key: bytes) -> Before:
+        """How ``key`` stands, for ``put_back``. Raises what ``get`` raises."""
+        state = self.get(key)
+        return Before(
+            encoded=None if state is None else self._codec.encode(state),
+            due=self.timers.due_of(key),
+            waiting=key in self.timers.waiting,
+            touched=key in self._touched,
+            muted=self._muted.get(key),
+        )
+
+    def put_back(self, key: bytes, before: Before) -> None:
+        """Undo a step of one key."""
+        self._decoded[key] = None if before.encoded is None else self._codec.decode(before.encoded)
+        self.timers.set(key, before.due)
+        if before.waiting:
+            self.timers.waiting.add(key)
+        else:
+            self.timers.waiting.discard(key)
+        if before.muted is not None:
+            self._muted[key] = before.muted
+        if not before.touched:
+            self._touched.discard(key)
+
+    # -- commit ------------------------------------------------------
+
+    def framed(self, key: bytes) -> bytes | None:
+        """What the changelog is to hold of a key that was touched; None deletes.
+
+        Raises:
+            OutputTooLarge: more than the broker takes.
+            Exception: whatever the codec raises for a state that it cannot encode.
+        """
+        if key in self._muted:
+            return self._muted[key]
+        state = self._decoded[key]
+        if state is None:
+            return None
+        processor = self._processor
+        framed = frame(processor.due(state), processor.waiting(state), self._codec.encode(state))
+        if len(framed) > self._max_bytes:
+            raise OutputTooLarge(f"a state has {len(framed):,} bytes, the limit is {self._max_bytes:,}")
+        return framed
+
+    def changes(self) -> dict[bytes, bytes | None]:
+        """What the changelog has to learn. Raises what ``framed`` raises."""
+        return {key: self.framed(key) for key in self._touched}
+
+    def committed(self, changed: dict[bytes, bytes | None], position: Position, changelog_offset: int) -> None:
+        """What was touched is now what was committed."""
+        self.store.write(changed, position, changelog_offset)
+        self._touched.clear()
+        self._muted.clear()
+        decoded = self._decoded
+        excess = len(decoded) - self._cached
+        if excess > 0:
+            for key in list(islice(decoded, excess)):
+                del decoded[key]
+
+    def roll_back(self) -> None:
+        """Back to the last commit, whose bytes the store still holds."""
+        timers = self.timers
+        for key in self._touched:
+            self._decoded.pop(key, None)
+            framed = self.store.get(key)
+            timers.set(key, 0 if framed is None else due_of(framed))
+            if framed is not None and is_waiting(framed):
+                timers.waiting.add(key)
+            else:
+                timers.waiting.discard(key)
+        self._touched.clear()
+        self._muted.clear()
