@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -58,7 +57,9 @@ def committed(admin: AdminClient, configuration: Configuration, group: str, topi
 
 
 @contextmanager
-def worker_process(role: str, environ: dict[str, str], folder: Path, *options: str) -> Iterator[subprocess.Popen[bytes]]:
+def worker_process(
+    role: str, environ: dict[str, str], folder: Path, *options: str
+) -> Iterator[subprocess.Popen[bytes]]:
     """A worker as users start it."""
     log = (folder / f"{role}.log").open("ab")
     process = subprocess.Popen(

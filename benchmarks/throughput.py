@@ -1,7 +1,7 @@
 """How many events a second one profiles worker folds, exactly once, with the shipped configuration.
 
-A log is written first; then one worker folds it from the beginning. Measured from its first commit to its last, with the
-events of the first commit taken off, so that start-up does not count.
+A log is written first; then one worker folds it from the beginning. Measured from its first commit to its last, with
+the events of the first commit taken off, so that start-up does not count.
 """
 
 import argparse
@@ -40,7 +40,8 @@ def main() -> None:
 
 def measure(events: int, customers: int, seed: int) -> dict[str, float]:
     """One run on a broker of its own: events/s, CPU microseconds an event, peak memory in MiB."""
-    folder = tempfile.mkdtemp(); print(folder)
+    folder = tempfile.mkdtemp()
+    print(folder)
     with EmbeddedKafka() as kafka:
         configuration, environ = configured(kafka.bootstrap_servers)
         make_topics(configuration)

@@ -41,8 +41,6 @@ bootstrap_servers = "{servers}"
 [topics]
 prefix = "{prefix}"
 partitions = {partitions}
-[triton]
-scorer = "in_process"
 [engine]
 commit_interval_ms = 25
 consume_batch = 500
