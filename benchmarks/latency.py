@@ -102,9 +102,8 @@ def measure(stack: Stack, arguments: argparse.Namespace) -> None:
         print(f"{role}: {share:.0%} of a core, peak {peak_rss_mib(pid):,.0f} MiB")
     if not latencies:
         raise SystemExit("no alert came")
-    print(
-        f"p50_ms {percentile(latencies, 0.5):,.0f}  p99_ms {percentile(latencies, 0.99):,.0f}  most {max(latencies):,.0f}"
-    )
+    p50, p99 = percentile(latencies, 0.5), percentile(latencies, 0.99)
+    print(f"p50_ms {p50:,.0f}  p99_ms {p99:,.0f}  most_ms {max(latencies):,.0f}")
 
 
 def _histories() -> tuple[dict[str, list[Event]], dict[str, CatalogueItem]]:
