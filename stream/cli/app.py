@@ -17,6 +17,7 @@ from stream.cli import (
     demo,
     evaluate,
     ingest,
+    resume,
     simulate,
     status,
     tail,
@@ -64,6 +65,7 @@ app.command()(train.train)
 app.command()(evaluate.evaluate)
 app.command()(status.status)
 app.command()(tail.tail)
+app.command()(resume.resume)
 app.command()(config.config)
 app.command()(version.version)
 

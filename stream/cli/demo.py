@@ -33,11 +33,10 @@ def demo(
 
     console = notes()
     folder = Path(tempfile.mkdtemp(prefix="tidemark-demo-"))
-    # What is set here is not the demo's business: it is the same everywhere.
-    configuration = msgspec.structs.replace(Configuration(), data_dir=str(folder))
+    # What is set in this folder is not the demo's business: it is the same everywhere.
+    configuration = Configuration(data_dir=str(folder))
     try:
         with Stack(configuration, None, folder, say=lambda line: console.print(f"[dim]{line}[/dim]")) as stack:
-            console.print("starting Kafka, Triton and two workers", "(installed on the first run, which takes minutes)")
             stack.start()
             events = demo_events(time.time_ns() // 1_000_000)
             with demo_progress(console) as update:

@@ -20,6 +20,9 @@ def demo_progress(console: Console) -> Iterator[Callable[[DemoProgress], None]]:
     """The display for as long as the block runs; call what it gives with how far the demo is."""
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+    from stream.operations.demo import LIVE_RATE
+    from stream.operations.demo_events import LIVE_DAYS
+
     columns = (
         TextColumn("{task.description:<22}"),
         BarColumn(bar_width=24),
@@ -33,7 +36,7 @@ def demo_progress(console: Console) -> Iterator[Callable[[DemoProgress], None]]:
         decided = bars.add_task("scored and decided", note="")
 
         def update(progress: DemoProgress) -> None:
-            note = "18 months, full speed" if progress.phase == "replaying" else "last 30 days, 200/s"
+            note = "full speed" if progress.phase == "replaying" else f"last {LIVE_DAYS} days, {LIVE_RATE:g}/s"
             bars.update(sent, completed=progress.sent, total=progress.total, note=note)
             bars.update(folded, completed=progress.folded, total=max(progress.sent, progress.folded))
             bars.update(

@@ -11,6 +11,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from stream.operations.demo import LIVE_RATE
 from stream.operations.observe import percentile
 from stream.operations.rendering import minute
 from stream.operations.sentences import recommended_because, sentence
@@ -33,6 +34,7 @@ def show(report: DemoReport, console: Console) -> None:
     console.print(_figures(report))
     console.print()
     console.print(_alerts(report))
+    console.print(f"[dim]{report.held_out:,} of these transitions are in the control group's topic[/dim]")
     if report.alert is not None:
         console.print(_alert(report.alert, report.names))
     if report.recommendation is not None:
@@ -57,7 +59,7 @@ def _figures(report: DemoReport) -> Table:
     letters = ", ".join(f"{count} {code}" for code, count in report.dead_letters.items()) or "none"
     table.add_row("dead letters", f"{sum(report.dead_letters.values())}: {letters}")
     table.add_row("duplicates", f"{report.duplicates} sent, none counted twice")
-    table.add_row("event to alert", _latency(run.live, "at 200 events/s"))
+    table.add_row("event to alert", _latency(run.live, f"at {LIVE_RATE:g} events/s"))
     table.add_row("", _latency(run.replayed, "at full speed, queueing included"))
     return table
 
@@ -77,7 +79,6 @@ def _alerts(report: DemoReport) -> Table:
         table.add_column(status, justify="right")
     for kind, counts in report.transitions.items():
         table.add_row(kind.replace("_", " "), *(f"{counts.get(status, 0):,}" for status in STATUSES))
-    table.add_row(Text(f"of these {report.held_out:,} in the control group's topic", style="dim"))
     return table
 
 
@@ -121,6 +122,9 @@ def _recommendation(report: DemoReport) -> Panel:
 def _worth(report: DemoReport) -> Panel:
     worth = report.worth
     body = Text()
+    if not worth.counted:
+        body.append(f"None of {worth.fired:,} alerts has a known end yet.")
+        return Panel(body, title="what the alerts were worth", title_align="left", width=WIDTH)
     body.append(
         f"{worth.counted:,} of {worth.fired:,} alerts came while the customer was active and have a known end.\n"
     )

@@ -97,5 +97,5 @@ def _kinds() -> dict[Exit, tuple[type[BaseException], ...]]:
 
 
 def _line(error: Exception) -> str:
-    text = str(error) or type(error).__name__
-    return " ".join(text.split())
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[0] if len(lines) == 1 else f"{lines[0]} {lines[-1].strip()}"

@@ -1,5 +1,61 @@
-"""stub"""
+"""`tidemark train`: a model from recorded events."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from stream.cli.context import loaded, notes
 
 
-def train() -> None:
-    """stub"""
+def train(
+    context: typer.Context,
+    files: Annotated[
+        list[Path],
+        typer.Argument(metavar="FILE…", help="Canonical events: .jsonl, .jsonl.gz, .parquet.", show_default=False),
+    ],
+    out: Annotated[Path, typer.Option(metavar="FOLDER", help="Model repository to write to.")] = Path("triton_models"),
+    epochs: Annotated[int, typer.Option(min=1, help="Passes over the examples at most.")] = 6,
+    seed: Annotated[int, typer.Option(help="Another seed is another draw of everything random.")] = 1,
+    licence: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="TEXT", help="'TITLE; AUTHORS; SOURCE; LICENCE' of the data, for the card.", show_default=False
+        ),
+    ] = None,
+) -> None:
+    """Train the customer model: fold the events, learn, measure on later periods, export to ONNX with its card.
+
+    Customers of the demo are left out. Needs the extra `train`.
+    """
+    from stream.embedded.cache import InstallError
+
+    try:
+        from serving.training.train import train as train_model
+    except ModuleNotFoundError as error:
+        raise InstallError(f"training needs {error.name}: install it with `pip install 'tidemark[train]'`") from error
+    from serving.model_card import DataLicence
+    from serving.training.settings import TrainingSettings
+    from stream.cli.progress import progress_steps
+
+    profiles = loaded(context).configuration.profiles
+    licences = [DataLicence(*_four(text)) for text in licence or ()]
+    settings = TrainingSettings(epochs=epochs, seed=seed, currency=profiles.currency)
+    with progress_steps() as step:
+        card = train_model(files, out, settings, profiles, licences, step)
+    console = notes()
+    console.print(f"model {card.name} {card.version} in {out}, from {card.examples:,} examples")
+    for threshold in card.thresholds:
+        console.print(
+            f"{threshold.horizon}: {threshold.precision:.0%} of those above {threshold.raise_at:.2f} do not order "
+            f"(all active customers: {threshold.base_rate:.0%})"
+        )
+
+
+def _four(text: str) -> list[str]:
+    parts = [part.strip() for part in text.split(";")]
+    if len(parts) != 4:
+        raise typer.BadParameter(f"{text!r} is not 'TITLE; AUTHORS; SOURCE; LICENCE'", param_hint="--licence")
+    return parts

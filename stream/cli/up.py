@@ -35,8 +35,6 @@ def up(
     configuration, origins = loaded(context)
     console = notes()
     stop = threading.Event()
-    for signal_number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(signal_number, lambda *_: stop.set())
     folder = Path(configuration.data_dir)
     with RunningFile() as file:
         stack = Stack(
@@ -48,9 +46,6 @@ def up(
             say=lambda line: console.print(line),
         )
         with stack:
-            console.print(
-                "starting; the first time Kafka (54 MB) and Triton (280 MB) are installed, which takes minutes"
-            )
             stack.start()
             triton_url = stack.configuration.triton.url if stack.triton is not None else ""
             file.write(
@@ -67,6 +62,8 @@ def up(
                 )
             console.print(f"logs are in {folder / 'logs'}; Ctrl-C ends everything")
             console.print("in another terminal, in this folder: tidemark ingest FILE, tidemark tail alerts")
+            for signal_number in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(signal_number, lambda *_: stop.set())
             while not stop.wait(LOOK_SECONDS):
                 stack.restart_dead()
             console.print("ending")

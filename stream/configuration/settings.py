@@ -106,8 +106,9 @@ class TritonSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Further calls after a failed one, before the fallback answers."""
     max_batch: Annotated[int, msgspec.Meta(gt=0, le=1024)] = 64
     """Customers a call."""
-    in_flight: Positive = 8
-    """Calls under way at once; the server joins them to larger batches."""
+    in_flight: Positive = 4
+    """Calls under way at once; the server joins them to larger batches. On two cores full calls take 30 ms each, one
+    after the other: twice as many would come near the deadline whenever there is a backlog."""
     breaker: BreakerSettings = BreakerSettings()
 
 

@@ -1,10 +1,13 @@
 """What operators switch, as records of ``tidemark.control.v1``, keyed by kind and kept for ever."""
 
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
-ControlKind = Literal["model", "policy", "catalogue", "go_live"]
+ControlKind = Literal["model", "policy", "catalogue", "go_live", "resume"]
+
+EVERY_ROLE: Final = "*"
+"""``version`` of a ``resume`` that is meant for the workers of every role."""
 
 
 class Control(msgspec.Struct, omit_defaults=True):
@@ -13,7 +16,7 @@ class Control(msgspec.Struct, omit_defaults=True):
     kind: ControlKind
     """What is switched; the record's key."""
     version: str
-    """What comes into force."""
+    """What comes into force; for ``resume`` the role whose paused partitions go on, or ``*``."""
     effective_at: int
     """Epoch milliseconds."""
     previous_version: str = ""

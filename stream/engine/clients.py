@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
+from confluent_kafka.admin import AdminClient
 
 from stream.engine.settings import EngineSettings
 
@@ -45,6 +46,11 @@ def check_properties(properties: Properties) -> None:
 
 def _note_error(error: KafkaError) -> None:
     _log.debug("kafka client", error=str(error))
+
+
+def make_admin(common: Properties) -> AdminClient:
+    properties: dict[str, Any] = {**common, "error_cb": _note_error, "logger": _kafka_log}
+    return AdminClient(properties)
 
 
 def make_consumer(

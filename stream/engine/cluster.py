@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from confluent_kafka import KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient
@@ -38,8 +38,16 @@ def count_partitions(admin: AdminClient, topic: str) -> int:
     return len(found.partitions)
 
 
-def check_topics(admin: AdminClient, processor: Processor[Any, Any], keep_trying: Callable[[], bool]) -> Stamp:
-    """Compare input and changelog, and return the stamp of local stores.
+class Checked(NamedTuple):
+    """What the cluster says about a processor's topics."""
+
+    stamp: Stamp
+    """For local stores."""
+    partitions: int
+
+
+def check_topics(admin: AdminClient, processor: Processor[Any, Any], keep_trying: Callable[[], bool]) -> Checked:
+    """Compare input and changelog.
 
     Raises:
         TopicMismatch: with what to do.
@@ -49,15 +57,17 @@ def check_topics(admin: AdminClient, processor: Processor[Any, Any], keep_trying
     while True:
         try:
             metadata = admin.list_topics(timeout=_TIMEOUT_S)
-            answers = admin.describe_topics(TopicCollection([processor.changelog_topic]), request_timeout=_TIMEOUT_S)
+            missing = [topic for topic in wanted if topic not in metadata.topics]
+            if missing:
+                raise TopicMismatch(f"topics are missing: {', '.join(missing)}. Create them with `tidemark topics`")
+            changelog = TopicCollection([processor.changelog_topic])
+            answers = admin.describe_topics(changelog, request_timeout=_TIMEOUT_S)
+            described = answers[processor.changelog_topic].result()
             break
         except KafkaException as exception:
             if not keep_trying():
                 raise ClusterUnreachable(f"no Kafka broker answered: {exception}") from exception
             time.sleep(_PAUSE_S)
-    missing = [topic for topic in wanted if topic not in metadata.topics]
-    if missing:
-        raise TopicMismatch(f"topics are missing: {', '.join(missing)}. Create them with `tidemark topics`")
     inputs = len(metadata.topics[processor.input_topic].partitions)
     changelogs = len(metadata.topics[processor.changelog_topic].partitions)
     if inputs != changelogs:
@@ -66,10 +76,10 @@ def check_topics(admin: AdminClient, processor: Processor[Any, Any], keep_trying
             "a customer's state would be looked for on the wrong partition. Make the topics alike again, or run "
             f"`tidemark rebuild --role {processor.role}` to fold the log into a changelog of {inputs} partitions"
         )
-    described = answers[processor.changelog_topic].result()
-    return Stamp(
+    stamp = Stamp(
         cluster_id=str(metadata.cluster_id),
         changelog_topic=processor.changelog_topic,
         changelog_topic_id=str(described.topic_id),
         fold_version=processor.fold_version,
     )
+    return Checked(stamp, inputs)

@@ -2,7 +2,7 @@
 
 An error that the transaction survives is an abort: every partition goes back to its last commit and is read again
 from there. One that the producer does not survive is left to the worker, which takes a new producer and restores
-everything.
+everything. When the broker refuses a record, the step that made it is searched for and buried.
 """
 
 import json
@@ -16,16 +16,12 @@ from stream.engine.clients import error_of
 from stream.engine.holdings import Held, Holdings, seek_to_committed
 from stream.engine.intake import ConsumerFenced
 from stream.engine.metrics import EngineMetrics
-from stream.engine.partition import Partition
 from stream.engine.position import POSITION_KEY, encode_position
 from stream.engine.processor import Processor
 from stream.engine.transactions import PartitionCommit, Transactions
 
 S = TypeVar("S")
 P = TypeVar("P")
-
-CULPRIT_ABORTS: Final = 3
-"""After this many aborts in a row for which a record is to blame, records are committed one at a time."""
 
 _RECORD_FAULTS: Final = frozenset(
     {
@@ -38,6 +34,10 @@ _RECORD_FAULTS: Final = frozenset(
 """Errors for which an output record is to blame, so that trying again cannot help."""
 
 _log = structlog.get_logger(__name__)
+
+
+class DeadLetterRefused(RuntimeError):
+    """The broker refuses a dead letter, so that a bad record can neither be folded nor be put aside."""
 
 
 class Commits(Generic[S, P]):
@@ -72,6 +72,7 @@ class Commits(Generic[S, P]):
 
         Raises:
             ConsumerFenced: another member of the group has taken this one's name.
+            DeadLetterRefused: a record cannot be put aside; the message says what to set.
             GivenUp: the worker is to end and Kafka does not answer.
         """
         self.last = time.monotonic()
@@ -93,13 +94,13 @@ class Commits(Generic[S, P]):
             group = self._consumer.consumer_group_metadata()
             self.transactions.commit(outputs, [commit for _, commit, _, _ in work], offsets, group)
         except KafkaException as exception:
-            self._recover(exception)
+            self._recover(exception, dirty)
             return
         for partition, commit, changes, position in work:
             partition.committed(changes, position, commit.changelog_offset)
         for held in dirty:
-            if held.aborts and held.partition.committed_offset > held.aborts_at:
-                held.aborts, held.aborts_at = 0, -1
+            if held.search.steps:
+                held.search.passed(held.partition.committed_offset)
         role = self._processor.role
         self._metrics.outputs.labels(role).inc(count)
         self._metrics.commit_seconds.labels(role).observe(time.monotonic() - self.last)
@@ -116,7 +117,7 @@ class Commits(Generic[S, P]):
             facts["paused"] = held.guard.tripped
         return json.dumps(facts, separators=(",", ":"))
 
-    def _recover(self, exception: KafkaException) -> None:
+    def _recover(self, exception: KafkaException, dirty: list[Held[S, P]]) -> None:
         error = error_of(exception)
         role = self._processor.role
         _log.warning("transaction failed", role=role, error=str(error), fatal=error.fatal())
@@ -132,18 +133,26 @@ class Commits(Generic[S, P]):
             _log.warning("abort failed", role=role, error=str(error_of(second)))
             self.producer_lost = True
             return
+        if error.code() in _RECORD_FAULTS:
+            self._search([held for held in dirty if held.partition.uncommitted], error)
         for held in self._holdings.held.values():
-            self._put_back(held, blame=error.code() in _RECORD_FAULTS)
+            self._put_back(held)
 
-    def _put_back(self, held: Held[S, P], blame: bool) -> None:
+    def _search(self, suspects: list[Held[S, P]], error: KafkaError) -> None:
+        for held in suspects:
+            partition = held.partition
+            # Where only timers have fired, the record that moved time is still to come.
+            until = max(partition.next_offset, partition.committed_offset + 1)
+            guilty = held.search.refused(partition.uncommitted, until, alone=len(suspects) == 1)
+            if guilty and not partition.condemn():
+                raise DeadLetterRefused(
+                    f"{self._processor.input_topic}[{partition.number}] at offset {partition.committed_offset}: the "
+                    f"broker refuses what the record makes, and its dead letter too ({error}): set max.message.bytes "
+                    f"of {self._processor.dead_letter_topic} to 1048588 or more"
+                )
+
+    def _put_back(self, held: Held[S, P]) -> None:
         """Back to the last commit, and read on from there."""
-        partition: Partition[S, P] = held.partition
-        if blame:
-            if held.aborts_at != partition.committed_offset:
-                held.aborts_at, held.aborts = partition.committed_offset, 0
-            held.aborts += 1
-            if held.aborts > CULPRIT_ABORTS and partition.uncommitted == 1:
-                partition.condemn()
-        partition.roll_back()
+        held.partition.roll_back()
         self._holdings.drop_pending(held)
-        seek_to_committed(self._consumer, self._processor.input_topic, partition)
+        seek_to_committed(self._consumer, self._processor.input_topic, held.partition)

@@ -10,11 +10,15 @@ from stream.engine.settings import EngineSettings
 
 
 class Guard:
-    """Counts one partition's records over a sliding window of wall time."""
+    """Counts one partition's records over a sliding window of wall time.
 
-    def __init__(self, settings: EngineSettings) -> None:
+    Args:
+        now: monotonic seconds when the partition was taken up, with nothing counted yet.
+    """
+
+    def __init__(self, settings: EngineSettings, now: float) -> None:
         self._settings = settings
-        self._samples: deque[tuple[float, int, int, int]] = deque()
+        self._samples: deque[tuple[float, int, int, int]] = deque([(now, 0, 0, 0)])
         self.tripped = ""
         """Why the partition is paused; empty while it is not."""
 
@@ -39,5 +43,7 @@ class Guard:
 
     def reset(self) -> None:
         """The partition goes on, and what lies behind it does not count any more."""
+        newest = self._samples[-1]
         self._samples.clear()
+        self._samples.append(newest)
         self.tripped = ""

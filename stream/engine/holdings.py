@@ -11,9 +11,12 @@ from typing import Generic, TypeVar
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from stream.engine.clients import error_of
+from stream.engine.culprit import CulpritSearch
 from stream.engine.guard import Guard
-from stream.engine.partition import Entry, Partition
+from stream.engine.partition import Partition
 from stream.engine.settings import EngineSettings
+from stream.engine.steps import Entry
+from stream.engine.stores.store import Store
 
 S = TypeVar("S")
 P = TypeVar("P")
@@ -26,19 +29,17 @@ class Held(Generic[S, P]):
         pending: records taken in and not folded, in offset order.
         caught_up: whether the log had nothing more at the last fetch.
         last_record, signalled: monotonic seconds of the newest record and of the last signal written.
-        aborts, aborts_at: transactions in a row that failed because of a record, and the committed offset they failed
-        at.
+        search: for a record whose outputs the broker refuses.
     """
 
     def __init__(self, partition: Partition[S, P], settings: EngineSettings) -> None:
         self.partition = partition
-        self.guard = Guard(settings)
+        self.guard = Guard(settings, time.monotonic())
         self.pending: deque[Entry[P]] = deque()
         self.caught_up = False
         self.last_record = time.monotonic()
         self.signalled = 0.0
-        self.aborts_at = -1
-        self.aborts = 0
+        self.search = CulpritSearch()
 
 
 class Holdings(Generic[S, P]):
@@ -46,14 +47,15 @@ class Holdings(Generic[S, P]):
 
     Attributes:
         held: by partition number.
-        kept: partitions that were revoked and may come back; they need no restore if nobody moved their offset.
+        kept: stores of partitions that were taken away and may come back; what others have written to the changelog
+            meanwhile is all that they lack.
         pending, pending_bytes: over all partitions.
     """
 
     def __init__(self, topic: str) -> None:
         self.topic = topic
         self.held: dict[int, Held[S, P]] = {}
-        self.kept: dict[int, Partition[S, P]] = {}
+        self.kept: dict[int, Store] = {}
         self.pending = 0
         self.pending_bytes = 0
 
@@ -67,16 +69,20 @@ class Holdings(Generic[S, P]):
         held.pending.clear()
 
     def release(self, numbers: Iterable[int], keep: bool) -> None:
-        """Partitions are taken away; ``keep`` those that may come back as they are."""
+        """Partitions are taken away; ``keep`` the stores of those that may come back."""
         for number in numbers:
             held = self.held.pop(number, None)
             if held is None:
                 continue
             self.drop_pending(held)
             if keep:
-                self.kept[number] = held.partition
+                self.kept[number] = held.partition.store
             else:
                 held.partition.store.close()
+
+    def suspect(self) -> Held[S, P] | None:
+        """A partition in which a culprit is searched: until it is found, nothing else is to be folded."""
+        return next((held for held in self.held.values() if held.search.steps and not held.guard.tripped), None)
 
     def uncommitted(self) -> int:
         return sum(held.partition.uncommitted for held in self.held.values())
@@ -88,7 +94,7 @@ class Holdings(Generic[S, P]):
     def close(self) -> None:
         self.release(list(self.held), keep=False)
         for kept in self.kept.values():
-            kept.store.close()
+            kept.close()
         self.kept.clear()
 
 

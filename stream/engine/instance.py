@@ -6,16 +6,22 @@ machines the group coordinator fences the older of the two, which then ends with
 
 import fcntl
 import os
+import re
 import socket
 from pathlib import Path
 from types import TracebackType
 from typing import Final
 
 _SLOTS: Final = 1_024
+_LEGAL_NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,100}")
 
 
 class InstanceTaken(RuntimeError):
     """Another worker on this machine runs under the same instance name."""
+
+
+class InvalidInstance(ValueError):
+    """A name that is no part of a file name or of a Kafka id."""
 
 
 class Instance:
@@ -24,14 +30,18 @@ class Instance:
     Args:
         data_folder: where lock files and local stores lie.
         role: locks of different roles do not meet.
-        name: what ``--instance`` said; without it the host's name and the first free slot.
+        name: what ``--instance`` said, in letters, digits, ``.``, ``-`` and ``_``; without it the host's name and the
+            first free slot.
 
     Raises:
         InstanceTaken: ``name`` is in use on this machine.
+        InvalidInstance: ``name`` has other characters.
     """
 
     def __init__(self, data_folder: Path, role: str, name: str | None = None) -> None:
         folder = data_folder / "instances"
+        if name is not None and not _LEGAL_NAME.fullmatch(name):
+            raise InvalidInstance(f"--instance {name!r}: use letters, digits, '.', '-' and '_' only, 100 at most")
         folder.mkdir(parents=True, exist_ok=True)
         if name is not None:
             lock = _try_lock(folder / f"{role}-{name}.lock")

@@ -9,10 +9,11 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message
 
 from stream.contracts.emission import Rejected
 from stream.engine.holdings import Holdings
-from stream.engine.partition import Entry
-from stream.engine.processor import Parsed, Processor, Record
+from stream.engine.processor import NewerState, Parsed, Processor, Record
+from stream.engine.restore import StateLost
 from stream.engine.settings import EngineSettings
 from stream.engine.stage import StageRunner, Ticket
+from stream.engine.steps import Entry
 
 S = TypeVar("S")
 P = TypeVar("P")
@@ -43,13 +44,16 @@ class Intake(Generic[S, P]):
         self._settings = settings
         self._stage = stage
         self._last_poll = time.monotonic()
+        self._record_bytes = 1
 
     def take_in(self) -> None:
         """Consume once. Waits a few milliseconds where there is nothing to do.
 
         Raises:
-            KafkaException: a fatal error, or an offset that the log no longer has.
+            KafkaException: a fatal error.
+            StateLost: the log no longer has the offset that is to be read next.
             ConsumerFenced: another member has taken this one's name.
+            NewerState: a record was written by a newer version.
         """
         room = self._room()
         if room == 0:
@@ -66,13 +70,17 @@ class Intake(Generic[S, P]):
 
     def _room(self) -> int:
         holdings, settings = self._holdings, self._settings
-        room = min(settings.consume_batch, settings.max_pending_records - holdings.pending)
-        if holdings.pending_bytes >= settings.max_pending_bytes or room < 0:
-            room = 0
-        if room == 0 and time.monotonic() - self._last_poll >= _LONGEST_WITHOUT_POLL_S:
+        bytes_left = settings.max_pending_bytes - holdings.pending_bytes
+        room = min(
+            settings.consume_batch,
+            settings.max_pending_records - holdings.pending,
+            # As many as fit when they are as large as those of the last batch, and one to learn that they are not.
+            bytes_left // self._record_bytes + 1 if bytes_left > 0 else 0,
+        )
+        if room <= 0 and time.monotonic() - self._last_poll >= _LONGEST_WITHOUT_POLL_S:
             # The group has to hear from us; one record over the bound does no harm.
             return 1
-        return room
+        return max(room, 0)
 
     def _wait_for_answers(self) -> None:
         pause = self._settings.poll_timeout_ms / 1000
@@ -114,6 +122,8 @@ class Intake(Generic[S, P]):
             size += entry.size
         holdings.pending += count
         holdings.pending_bytes += size
+        if size:
+            self._record_bytes = max(1, size // count)
         if work and stage is not None:
             stage.submit(work)
 
@@ -122,21 +132,30 @@ class Intake(Generic[S, P]):
             return self._processor.parse(record)
         except Rejected as refusal:
             return refusal
+        except NewerState:
+            raise
         except Exception as error:
             _log.warning("parse failed", role=self._processor.role, origin=str(record.origin), error=repr(error))
             return Rejected("fold_error", f"{type(error).__name__}: {error}")
 
     def _take_error(self, message: Message) -> None:
-        error = message.error()
+        error, number = message.error(), message.partition() or 0
         assert error is not None  # noqa: S101 - for the type checker: the caller has looked
-        code = error.code()
+        code, held = error.code(), self._holdings.held.get(number)
         if code == KafkaError._PARTITION_EOF:
-            held = self._holdings.held.get(message.partition() or 0)
             if held is not None:
                 held.caught_up = True
         elif code == KafkaError.FENCED_INSTANCE_ID:
             raise ConsumerFenced(str(error))
-        elif error.fatal() or code in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE):
+        elif code in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE):
+            # A partition that is not restored yet stands at an offset that nobody wants to read.
+            if held is not None:
+                raise StateLost(
+                    f"{self._processor.input_topic}[{number}]: the log has no offset "
+                    f"{held.partition.next_offset} any more: {error}. Run `tidemark rebuild --role "
+                    f"{self._processor.role}` to fold what is left of it into a new state"
+                )
+        elif error.fatal():
             raise KafkaException(error)
         else:
             _log.info("consumer", error=str(error))

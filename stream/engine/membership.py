@@ -9,13 +9,15 @@ from typing import Generic, TypeVar
 import structlog
 from confluent_kafka import Consumer, TopicPartition
 
+from stream.engine.cluster import TopicMismatch
 from stream.engine.commits import Commits
 from stream.engine.holdings import Held, Holdings, seek_to_committed
 from stream.engine.metrics import EngineMetrics
-from stream.engine.partition import DeadLetters, Partition
+from stream.engine.partition import Partition
 from stream.engine.processor import Processor
 from stream.engine.restore import Restored, Restorer
 from stream.engine.settings import EngineSettings
+from stream.engine.steps import DeadLetters
 
 S = TypeVar("S")
 P = TypeVar("P")
@@ -25,6 +27,9 @@ _log = structlog.get_logger(__name__)
 
 class Membership(Generic[S, P]):
     """The worker's side of the consumer group.
+
+    Args:
+        partitions: of the changelog, and so of the input.
 
     Attributes:
         failure: what went wrong inside a callback, where nothing may be raised; the loop raises it.
@@ -40,6 +45,7 @@ class Membership(Generic[S, P]):
         dead_letters: DeadLetters,
         settings: EngineSettings,
         metrics: EngineMetrics,
+        partitions: int,
     ) -> None:
         self.failure: Exception | None = None
         self._consumer = consumer
@@ -50,6 +56,7 @@ class Membership(Generic[S, P]):
         self._dead_letters = dead_letters
         self._settings = settings
         self._metrics = metrics
+        self._partitions = partitions
 
     def join(self) -> None:
         # subscribe() and never assign(): a member that is assigned by hand is not fenced.
@@ -66,6 +73,7 @@ class Membership(Generic[S, P]):
         Raises:
             Exception: what failed inside a callback.
             StateLost: state and offset of a partition do not belong together.
+            TopicMismatch: the input topic has got more partitions than the changelog.
         """
         if self.failure is not None:
             raise self.failure
@@ -74,9 +82,9 @@ class Membership(Generic[S, P]):
                 self._take_up(restored)
 
     def restore_again(self) -> list[int]:
-        """Give up the state of every partition held; ``restore`` brings back those that are still ours afterwards."""
+        """Set every partition held aside; ``restore`` brings back those that are still ours afterwards."""
         numbers = sorted(self._holdings.held)
-        self._holdings.release(numbers, keep=False)
+        self._holdings.release(numbers, keep=True)
         return numbers
 
     def restore(self, numbers: list[int]) -> None:
@@ -85,27 +93,37 @@ class Membership(Generic[S, P]):
         for number in numbers:
             if number in assigned and number not in self._holdings.held and not self._restorer.has(number):
                 self._consumer.pause(self._holdings.at(number))
-                self._restorer.begin(number)
+                self._restorer.begin(number, self._holdings.kept.pop(number, None))
 
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         try:
+            numbers = sorted(partition.partition for partition in partitions)
+            self._check_count(numbers)
             for partition in partitions:
                 # An explicit offset: without one the client would look for the committed offset and fetch from it.
                 partition.offset = 0
-            consumer.assign(partitions)
+            if self._settings.group_protocol == "classic":
+                consumer.assign(partitions)
+            else:
+                consumer.incremental_assign(partitions)
             consumer.pause(partitions)
-            numbers = {partition.partition for partition in partitions}
             kept, self._holdings.kept = self._holdings.kept, {}
-            for number, partition_kept in kept.items():
-                if number in numbers:
-                    self._restorer.begin(number, partition_kept.store, partition_kept.committed_offset)
-                else:
-                    partition_kept.store.close()
-            for number in sorted(numbers - kept.keys()):
-                self._restorer.begin(number)
-            _log.info("assigned", role=self._processor.role, partitions=sorted(numbers))
+            for number in numbers:
+                self._restorer.begin(number, kept.pop(number, None))
+            for store in kept.values():
+                store.close()
+            _log.info("assigned", role=self._processor.role, partitions=numbers)
         except Exception as error:
             self.failure = error
+
+    def _check_count(self, numbers: list[int]) -> None:
+        if numbers and numbers[-1] >= self._partitions:
+            raise TopicMismatch(
+                f"topic {self._processor.input_topic} has got more partitions, and "
+                f"{self._processor.changelog_topic} has {self._partitions}: keys have moved to other partitions than "
+                f"their state. Run `tidemark rebuild --role {self._processor.role}` to fold the log into a changelog "
+                "that fits"
+            )
 
     def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         try:
@@ -122,9 +140,13 @@ class Membership(Generic[S, P]):
 
     def _let_go(self, partitions: list[TopicPartition], keep: bool) -> None:
         numbers = sorted(partition.partition for partition in partitions)
-        for number in numbers:
-            self._restorer.forget(number)
         self._holdings.release(numbers, keep)
+        for number in numbers:
+            store = self._restorer.give_up(number)
+            if store is not None and keep:
+                self._holdings.kept[number] = store
+            elif store is not None:
+                store.close()
         _log.info("revoked" if keep else "lost", role=self._processor.role, partitions=numbers)
 
     def _take_up(self, restored: Restored) -> None:

@@ -25,6 +25,9 @@ class EngineMetrics:
             "tidemark_pending_records", "Records taken in and not folded", ("role",), registry=registry
         )
         self.in_flight = Gauge("tidemark_stage_batches", "Batches with the stage", ("role",), registry=registry)
+        self.counters = Gauge(
+            "tidemark_processor_count", "What the processor counts itself", ("role", "name"), registry=registry
+        )
         self.commit_seconds = Histogram(
             "tidemark_commit_seconds", "Duration of a commit", ("role",), registry=registry, buckets=_COMMIT_SECONDS
         )

@@ -174,12 +174,14 @@ class Processor(ABC, Generic[S, P]):
             answer: what the stage answered; None when the record did not pass through it.
 
         Raises:
-            Rejected: the record becomes a dead letter and the state stays as it was; nothing may be mutated before.
+            Rejected: the record becomes a dead letter and the state stays as it was; nothing may be mutated or emitted
+                before.
         """
 
     @abstractmethod
     def on_timer(self, state: S, due: int, context: Context[P]) -> S | None:
-        """A key's due time has come. Its effects depend on ``due`` and state alone, not on when it is noticed."""
+        """A key's due time has come. Its effects depend on ``due`` and state alone, not on when it is noticed. The next
+        due time, if any, lies behind ``due``."""
 
     @abstractmethod
     def due(self, state: S) -> int:
@@ -190,7 +192,7 @@ class Processor(ABC, Generic[S, P]):
         return False
 
     def on_signal(self, state: S, context: Context[P]) -> S | None:
-        """A signal came while ``waiting``."""
+        """A signal came while ``waiting``. The state may not wait any more afterwards."""
         return state
 
     def on_time(self, time: int, context: Context[P]) -> None:
@@ -213,6 +215,10 @@ class Processor(ABC, Generic[S, P]):
 
     def decode_shared(self, encoded: bytes) -> Any:
         return self.new_shared()
+
+    def counters(self) -> dict[str, int]:
+        """Running totals of the processor's own, by name, for the metrics. What an abort repeats counts again."""
+        return {}
 
     def worth_noting(self) -> dict[str, str]:
         """Short facts for the commit's metadata, such as the model in use; ``tidemark status`` shows them."""

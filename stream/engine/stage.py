@@ -93,19 +93,28 @@ class StageRunner(Generic[P]):
 
     async def _run_batch(self, batch: list[tuple[P, Ticket]]) -> None:
         try:
-            answers = await self._stage.run([payload for payload, _ in batch])
-            if len(answers) != len(batch):
-                raise ValueError(f"the stage gave {len(answers)} answers to {len(batch)} records")
-            for (_, ticket), answer in zip(batch, answers, strict=True):
-                ticket.resolve(answer)
-        except Exception as error:
-            _log.warning("stage failed", exc_info=error)
-            for _, ticket in batch:
-                ticket.resolve(None, error)
+            await self._answer(batch)
         finally:
             self.in_flight -= 1
             self._arrived.set()
             self._start_batches()
+
+    async def _answer(self, batch: list[tuple[P, Ticket]]) -> None:
+        try:
+            answers = await self._stage.run([payload for payload, _ in batch])
+            if len(answers) != len(batch):
+                raise ValueError(f"the stage gave {len(answers)} answers to {len(batch)} records")
+        except Exception as error:
+            _log.warning("stage failed", records=len(batch), exc_info=error)
+            if len(batch) == 1:
+                batch[0][1].resolve(None, error)
+                return
+            # One record may have failed the batch; those beside it are not to suffer for it.
+            for one in batch:
+                await self._answer([one])
+        else:
+            for (_, ticket), answer in zip(batch, answers, strict=True):
+                ticket.resolve(answer)
 
     def wait(self, seconds: float) -> None:
         """Wait until a batch has ended, at most ``seconds``."""

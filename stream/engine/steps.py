@@ -40,13 +40,15 @@ class Entry(Generic[P]):
 
     Attributes:
         parsed: what it says, or why it is refused.
+        size: bytes of the record's value.
         ticket: its place in the stage; None when it does not pass through it.
     """
 
-    __slots__ = ("parsed", "record", "ticket")
+    __slots__ = ("parsed", "record", "size", "ticket")
 
     def __init__(self, record: Record, parsed: Parsed[P] | Rejected, ticket: Any = None) -> None:
         self.record = record
+        self.size = len(record.value or b"")
         self.parsed = parsed
         self.ticket = ticket
 
@@ -185,7 +187,8 @@ class Steps(Generic[S, P]):
             What it failed with.
 
         Raises:
-            Rejected, StateUnreadable, NewerState: as the step does, before it has changed anything.
+            StateUnreadable: the key's state cannot be decoded; nothing was done.
+            NewerState: it was written by a newer version.
         """
         processor, context, states = self._processor, self._context, self._states
         before = None if key is None else states.before(key)
@@ -197,10 +200,11 @@ class Steps(Generic[S, P]):
             processor.encode_shared(context.shared)
             if key is not None:
                 states.framed(key)
-        except (Rejected, NewerState):
+        except NewerState:
             raise
         except Exception as error:
-            _log.warning("step failed", role=processor.role, origin=str(context.origin), error=repr(error))
+            if not isinstance(error, Rejected):
+                _log.warning("step failed", role=processor.role, origin=str(context.origin), error=repr(error))
             del context.outputs[outputs:]
             context.shared = self.shared(shared)
             if key is not None and before is not None:
@@ -224,5 +228,7 @@ class Steps(Generic[S, P]):
 
 
 def _refusal(error: Exception) -> Rejected:
+    if isinstance(error, Rejected):
+        return error
     code: DeadLetterCode = "too_large" if isinstance(error, OutputTooLarge) else "fold_error"
     return Rejected(code, f"{type(error).__name__}: {error}")

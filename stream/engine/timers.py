@@ -2,7 +2,7 @@
 
 The dictionary is the truth and the heap is its index: an entry of the heap counts only while the dictionary still
 holds the same due time for its key. Keys that wait for a signal are kept beside it. Called by
-``stream.engine.partition`` alone.
+``stream.engine.states`` and ``stream.engine.partition``.
 """
 
 import heapq
@@ -41,6 +41,10 @@ class Timers:
         self._due = dict(dues)
         self._heap = [(due, key) for key, due in self._due.items()]
         heapq.heapify(self._heap)
+
+    def due_of(self, key: bytes) -> int:
+        """Due time of ``key``; 0 when it has none."""
+        return self._due.get(key, 0)
 
     def set(self, key: bytes, due: int) -> None:
         """Set, move or (``due`` 0) clear the timer of ``key``."""

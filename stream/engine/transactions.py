@@ -62,7 +62,13 @@ class Transactions:
     ) -> None:
         """Raises ``KafkaException``: fatal, or abort and fold again; ``GivenUp`` while stopping."""
         self._again(self._producer.begin_transaction)
-        self.produce(outputs, partitions)
+        try:
+            self.produce(outputs, partitions)
+        except KafkaException as exception:
+            if error_of(exception).code() == KafkaError._STATE:
+                # An earlier record was refused meanwhile. This call does not say why; the one that would commit does.
+                self.complete()
+            raise
         self.send_offsets(offsets, group_metadata)
         self.complete()
 

@@ -11,7 +11,7 @@ import structlog
 from confluent_kafka import Consumer
 
 from stream.contracts.emission import Headers
-from stream.engine.holdings import Held, Holdings
+from stream.engine.holdings import Held, Holdings, seek_to_committed
 from stream.engine.metrics import EngineMetrics
 from stream.engine.processor import OutputRecord, Processor
 from stream.engine.settings import EngineSettings
@@ -68,6 +68,8 @@ class Upkeep(Generic[S, P]):
         self._metrics.pending.labels(role).set(self._holdings.pending)
         if self._stage is not None:
             self._metrics.in_flight.labels(role).set(self._stage.in_flight)
+        for name, count in self._processor.counters().items():
+            self._metrics.counters.labels(role, name).set(count)
         return commit
 
     def _watch(self, held: Held[S, P], now: float, resume: bool) -> bool:
@@ -76,14 +78,23 @@ class Upkeep(Generic[S, P]):
             _log.warning("resumed", role=role, partition=partition.number)
             guard.reset()
             partition.note()
+            seek_to_committed(self._consumer, self._processor.input_topic, partition)
             self._consumer.resume(self._holdings.at(partition.number))
             return True
-        if not guard.look(now, partition.folded + partition.dead, partition.dead, partition.quarantined):
+        tally = partition.tally
+        if not guard.look(now, tally.folded + tally.dead, tally.dead, tally.quarantined):
             return False
-        _log.error("paused", role=role, partition=partition.number, reason=guard.tripped)
+        _log.error(
+            "paused: look at the dead letters, then let it go on with SIGUSR1",
+            role=role,
+            partition=partition.number,
+            reason=guard.tripped,
+        )
         # The reason travels in the commit's metadata, where `tidemark status` finds it.
         partition.note()
         self._consumer.pause(self._holdings.at(partition.number))
+        # Left where it is, it would take up the room of the other partitions for as long as the pause lasts.
+        self._holdings.drop_pending(held)
         return True
 
     def _write_tick(self, held: Held[S, P], now: float) -> bool:
@@ -123,8 +134,8 @@ class Upkeep(Generic[S, P]):
 
     def _count(self, held: Held[S, P]) -> None:
         partition, metrics = held.partition, self._metrics
-        labels = (self._processor.role, partition.number)
-        now = (partition.folded + partition.dead, partition.dead, partition.timers_fired)
+        labels, tally = (self._processor.role, partition.number), partition.tally
+        now = (tally.folded + tally.dead, tally.dead, tally.timers)
         before = self._counted.get(partition.number, (0, 0, 0))
         self._counted[partition.number] = now
         counters = (metrics.records, metrics.dead_letters, metrics.timers)

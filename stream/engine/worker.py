@@ -5,29 +5,30 @@ but for the stage's event loop; whoever wants the worker to stop calls ``stop`` 
 """
 
 import gc
+import sys
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Any, Final, Generic, TypeVar
 
 import structlog
 from confluent_kafka import Consumer, KafkaException
-from confluent_kafka.admin import AdminClient
 from prometheus_client import CollectorRegistry
 
-from stream.engine.clients import Properties, check_properties, error_of, make_consumer, make_producer
+from stream.engine.clients import Properties, check_properties, error_of, make_admin, make_consumer, make_producer
 from stream.engine.cluster import check_topics
-from stream.engine.commits import CULPRIT_ABORTS, Commits
-from stream.engine.holdings import Holdings
+from stream.engine.commits import Commits
+from stream.engine.holdings import Held, Holdings
 from stream.engine.intake import ConsumerFenced, Intake
 from stream.engine.membership import Membership
 from stream.engine.metrics import EngineMetrics
-from stream.engine.partition import DeadLetters
 from stream.engine.processor import Processor
 from stream.engine.restore import Restorer
 from stream.engine.settings import EngineSettings
 from stream.engine.stage import StageRunner
+from stream.engine.steps import DeadLetters
 from stream.engine.stores.store import StoreFactory
 from stream.engine.transactions import GivenUp, Transactions
 from stream.engine.upkeep import Upkeep
@@ -128,6 +129,7 @@ class Worker(Generic[S, P]):
             WorkerFenced: another live worker has the same instance name.
             NewerState: the state was written by a newer version.
             TopicMismatch: topics are missing or do not fit together.
+            DeadLetterRefused: the broker takes not even the dead letter of a bad record.
         """
         # What lives long is much and what dies young is more: the collector's default thresholds cost a tenth of the
         # time.
@@ -149,8 +151,8 @@ class Worker(Generic[S, P]):
 
     def _open(self) -> None:
         processor, settings, holdings = self._processor, self._settings, self._holdings
-        stamp = check_topics(AdminClient(dict(self._kafka)), processor, self._keep_trying)
-        self._restorer = Restorer(self._kafka, self.group, processor, settings, self._stores, stamp)
+        checked = check_topics(make_admin(self._kafka), processor, self._keep_trying)
+        self._restorer = Restorer(self._kafka, self.group, processor, settings, self._stores, checked.stamp)
         if processor.stage is not None:
             self._stage = StageRunner(processor.stage)
         transactions = self._open_transactions()
@@ -169,6 +171,7 @@ class Worker(Generic[S, P]):
             self._dead_letters,
             settings,
             self._metrics,
+            checked.partitions,
         )
         self._membership.join()
 
@@ -187,14 +190,16 @@ class Worker(Generic[S, P]):
                     raise GivenUp(str(exception)) from exception
 
     def _close(self) -> None:
-        if self._stage is not None:
-            self._stage.close()
-        if self._restorer is not None:
-            self._restorer.close()
-        if self._consumer is not None:
-            self._consumer.close()
-        self._holdings.close()
-        _log.info("worker stopped", role=self._processor.role, instance=self._instance)
+        with ExitStack() as stack:
+            stack.callback(_log.info, "worker stopped", role=self._processor.role, instance=self._instance)
+            if self._consumer is not None:
+                # Last: leaving the group calls back, and what is not committed by then must not be any more.
+                stack.callback(self._consumer.close)
+            stack.callback(self._holdings.close)
+            if self._restorer is not None:
+                stack.callback(self._restorer.close)
+            if self._stage is not None:
+                stack.callback(self._stage.close)
 
     def _keep_trying(self) -> bool:
         return not self._stopping.is_set() or time.monotonic() < self._stop_by
@@ -217,30 +222,37 @@ class Worker(Generic[S, P]):
 
     def _fold_ready(self) -> bool:
         """Fold what is ready, partition by partition in offset order. True when a commit should not wait."""
-        budget = self._settings.timers_per_step
+        suspect = self._holdings.suspect()
+        if suspect is not None:
+            self._fold(suspect, suspect.search.steps)
+            return suspect.partition.uncommitted > 0
         commit = False
         for held in self._holdings.held.values():
-            if held.guard.tripped:
-                continue
-            pending, partition = held.pending, held.partition
-            alone = held.aborts >= CULPRIT_ABORTS
-            count = size = 0
-            while pending:
-                entry = pending[0]
-                if entry.ticket is not None and not entry.ticket.done:
-                    break
-                if not partition.process(entry, budget):
-                    commit = True
-                    break
-                pending.popleft()
-                count += 1
-                size += entry.size
-                if alone:
-                    commit = True
-                    break
-            self._holdings.pending -= count
-            self._holdings.pending_bytes -= size
+            if not held.guard.tripped:
+                commit |= self._fold(held, sys.maxsize)
         return commit
+
+    def _fold(self, held: Held[S, P], most: int) -> bool:
+        """Fold what is ready of a partition. True when it stopped before the end, after ``most`` steps or too many
+        timers."""
+        pending, partition = held.pending, held.partition
+        timers = self._settings.timers_per_step
+        count = size = 0
+        stopped = False
+        while pending:
+            entry = pending[0]
+            if entry.ticket is not None and not entry.ticket.done:
+                break
+            budget = min(timers, most - partition.uncommitted)
+            stopped = budget <= 0 or not partition.process(entry, budget)
+            if stopped:
+                break
+            pending.popleft()
+            count += 1
+            size += entry.size
+        self._holdings.pending -= count
+        self._holdings.pending_bytes -= size
+        return stopped
 
     def _start_afresh(self) -> None:
         """The producer is gone: hear from the group first, then take a new one and restore what is still ours."""

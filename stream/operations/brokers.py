@@ -121,7 +121,7 @@ def read_to_end(consumer: Consumer, topics: Iterable[str]) -> Iterator[Message]:
     consumer.assign(starts)
     try:
         while left:
-            for message in consumer.consume(5_000, timeout=0.1):
+            for message in consumer.consume(5_000, timeout=0.05):
                 if message.error() is None and (message.topic(), message.partition()) in left:
                     yield message
             # Markers of transactions at the end are no records, so the position tells, not the last record.

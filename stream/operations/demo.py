@@ -25,8 +25,8 @@ from stream.operations.sources import Source
 from stream.operations.stack import Stack
 from stream.operations.watch import Watch
 
-LIVE_RATE: Final = 200.0
-"""Events a second in the live part: a shop with seventeen million events a day."""
+LIVE_RATE: Final = 400.0
+"""Events a second in the live part: a shop with thirty-five million events a day."""
 STILL_FOR: Final = 60.0
 """Seconds without any progress of the workers after which the demo gives up."""
 LOOK_SECONDS: Final = 0.2

@@ -22,7 +22,7 @@ from stream.operations.files import open_for_reading
 from stream.operations.simulate import around
 
 SEED: Final = 20_111
-LIVE_DAYS: Final = 30
+LIVE_DAYS: Final = 90
 """The end of the history is sent at the pace of a busy shop instead of at full speed, so that latency can be seen."""
 DUPLICATES: Final = 25
 

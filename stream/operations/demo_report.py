@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import datetime
 from typing import Final
 
@@ -75,7 +76,11 @@ class DemoReport(msgspec.Struct):
 
 def demo_report(configuration: Configuration, events: DemoEvents, run: DemoRun) -> DemoReport:
     """Read the topics and compare them with what was sent."""
-    reader = _Reader(configuration)
+    with closing(_Reader(configuration)) as reader:
+        return _report(reader, configuration, events, run)
+
+
+def _report(reader: _Reader, configuration: Configuration, events: DemoEvents, run: DemoRun) -> DemoReport:
     profiles = reader.profiles()
     dead = [read_verdict(headers_of(message)).code for message in reader.records(topics.DEAD_LETTERS)]
     requests = [decode_score_request(message.value() or b"") for message in reader.records(topics.SCORE_REQUESTS)]
@@ -143,15 +148,15 @@ def demo_report(configuration: Configuration, events: DemoEvents, run: DemoRun) 
 
 
 class _Reader:
-    """Reads whole topics."""
+    """Reads whole topics, one after the other."""
 
     def __init__(self, configuration: Configuration) -> None:
-        self._kafka = configuration.kafka
+        self._consumer = make_consumer(configuration.kafka, "tidemark.demo", **{"fetch.wait.max.ms": 20})
         self._names = configuration.topics.topic_names()
 
     def records(self, topic: str) -> Iterator[Message]:
         """Every committed record of a topic by its logical name."""
-        return self._read(self._names.physical(topic))
+        return read_to_end(self._consumer, [self._names.physical(topic)])
 
     def latest(self, topic: str) -> list[str]:
         """The keys of a compacted topic that are not deleted."""
@@ -163,17 +168,13 @@ class _Reader:
     def profiles(self) -> list[Profile]:
         """The customers' states as the changelog has them."""
         last: dict[bytes, bytes | None] = {}
-        for message in self._read(self._names.changelog("profiles")):
+        for message in read_to_end(self._consumer, [self._names.changelog("profiles")]):
             last[message.key() or b""] = message.value()
         last.pop(POSITION_KEY, None)
         return [profile_codec.decode(framed[HEADER_BYTES:]) for framed in last.values() if framed is not None]
 
-    def _read(self, topic: str) -> Iterator[Message]:
-        consumer = make_consumer(self._kafka, "tidemark.demo")
-        try:
-            yield from read_to_end(consumer, [topic])
-        finally:
-            consumer.close()
+    def close(self) -> None:
+        self._consumer.close()
 
 
 def _broken_counts(found: int, sent: int) -> list[str]:

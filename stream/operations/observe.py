@@ -61,12 +61,13 @@ class AlertObserver:
         return len(self._alerts)
 
     def seen(self) -> list[SeenAlert]:
-        """What was seen, in order; a transition of which the event came before the start is left out."""
+        """What was seen, in order. Left out are transitions of which the event came before the start, and those that
+        time alone brought about: the evidence of an expiry is that of the alert which expires."""
         found = []
         for polled_at, value in self._alerts:
             alert = decode_alert_event(value).data
             appended_at = self._appended.get((alert.evidence.partition, alert.evidence.last_offset))
-            if appended_at is not None:
+            if appended_at is not None and alert.status != "expired":
                 found.append(SeenAlert(alert.status, appended_at, polled_at))
         return found
 

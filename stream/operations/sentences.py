@@ -26,8 +26,8 @@ _SENTENCES: Final[dict[str, Callable[[str, str], str]]] = {
     "positive_review": lambda value, usual: f"The latest review gave {value} of 5 stars.",
     "returns": lambda value, usual: f"Sent back {value} items in the last 60 days.",
     "cart_emptied": lambda value, usual: f"Emptied the cart {value} days ago and did not order since.",
-    "low_engagement": lambda value, usual: f"Opens a share of {value} of the messages; {usual} is ordinary.",
-    "engaged": lambda value, usual: f"Opens a share of {value} of the messages; {usual} is ordinary.",
+    "low_engagement": lambda value, usual: f"Opens {value} of the messages; {usual} is ordinary.",
+    "engaged": lambda value, usual: f"Opens {value} of the messages; {usual} is ordinary.",
     "recent_visits": lambda value, usual: f"Looked at {value} items in the last 14 days.",
 }
 
@@ -41,14 +41,20 @@ _RECOMMENDED: Final = {
 
 def sentence(reason: Contribution) -> str:
     """One reason of an alert as a sentence."""
-    value = f"{reason.value:.4g}"
-    usual = "" if reason.reference is None else f"{reason.reference:.4g}"
+    value = _figure(reason.value, reason.unit)
+    usual = "" if reason.reference is None else _figure(reason.reference, reason.unit)
     known = _SENTENCES.get(reason.code)
     if known is not None:
         return known(value, usual)
     words = reason.code.replace("_", " ").capitalize()
     unit = f" {reason.unit.replace('_', ' ')}" if reason.unit else ""
     return f"{words}: {value}{unit}" + (f" (usual: {usual})." if usual else ".")
+
+
+def _figure(value: float, unit: str) -> str:
+    if unit == "share":
+        return f"{value:.0%}"
+    return f"{value:,.0f}" if abs(value) >= 10 or value == round(value) else f"{value:.1f}"
 
 
 def recommended_because(reason: RecommendationReason, name_of: Callable[[str], str]) -> str:

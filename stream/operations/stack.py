@@ -19,6 +19,7 @@ from msgspec.structs import replace
 
 from serving.model_card import model_repository
 from stream.configuration.settings import Configuration
+from stream.embedded.cache import STAMP, cache_folder
 from stream.embedded.kafka import EmbeddedKafka
 from stream.embedded.ports import require_free
 from stream.embedded.process import StartError, Supervised
@@ -34,6 +35,9 @@ STOP_WITHIN: Final = 25.0
 RESTARTS_AT_MOST: Final = 5
 RESTARTS_WITHIN: Final = 60.0
 """A child that dies more than five times within a minute will not be better the sixth time."""
+
+DOWNLOADS: Final = {"kafka": "Kafka (54 MB, by Maven)", "triton": "Triton (130 MB, from PyPI)"}
+"""What a first run fetches, by the start of the name of its install."""
 
 Say = Callable[[str], None]
 """Takes one line about what happens."""
@@ -125,6 +129,10 @@ class Stack:
         servers = [part for part in self.parts if not isinstance(part, RoleProcess)]
         if self.triton is None:
             self._say(f"no embedded Triton: {self.why_no_triton}")
+        missing = [size for name, size in DOWNLOADS.items() if not installed(name) and (self.triton or name == "kafka")]
+        if missing:
+            self._say(f"first run: downloading {' and '.join(missing)} into {cache_folder()}, once for all projects")
+        self._say(f"starting {', '.join(part.name.removeprefix('the ') for part in self.parts)}")
         with ThreadPoolExecutor(len(servers)) as pool:
             for started in [pool.submit(server.start) for server in servers]:
                 started.result()
@@ -182,6 +190,11 @@ class Stack:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
+
+
+def installed(name: str) -> bool:
+    """Whether some version of an embedded server is in the cache folder."""
+    return any(cache_folder().glob(f"{name}-*/{STAMP}"))
 
 
 def _if_free(port: int | None) -> int | None:

@@ -5,7 +5,6 @@ within the interval after it are put together at its end. The rule sees the prof
 fold and the timers; which events raise a question the fold decides.
 """
 
-from struct import Struct
 from typing import Final
 
 from stream.contracts.emission import Origin
@@ -20,17 +19,16 @@ EVIDENCE: Final = 16
 """Event ids that a request carries at most; the offsets tell of the rest."""
 
 _NEVER_ASKED: Final = 0
-_LENGTH: Final = Struct("<H")
+_ID_END: Final = b"\xff"
+"""Behind every id of the evidence: a byte that UTF-8 never holds."""
 
 
 def note(profile: Profile, event: Event, origin: Origin) -> None:
     """Remembers an event as evidence for the next request."""
     if profile.first_offset < 0:
         profile.first_offset = origin.offset
-    event_id = event.event_id.encode()
-    profile.evidence += _LENGTH.pack(len(event_id)) + event_id
-    profile.evidence_ids += 1
-    if profile.evidence_ids > EVIDENCE:
+    profile.evidence += event.event_id.encode() + _ID_END
+    if profile.evidence.count(_ID_END) > EVIDENCE:
         drop_evidence(profile, EVIDENCE)
     if event.simulated:
         profile.simulated = True
@@ -38,19 +36,14 @@ def note(profile: Profile, event: Event, origin: Origin) -> None:
 
 def drop_evidence(profile: Profile, keep: int) -> None:
     """Forgets the oldest ids until ``keep`` are left."""
-    while profile.evidence_ids > keep:
-        profile.evidence = profile.evidence[_LENGTH.size + _LENGTH.unpack_from(profile.evidence)[0] :]
-        profile.evidence_ids -= 1
+    surplus = profile.evidence.count(_ID_END) - keep
+    if surplus > 0:
+        profile.evidence = profile.evidence.split(_ID_END, surplus)[surplus]
 
 
 def evidence(profile: Profile) -> list[str]:
     """Ids of the newest events since the last request, oldest first."""
-    ids, at = [], 0
-    while at < len(profile.evidence):
-        begin = at + _LENGTH.size
-        at = begin + _LENGTH.unpack_from(profile.evidence, at)[0]
-        ids.append(profile.evidence[begin:at].decode())
-    return ids
+    return [event_id.decode() for event_id in profile.evidence.split(_ID_END)[:-1]]
 
 
 def consider(
@@ -92,7 +85,6 @@ def ask(profile: Profile, trigger: Trigger, as_of: int, origin: Origin, tracepar
     profile.ask_due = 0
     profile.browses_since_ask = 0
     profile.evidence = b""
-    profile.evidence_ids = 0
     profile.first_offset = -1
     profile.simulated = False
     return ScoreRequest(

@@ -12,10 +12,15 @@ from stream.profiles import decay, packing
 from stream.profiles.profile import Profile
 
 CAPACITY: Final = 16
-ROW: Final = Struct("<Iqqq")
-"""Hash of the order's id, time, cents less returns, thousandths of units less returns."""
+ROW: Final = Struct("<Iqqq?")
+"""Hash of the order's id, time, cents less returns, thousandths of units less returns, whether the basket counts."""
 
+_SIZE: Final = ROW.size
 _KEY: Final = Struct("<I")
+_TIME: Final = Struct("<q")
+_TIME_AT: Final = _KEY.size
+_COUNTS_AT: Final = _SIZE - 1
+"""Where they lie in a row."""
 
 BUCKET: Final = Struct("<Hq")
 """Number of the 28-day bucket since 1970, cents."""
@@ -80,21 +85,21 @@ class Span(NamedTuple):
 
 def baskets(profile: Profile) -> list[Basket]:
     """The newest baskets, oldest first, with those that were returned."""
-    return [Basket._make(entry) for entry in ROW.iter_unpack(profile.baskets)]
+    return [Basket(*entry[:-1]) for entry in ROW.iter_unpack(profile.baskets)]
 
 
 def find(profile: Profile, order: int) -> Basket | None:
     """The basket of an order, if it is among the newest."""
-    at = packing.place(profile.baskets, _KEY.pack(order), ROW.size)
-    return Basket._make(ROW.unpack_from(profile.baskets, at)) if at >= 0 else None
+    at = packing.place(profile.baskets, _KEY.pack(order), _SIZE)
+    return Basket(*ROW.unpack_from(profile.baskets, at)[:-1]) if at >= 0 else None
 
 
 def rhythm(profile: Profile) -> Rhythm:
     """When the customer bought. Exact while at most 16 baskets lie within the allowed lateness."""
     count, first, last = profile.settled_baskets, profile.settled_first, profile.settled_last
     squares = profile.settled_gap_squares
-    for _, time, _, units in ROW.iter_unpack(profile.baskets):
-        if units > 0:
+    for _, time, _, _, counts in ROW.iter_unpack(profile.baskets):
+        if counts:
             if not count:
                 first = last = time
             elif time > last:
@@ -113,42 +118,51 @@ def rhythm(profile: Profile) -> Rhythm:
 
 def span(profile: Profile) -> Span:
     """The part of ``rhythm`` that costs little."""
-    times = [time for _, time, _, units in ROW.iter_unpack(profile.baskets) if units > 0]
-    count = profile.settled_baskets
-    if not times:
-        return Span(count, profile.settled_first, profile.settled_last)
-    if not count:
-        return Span(len(times), times[0], times[-1])
-    return Span(count + len(times), min(times[0], profile.settled_first), max(times[-1], profile.settled_last))
+    table, settled = profile.baskets, profile.settled_baskets
+    counts = table[_COUNTS_AT::_SIZE]
+    newest = counts.rfind(1)
+    if newest < 0:
+        return Span(settled, profile.settled_first, profile.settled_last)
+    first = int(_TIME.unpack_from(table, counts.find(1) * _SIZE + _TIME_AT)[0])
+    last = int(_TIME.unpack_from(table, newest * _SIZE + _TIME_AT)[0])
+    if not settled:
+        return Span(counts.count(1), first, last)
+    return Span(settled + counts.count(1), min(first, profile.settled_first), max(last, profile.settled_last))
 
 
-def replace(profile: Profile, old: Basket | None, new: Basket) -> None:
-    """Puts ``new`` where ``old`` was, or adds it, and carries what changed to all sums."""
-    if old is None:
-        _carry(profile, new.time, int(new.counts), new.revenue)
-    elif old.time == new.time:
+def begin(profile: Profile, basket: Basket) -> None:
+    """Adds the basket of an order not among the newest, and carries it to all sums."""
+    order, time, cents, units = basket
+    _carry(profile, time, int(units > 0), basket.revenue)
+    table = profile.baskets
+    profile.baskets = table + ROW.pack(order, time, cents, units, units > 0)
+    if table and (time, order) < _newest(table):
+        _sort(profile)
+    if len(profile.baskets) > CAPACITY * _SIZE:
+        settle(profile, CAPACITY)
+
+
+def replace(profile: Profile, old: Basket, new: Basket) -> None:
+    """Puts ``new`` where ``old`` of the same order is, and carries what changed to all sums."""
+    if old.time == new.time:
         _carry(profile, new.time, new.counts - old.counts, new.revenue - old.revenue)
     else:
         _carry(profile, old.time, -int(old.counts), -old.revenue)
         _carry(profile, new.time, int(new.counts), new.revenue)
     table = profile.baskets
-    if old is None and (not table or (new.time, new.order) > _newest(table)):
-        profile.baskets = table + ROW.pack(*new)
-    else:
-        rows = [entry for entry in ROW.iter_unpack(table) if entry[0] != new.order]
-        rows.append(new)
-        rows.sort(key=lambda entry: (entry[1], entry[0]))
-        profile.baskets = b"".join(ROW.pack(*entry) for entry in rows)
-    settle(profile, CAPACITY)
+    at = packing.place(table, _KEY.pack(new.order), _SIZE)
+    profile.baskets = table[:at] + ROW.pack(*new, new.counts) + table[at + _SIZE :]
+    if old.time != new.time:
+        _sort(profile)
 
 
 def settle(profile: Profile, capacity: int) -> None:
     """Moves the oldest baskets into the sums until ``capacity`` are left."""
-    surplus = len(profile.baskets) - capacity * ROW.size
+    surplus = len(profile.baskets) - capacity * _SIZE
     if surplus <= 0:
         return
     for entry in ROW.iter_unpack(profile.baskets[:surplus]):
-        basket = Basket._make(entry)
+        basket = Basket(*entry[:-1])
         if basket.counts:
             _settle_time(profile, basket.time)
         if basket.revenue:
@@ -188,8 +202,13 @@ def _carry(profile: Profile, time: int, count: int, cents: int) -> None:
 
 
 def _newest(table: bytes) -> tuple[int, int]:
-    order, time, _, _ = ROW.unpack_from(table, len(table) - ROW.size)
+    order, time, _, _, _ = ROW.unpack_from(table, len(table) - _SIZE)
     return time, order
+
+
+def _sort(profile: Profile) -> None:
+    rows = sorted(ROW.iter_unpack(profile.baskets), key=lambda entry: (entry[1], entry[0]))
+    profile.baskets = b"".join(ROW.pack(*entry) for entry in rows)
 
 
 def _settle_time(profile: Profile, time: int) -> None:

@@ -70,11 +70,6 @@ def _drop_event_ids(profile: Profile, keep: int) -> None:
     profile.event_ids = profile.event_ids[len(profile.event_ids) - keep * EVENT_ID_SIZE :]
 
 
-def _drop_interactions(profile: Profile, keep: int) -> None:
-    profile.interactions, fallen = interactions.newest(profile.interactions, keep)
-    profile.items = items.count(profile.items, fallen, profile.last_time)
-
-
 def _drop_items(profile: Profile, keep: int) -> None:
     profile.items = items.strongest(profile.items, keep)
 
@@ -99,7 +94,7 @@ def _drop_settled_revenue(profile: Profile, keep: int) -> None:
 
 _DROP: Final[Mapping[str, tuple[int, Callable[[Profile, int], None]]]] = {
     "event_ids": (EVENT_ID_SIZE, _drop_event_ids),
-    "interactions": (interactions.ROW.size, _drop_interactions),
+    "interactions": (interactions.ROW.size, items.settle),
     "items": (items.ROW.size, _drop_items),
     "cart": (cart.ROW.size, _drop_cart),
     "categories": (categories.ROW.size, _drop_categories),

@@ -7,15 +7,15 @@ depend on their order. Emptying the cart, and buying, end all that was said befo
 from struct import Struct
 from typing import Final, NamedTuple
 
-import msgspec
-
 from stream.profiles import packing
+from stream.profiles.lines import Line
 from stream.profiles.profile import Profile
 
 CAPACITY: Final = 16
 ROW: Final = Struct("<QqIff")
 """Item hash, time in milliseconds, hash of the event, quantity (0: taken out), unit price."""
 
+_SIZE: Final = ROW.size
 _KEY: Final = Struct("<Q")
 
 
@@ -30,14 +30,6 @@ class CartItem(NamedTuple):
     """When it was put there. Epoch milliseconds."""
 
 
-class CartWrite(msgspec.Struct, frozen=True, gc=False):
-    """What one event says about one item; ``quantity`` 0 takes it out."""
-
-    item_hash: int
-    quantity: float
-    price: float
-
-
 def cart_items(profile: Profile) -> list[CartItem]:
     """What lies in the cart, oldest first."""
     rows = sorted(ROW.iter_unpack(profile.cart), key=lambda entry: (entry[1], entry[2], entry[0]))
@@ -49,12 +41,13 @@ def is_open(profile: Profile) -> bool:
     return any(quantity > 0 for _, _, _, quantity, _ in ROW.iter_unpack(profile.cart))
 
 
-def write(profile: Profile, writes: list[CartWrite], time: int, by: int, forget_before: int) -> None:
+def write(profile: Profile, said: list[Line], taken_out: bool, time: int, by: int, forget_before: int) -> None:
     """Takes in what an event said of some items.
 
     Args:
         profile: changed in place.
-        writes: one for each item.
+        said: one line for each item.
+        taken_out: whether they were, instead of put in.
         time: of the event.
         by: 32-bit hash of the event's id.
         forget_before: where room is needed, older rows of items taken out go; no event that old can still come.
@@ -62,17 +55,18 @@ def write(profile: Profile, writes: list[CartWrite], time: int, by: int, forget_
     if (time, by) <= (profile.cart_cleared_at, profile.cart_cleared_by):
         return
     table = profile.cart
-    for said in writes:
-        row = ROW.pack(said.item_hash, time, by, said.quantity, said.price)
-        at = packing.place(table, row[: _KEY.size], ROW.size)
+    for line in said:
+        row = ROW.pack(line.item, time, by, 0.0 if taken_out else line.quantity, line.price)
+        at = packing.place(table, row[: _KEY.size], _SIZE)
         if at < 0:
             table += row
         elif ROW.unpack_from(table, at)[1:3] <= (time, by):
-            table = table[:at] + row + table[at + ROW.size :]
-    if len(table) > CAPACITY * ROW.size:
+            table = table[:at] + row + table[at + _SIZE :]
+    if len(table) > CAPACITY * _SIZE:
         rows = ROW.iter_unpack(table)
         table = b"".join(ROW.pack(*entry) for entry in rows if entry[3] > 0 or entry[1] >= forget_before)
-    profile.cart = newest(table, CAPACITY)
+        table = newest(table, CAPACITY)
+    profile.cart = table
 
 
 def clear(profile: Profile, time: int, by: int) -> None:
@@ -88,7 +82,7 @@ def clear(profile: Profile, time: int, by: int) -> None:
 
 def newest(table: bytes, capacity: int) -> bytes:
     """The ``capacity`` rows written last."""
-    if len(table) <= capacity * ROW.size:
+    if len(table) <= capacity * _SIZE:
         return table
     rows = sorted(ROW.iter_unpack(table), key=lambda entry: (entry[1], entry[2], entry[0]))
     return b"".join(ROW.pack(*entry) for entry in rows[-capacity:])

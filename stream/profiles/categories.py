@@ -50,25 +50,18 @@ def affinities(profile: Profile, at: int) -> list[Affinity]:
     return [Affinity(category, weight * fade) for category, weight in rows]
 
 
-def added(table: bytes, seen: list[int], part: float) -> bytes:
-    """The table with ``part`` added for each category seen (0: none), or taken back if negative.
+def added(table: bytes, category: int, part: float) -> bytes:
+    """The table with ``part`` added to a category, or taken back if negative.
 
-    ``part`` is one of the amounts above, times its ``decay.weight`` for ``HALF_LIFE``.
-
-    A thirteenth takes the place of the weakest, if it is stronger.
+    ``part`` is one of the amounts above, times its ``decay.weight`` for ``HALF_LIFE``. A thirteenth category takes the
+    place of the weakest, if it is stronger.
     """
-    for category in seen:
-        if not category:
-            continue
-        at = packing.place(table, _KEY.pack(category), _SIZE)
-        if at < 0:
-            if part > 0:
-                table = _entered(table, category, part)
-            continue
-        total = ROW.unpack_from(table, at)[1] + part
-        kept = ROW.pack(category, total) if total > _NOTHING * abs(part) else b""
-        table = table[:at] + kept + table[at + _SIZE :]
-    return table
+    at = packing.place(table, _KEY.pack(category), _SIZE)
+    if at < 0:
+        return _entered(table, category, part) if part > 0 else table
+    total = ROW.unpack_from(table, at)[1] + part
+    kept = ROW.pack(category, total) if total > _NOTHING * abs(part) else b""
+    return table[:at] + kept + table[at + _SIZE :]
 
 
 def strongest(table: bytes, capacity: int) -> bytes:

@@ -5,6 +5,7 @@ ICDE 2009): each part is weighted by its distance from a fixed landmark, so addi
 added like any other, and taking one back subtracts what it added. Called by the fold and by ``statistics``.
 """
 
+from math import exp2
 from struct import Struct
 from typing import Final
 
@@ -38,7 +39,7 @@ def landmark(last_time: int) -> int:
 
 def weight(time: int, last_time: int, half_life: int) -> float:
     """What one part at ``time`` adds to a sum: ``2 ** ((time - landmark) / half_life)``; 0.0 for the distant past."""
-    return float(2.0 ** ((time - landmark(last_time)) / half_life))
+    return exp2((time - landmark(last_time)) / half_life)
 
 
 def faded(value: float, at: int, last_time: int, half_life: int) -> float:
@@ -49,13 +50,13 @@ def faded(value: float, at: int, last_time: int, half_life: int) -> float:
     >>> faded(kept, 2 * DAY_MS, 0, DAY_MS)
     0.25
     """
-    return float(value * 2.0 ** ((landmark(last_time) - at) / half_life))
+    return value * exp2((landmark(last_time) - at) / half_life)
 
 
 def weights(time: int, last_time: int) -> Weights:
     """``weight`` for each of ``HALF_LIVES``."""
     since = time - last_time + last_time % ERA_MS
-    return 2.0 ** (since / _DAY), 2.0 ** (since / _WEEK), 2.0 ** (since / _MONTH), 2.0 ** (since / _QUARTER)
+    return exp2(since / _DAY), exp2(since / _WEEK), exp2(since / _MONTH), exp2(since / _QUARTER)
 
 
 def added(sums: bytes, at: Weights, amount: float) -> bytes:
@@ -88,10 +89,10 @@ def read(sums: bytes, at: int, last_time: int) -> tuple[float, float, float, flo
     since = landmark(last_time) - at
     day, week, month, quarter = _SUMS.unpack(sums)
     return (
-        day * 2.0 ** (since / _DAY),
-        week * 2.0 ** (since / _WEEK),
-        month * 2.0 ** (since / _MONTH),
-        quarter * 2.0 ** (since / _QUARTER),
+        day * exp2(since / _DAY),
+        week * exp2(since / _WEEK),
+        month * exp2(since / _MONTH),
+        quarter * exp2(since / _QUARTER),
     )
 
 
@@ -114,7 +115,7 @@ def moved_value(value: float, eras: int, half_life: int) -> float:
 
 
 def _era_factor(half_life: float, eras: int) -> float:
-    return float(2.0 ** (-eras * ERA_MS / half_life))
+    return exp2(-eras * ERA_MS / half_life)
 
 
 def _less(total: float, part: float) -> float:

@@ -5,13 +5,10 @@ happens without events ``timers``'. Validation lies before it: it gets events th
 Called by the profiles role, and by training over history.
 """
 
-from collections.abc import Callable
 from typing import Final, Literal, NamedTuple
 
-import msgspec
-
 from stream.contracts.emission import Origin, Rejected
-from stream.contracts.events import Event
+from stream.contracts.events import ConsentChoice, Event
 from stream.contracts.ids import event_id_hash, item_hash
 from stream.contracts.scores import ScoreRequest, Trigger
 from stream.contracts.times import HOUR_MS, to_rfc3339
@@ -28,8 +25,7 @@ from stream.profiles import (
     purchases,
     returns,
 )
-from stream.profiles.cart import CartWrite
-from stream.profiles.lines import Line, lines, rate
+from stream.profiles.lines import Line, lines
 from stream.profiles.profile import Profile
 from stream.profiles.settings import ProfileSettings
 
@@ -52,19 +48,6 @@ class Folded(NamedTuple):
     """None: the state is gone."""
     request: ScoreRequest | None
     outcome: Outcome
-
-
-class _Step(msgspec.Struct, frozen=True, gc=False):
-    """An event on its way through the fold."""
-
-    event: Event
-    time: int
-    by: int
-    """32-bit hash of the event's id."""
-    settings: ProfileSettings
-    lines: list[Line]
-    fires: bool
-    """Whether it may ask for a score: not a backfill, and not too late."""
 
 
 _Call = Trigger | Literal["withdrawn"] | None
@@ -93,16 +76,16 @@ def fold(
     key = by.to_bytes(_ID_SIZE, "little")
     fires = event.mode != "backfill"
     if profile is None:
-        products = lines(event.items, rate(event, settings)) if event.items else []
+        products = lines(event, settings) if event.items else []
         profile = Profile(customer_id=event.subject, anonymous=not event.customer_id, first_time=time, last_time=time)
     else:
-        if _seen(profile.event_ids, key):
+        if key in profile.event_ids and packing.place(profile.event_ids, key, _ID_SIZE) >= 0:
             return Folded(profile, None, "duplicate")
         if time < profile.last_time - settings.allowed_lateness_ms:
             if fires and not redriven:
                 raise _too_late(profile, time, settings)
             fires = False
-        products = lines(event.items, rate(event, settings)) if event.items else []
+        products = lines(event, settings) if event.items else []
         if time > profile.last_time:
             _advance(profile, time)
         elif time < profile.first_time:
@@ -118,7 +101,7 @@ def fold(
         asking.note(profile, event, origin)
     if event.mode != "backfill":
         profile.mode = event.mode
-    call = _FOLDS[event.type](profile, _Step(event, time, by, settings, products, fires))
+    call = _change(profile, event, time, by, products, settings, fires)
     bound.fit(profile)
     if call is None or profile.anonymous:
         request = None
@@ -130,135 +113,141 @@ def fold(
     return Folded(profile, request, "folded")
 
 
-def _browse(profile: Profile, step: _Step) -> _Call:
+def _change(
+    profile: Profile, event: Event, time: int, by: int, products: list[Line], settings: ProfileSettings, fires: bool
+) -> _Call:
+    """What the event's type changes. ``by``: 32-bit hash of its id; ``fires``: whether it may ask for a score."""
+    match event.type:
+        case "browse":
+            return _browse(profile, time, products, settings)
+        case "cart":
+            return _cart(profile, event, time, by, products, settings)
+        case "purchase":
+            profile.purchases += 1
+            purchases.buy(profile, event, time, by, products)
+            _listen(profile, settings, fires)
+            return "purchase"
+        case "return":
+            _return(profile, event, time, products, settings)
+            _listen(profile, settings, fires)
+            return "return"
+        case "review":
+            return _review(profile, event, time, products)
+        case "identify":
+            _identify(profile, event, time)
+            return None
+        case "consent":
+            given = event.consent
+            if given is None:
+                return None
+            return _choose(profile, given.personalization, given.marketing, time, settings, fires)
+        case "engagement":
+            return _engagement(profile, event, time, settings, fires)
+        case _:
+            raise ValueError(f"an event of type {event.type} changes no profile: it is the engine's")
+
+
+def _browse(profile: Profile, time: int, products: list[Line], settings: ProfileSettings) -> _Call:
     profile.browses += 1
-    weights = decay.weights(step.time, profile.last_time)
+    weights = decay.weights(time, profile.last_time)
     profile.browse_counts = decay.added(profile.browse_counts, weights, 1.0)
-    if step.lines:
-        _interact(profile, step, interactions.BROWSE, categories.BROWSED * weights[decay.QUARTER])
+    if products:
+        _interact(profile, time, products, interactions.BROWSE, categories.BROWSED * weights[decay.QUARTER])
     profile.browses_since_ask += 1
-    return "browse" if profile.browses_since_ask >= step.settings.browse_every_n else None
+    return "browse" if profile.browses_since_ask >= settings.browse_every_n else None
 
 
-def _cart(profile: Profile, step: _Step) -> _Call:
+def _cart(profile: Profile, event: Event, time: int, by: int, products: list[Line], settings: ProfileSettings) -> _Call:
     profile.cart_changes += 1
-    weights = decay.weights(step.time, profile.last_time)
+    weights = decay.weights(time, profile.last_time)
     profile.cart_counts = decay.added(profile.cart_counts, weights, 1.0)
-    action = step.event.action
-    was_open = action in ("clear", "remove") and cart.is_open(profile)
-    if action == "clear":
-        cart.clear(profile, step.time, step.by)
-    else:
-        taken_out = action == "remove"
+    taken_out = event.action == "remove"
+    was_open = (taken_out or event.action == "clear") and cart.is_open(profile)
+    if event.action == "clear":
+        cart.clear(profile, time, by)
+    elif products:
         if taken_out:
-            rows = [interactions.row(step.time, interactions.CART, line.item, 0.0, line.price) for line in step.lines]
-            _put(profile, rows)
+            rows = [interactions.row(time, interactions.CART, line.item, 0.0, line.price) for line in products]
+            items.interact(profile, rows)
         else:
-            _interact(profile, step, interactions.CART, categories.CARTED * weights[decay.QUARTER])
-        writes = [CartWrite(line.item, 0.0 if taken_out else line.quantity, line.price) for line in step.lines]
-        cart.write(profile, writes, step.time, step.by, profile.last_time - step.settings.allowed_lateness_ms)
+            _interact(profile, time, products, interactions.CART, categories.CARTED * weights[decay.QUARTER])
+        cart.write(profile, products, taken_out, time, by, profile.last_time - settings.allowed_lateness_ms)
     return "cart_emptied" if was_open and not cart.is_open(profile) else None
 
 
-def _purchase(profile: Profile, step: _Step) -> _Call:
-    profile.purchases += 1
-    purchases.buy(profile, step.event, step.time, step.by, step.lines)
-    _listen(profile, step)
-    return "purchase"
-
-
-def _return(profile: Profile, step: _Step) -> _Call:
+def _return(profile: Profile, event: Event, time: int, products: list[Line], settings: ProfileSettings) -> None:
     profile.returns += 1
-    profile.return_counts = decay.added(profile.return_counts, decay.weights(step.time, profile.last_time), 1.0)
-    order = event_id_hash(step.event.transaction_id) if step.event.transaction_id else 0
-    forget_before = profile.last_time - step.settings.allowed_lateness_ms
-    returns.give_back(profile, order, step.time, step.lines, forget_before)
-    _listen(profile, step)
-    return "return"
+    profile.return_counts = decay.added(profile.return_counts, decay.weights(time, profile.last_time), 1.0)
+    order = event_id_hash(event.transaction_id) if event.transaction_id else 0
+    returns.give_back(profile, order, time, products, profile.last_time - settings.allowed_lateness_ms)
 
 
-def _review(profile: Profile, step: _Step) -> _Call:
+def _review(profile: Profile, event: Event, time: int, products: list[Line]) -> _Call:
     profile.reviews += 1
-    weights = decay.weights(step.time, profile.last_time)
+    weights = decay.weights(time, profile.last_time)
     profile.review_counts = decay.added(profile.review_counts, weights, 1.0)
-    rating = step.event.review.rating if step.event.review is not None else None
+    rating = event.review.rating if event.review is not None else None
     if rating is not None:
         profile.rating_sum += rating * weights[decay.QUARTER]
         profile.rating_weight += weights[decay.QUARTER]
-    rows = [interactions.row(step.time, interactions.REVIEW, line.item, rating or 0.0, 0.0) for line in step.lines]
-    _put(profile, rows)
+    if products:
+        rows = [interactions.row(time, interactions.REVIEW, line.item, rating or 0.0, 0.0) for line in products]
+        items.interact(profile, rows)
     return "review"
 
 
-def _identify(profile: Profile, step: _Step) -> None:
-    link = (step.time, item_hash(step.event.anonymous_id))
-    if step.event.anonymous_id and link > (profile.linked_at, profile.linked_visitor):
+def _identify(profile: Profile, event: Event, time: int) -> None:
+    link = (time, item_hash(event.anonymous_id))
+    if event.anonymous_id and link > (profile.linked_at, profile.linked_visitor):
         profile.linked_at, profile.linked_visitor = link
 
 
-def _consent(profile: Profile, step: _Step) -> _Call:
-    given = step.event.consent
-    if given is None:
-        return None
-    return _apply(profile, consent.choose(profile, given.personalization, given.marketing, step.time), step)
-
-
-def _engagement(profile: Profile, step: _Step) -> _Call:
-    action = step.event.engagement.action if step.event.engagement is not None else "delivered"
+def _engagement(profile: Profile, event: Event, time: int, settings: ProfileSettings, fires: bool) -> _Call:
+    action = event.engagement.action if event.engagement is not None else "delivered"
     if action == "sent":
         profile.messages_sent += 1
     elif action in ("opened", "clicked"):
-        weights = decay.weights(step.time, profile.last_time)
+        weights = decay.weights(time, profile.last_time)
         profile.engagement_counts = decay.added(profile.engagement_counts, weights, 1.0)
         if action == "opened":
             profile.messages_opened += 1
         else:
             profile.messages_clicked += 1
     elif action == "unsubscribed":
-        return _apply(profile, consent.choose(profile, None, "denied", step.time), step)
+        return _choose(profile, None, "denied", time, settings, fires)
     return None
 
 
-_FOLDS: Final[dict[str, Callable[[Profile, _Step], _Call]]] = {
-    "browse": _browse,
-    "cart": _cart,
-    "purchase": _purchase,
-    "return": _return,
-    "review": _review,
-    "identify": _identify,
-    "consent": _consent,
-    "engagement": _engagement,
-}
-
-
-def _apply(profile: Profile, change: consent.Change, step: _Step) -> _Call:
+def _choose(
+    profile: Profile,
+    personalization: ConsentChoice | None,
+    marketing: ConsentChoice | None,
+    time: int,
+    settings: ProfileSettings,
+    fires: bool,
+) -> _Call:
+    change = consent.choose(profile, personalization, marketing, time)
     if not profile.personalization:
         profile.ask_due = 0
         profile.silence_due = 0
     if change.personalization_granted:
-        _listen(profile, step)
+        _listen(profile, settings, fires)
     return "withdrawn" if change.withdrawn else None
 
 
-def _interact(profile: Profile, step: _Step, code: int, part: float) -> None:
-    products, time = step.lines, step.time
-    _put(profile, [interactions.row(time, code, line.item, line.quantity, line.price) for line in products])
-    seen = [line.category for line in products]
-    if any(seen):
-        profile.categories = categories.added(profile.categories, seen, part)
+def _interact(profile: Profile, time: int, products: list[Line], code: int, part: float) -> None:
+    rows = []
+    for line in products:
+        rows.append(interactions.row(time, code, line.item, line.quantity, line.price))
+        if line.category:
+            profile.categories = categories.added(profile.categories, line.category, part)
+    items.interact(profile, rows)
 
 
-def _put(profile: Profile, rows: list[bytes]) -> None:
-    if rows:
-        profile.interactions, fallen = interactions.put(profile.interactions, rows)
-        if fallen:
-            profile.items = items.count(profile.items, fallen, profile.last_time)
-
-
-def _listen(profile: Profile, step: _Step) -> None:
+def _listen(profile: Profile, settings: ProfileSettings, fires: bool) -> None:
     # History alone arms nothing, else the end of a backfill would be followed by everybody's silence at once.
-    if step.fires or profile.silence_due:
-        asking.listen(profile, step.settings)
+    if fires or profile.silence_due:
+        asking.listen(profile, settings)
 
 
 def _advance(profile: Profile, time: int) -> None:
@@ -279,10 +268,6 @@ def _advance(profile: Profile, time: int) -> None:
     profile.rating_weight = decay.moved_value(profile.rating_weight, eras, quarter)
     profile.categories = categories.moved(profile.categories, eras)
     profile.items = items.moved(profile.items, eras)
-
-
-def _seen(event_ids: bytes, key: bytes) -> bool:
-    return key in event_ids and packing.place(event_ids, key, _ID_SIZE) >= 0
 
 
 def _too_late(profile: Profile, time: int, settings: ProfileSettings) -> Rejected:

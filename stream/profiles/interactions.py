@@ -1,7 +1,7 @@
 """The ring of a customer's newest 64 interactions: one row for each item of an event.
 
 Rows are big-endian and begin with the time, so that they sort as bytes and the ring is the same in whatever order the
-events came. What falls out is handed to the caller, who counts purchases on in ``items``. Written by the fold.
+events came. What falls out is counted on in ``items``, through which the fold and ``returns`` write.
 """
 
 from struct import Struct
@@ -97,27 +97,18 @@ def rounded(quantity: float) -> float:
     return float(_HALF.unpack(_HALF.pack(min(quantity, _HALF_MAX)))[0])
 
 
-def put(ring: bytes, rows: list[bytes]) -> tuple[bytes, bytes]:
-    """The ring with at least one row in its place, and what fell out of it, both oldest first. The list is used up."""
-    if len(rows) == 1:
+def put(ring: bytes, rows: list[bytes]) -> bytes:
+    """The ring with at least one row in its place, oldest first; the list is sorted. It may now exceed ``CAPACITY``."""
+    rows.sort()
+    # Nearly every event is its customer's newest: then its rows only have to be hung on.
+    if ring[-_SIZE:] <= rows[0]:
+        return ring + b"".join(rows)
+    for row in rows:
         at = len(ring)
-        while at and ring[at - _SIZE : at] > rows[0]:
+        while at and ring[at - _SIZE : at] > row:
             at -= _SIZE
-        ring = ring + rows[0] if at == len(ring) else ring[:at] + rows[0] + ring[at:]
-    else:
-        rows.sort()
-        if ring and ring[-_SIZE:] > rows[0]:
-            rows += [ring[at : at + _SIZE] for at in range(0, len(ring), _SIZE)]
-            rows.sort()
-            ring = b""
-        ring += b"".join(rows)
-    return newest(ring, CAPACITY)
-
-
-def newest(ring: bytes, capacity: int) -> tuple[bytes, bytes]:
-    """The ``capacity`` newest rows, and the others."""
-    surplus = len(ring) - capacity * _SIZE
-    return (ring, b"") if surplus <= 0 else (ring[surplus:], ring[:surplus])
+        ring = ring[:at] + row + ring[at:]
+    return ring
 
 
 def without_order(ring: bytes, tag: int) -> bytes:

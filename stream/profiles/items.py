@@ -1,7 +1,8 @@
 """How often a customer bought each item: the decayed count of purchase lines, half-life 90 days.
 
 Lines still in the ring of interactions are counted from there; the table here holds the lines that have left it, at
-most 128 items of them, so an ordinary customer needs no table at all. Written by the fold and by ``returns``.
+most 128 items of them, so an ordinary customer needs no table at all. Rows enter the ring here, because what falls out
+of it is counted here. Called by the fold, ``purchases`` and ``returns``.
 """
 
 from struct import Struct
@@ -16,6 +17,8 @@ ROW: Final = Struct("<QdH")
 """Item hash, decayed count relative to the landmark, day of the last purchase since 1970."""
 
 _SIZE: Final = ROW.size
+_INTERACTION_SIZE: Final = interactions.ROW.size
+_FULL_RING: Final = interactions.CAPACITY * _INTERACTION_SIZE
 _KEY: Final = Struct("<Q")
 _HALF_LIFE: Final = decay.HALF_LIVES[decay.QUARTER]
 _NOTHING: Final = 1e-12
@@ -49,14 +52,25 @@ def top_items(profile: Profile, at: int) -> list[TopItem]:
     return [TopItem(item, counts[item] * fade, last[item]) for item in ranked[:CAPACITY]]
 
 
-def count(table: bytes, fallen: bytes, last_time: int) -> bytes:
-    """The table with the purchases counted that fell out of the ring of interactions."""
-    if len(fallen) == interactions.ROW.size and fallen[interactions.TYPE_AT] != interactions.PURCHASE:
-        return table
-    for seconds, code, item, _, _, _ in interactions.ROW.iter_unpack(fallen):
-        if code == interactions.PURCHASE:
-            table = _added(table, item, seconds * 1000, last_time)
-    return strongest(table, CAPACITY) if len(table) > CAPACITY * _SIZE else table
+def interact(profile: Profile, rows: list[bytes]) -> None:
+    """Puts at least one row into the ring of interactions. The list is used up."""
+    ring = interactions.put(profile.interactions, rows)
+    profile.interactions = ring
+    if len(ring) > _FULL_RING:
+        settle(profile, interactions.CAPACITY)
+
+
+def settle(profile: Profile, capacity: int) -> None:
+    """Takes the oldest interactions out of their ring until ``capacity`` are left, and counts the purchases of them."""
+    ring = profile.interactions
+    surplus = len(ring) - capacity * _INTERACTION_SIZE
+    profile.interactions = ring[surplus:]
+    table = profile.items
+    for at in range(0, surplus, _INTERACTION_SIZE):
+        if ring[at + interactions.TYPE_AT] == interactions.PURCHASE:
+            seconds, _, item, _, _, _ = interactions.ROW.unpack_from(ring, at)
+            table = _added(table, item, seconds * 1000, profile.last_time)
+    profile.items = strongest(table, CAPACITY) if len(table) > CAPACITY * _SIZE else table
 
 
 def take_back(table: bytes, item: int, time: int, last_time: int) -> bytes:

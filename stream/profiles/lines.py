@@ -25,6 +25,8 @@ class Line(msgspec.Struct, frozen=True, gc=False):
     quantity: float
     cents: int | None
     """Amount of the line in the configured currency; None where no price came with it."""
+    price: float
+    """Price of one unit; 0.0 where none is known."""
     category: int
     """Hash of the category; 0: none came with it."""
 
@@ -33,35 +35,30 @@ class Line(msgspec.Struct, frozen=True, gc=False):
         """Quantity in thousandths, as baskets count it."""
         return round(self.quantity * UNITS)
 
-    @property
-    def price(self) -> float:
-        """Price of one unit; 0.0 where none is known."""
-        return (self.cents or 0) / _CENTS / self.quantity
+
+def priced(item: int, quantity: float, cents: int | None, category: int) -> Line:
+    """A line with the price of a unit that follows from its amount."""
+    return Line(item, quantity, cents, cents / _CENTS / quantity if cents else 0.0, category)
 
 
-def rate(event: Event, settings: ProfileSettings) -> float:
-    """Units of the configured currency for one of the event's.
+def lines(event: Event, settings: ProfileSettings) -> list[Line]:
+    """The products of an event. Amounts are rounded to the cent line by line, as on an invoice.
 
     Raises:
         Rejected: ``unknown_currency``.
     """
-    known = settings.rate(event.currency)
-    if known is None:
+    rate = settings.rate(event.currency)
+    if rate is None:
         raise Rejected(
             "unknown_currency",
             f"no rate from {event.currency} to {settings.currency}: set exchange_rates.{event.currency}, then re-drive",
             "$.currency",
         )
-    return known
-
-
-def lines(items_of_event: list[Item], exchange_rate: float) -> list[Line]:
-    """The products of an event. Amounts are rounded to the cent line by line, as on an invoice."""
-    cents_per_price = exchange_rate * _CENTS
-    if len(items_of_event) == 1:
-        return [_line(items_of_event[0], cents_per_price)]
+    cents_per_price = rate * _CENTS
+    if len(event.items) == 1:
+        return [_line(event.items[0], cents_per_price)]
     found: dict[int, Line] = {}
-    for item in items_of_event:
+    for item in event.items:
         line = _line(item, cents_per_price)
         same = found.get(line.item)
         found[line.item] = line if same is None else _together(same, line)
@@ -72,10 +69,10 @@ def _line(item: Item, cents_per_price: float) -> Line:
     quantity = 1.0 if item.quantity is None else item.quantity
     cents = None if item.price is None else round(item.price * quantity * cents_per_price)
     category = category_hash(item.item_category) if item.item_category else 0
-    return Line(item_hash(item.item_id), quantity, cents, category)
+    return priced(item_hash(item.item_id), quantity, cents, category)
 
 
 def _together(one: Line, other: Line) -> Line:
-    priced = one.cents is not None or other.cents is not None
-    cents = (one.cents or 0) + (other.cents or 0) if priced else None
-    return Line(one.item, one.quantity + other.quantity, cents, one.category or other.category)
+    unpriced = one.cents is None and other.cents is None
+    cents = None if unpriced else (one.cents or 0) + (other.cents or 0)
+    return priced(one.item, one.quantity + other.quantity, cents, one.category or other.category)

@@ -9,7 +9,7 @@ import msgspec
 from stream.contracts.events import Mode
 
 
-class Profile(msgspec.Struct, array_like=True):
+class Profile(msgspec.Struct, array_like=True, gc=False):
     """What is known of a customer, or of an anonymous visitor.
 
     Times are epoch milliseconds and 0 means never; amounts are integer cents of the configured currency. Decayed values
@@ -107,9 +107,7 @@ class Profile(msgspec.Struct, array_like=True):
     first_offset: int = -1
     """Offset of the earliest event since the last request; -1: there was none."""
     evidence: bytes = b""
-    """Ids of the newest events since the last request: UTF-8, each after its length in two bytes."""
-    evidence_ids: int = 0
-    """How many of them."""
+    """Ids of the newest events since the last request: UTF-8, the byte FF behind each."""
     simulated: bool = False
     """Whether any event since the last request was simulated."""
     mode: Mode = "live"

@@ -23,25 +23,25 @@ def buy(profile: Profile, event: Event, time: int, by: int, bought: list[Line]) 
         bought: its products.
     """
     order = event_id_hash(event.transaction_id) if event.transaction_id else by
-    known = baskets.find(profile, order)
-    cents = sum(line.cents or 0 for line in bought)
-    units = sum(line.units for line in bought)
-    basket = (
-        Basket(order, time, cents, units)
-        if known is None
-        else Basket(order, min(time, known.time), known.cents + cents, known.units + units)
-    )
-    baskets.replace(profile, known, basket)
     tag = interactions.tag_of(order)
-    rows = [interactions.row(time, interactions.PURCHASE, line.item, line.quantity, line.price, tag) for line in bought]
-    profile.interactions, fallen = interactions.put(profile.interactions, rows)
-    if fallen:
-        profile.items = items.count(profile.items, fallen, profile.last_time)
-    seen = [line.category for line in bought]
-    if any(seen):
-        second = time - time % 1000  # As in the ring, from which a return takes it back.
-        weight = decay.weight(second, profile.last_time, categories.HALF_LIFE)
-        profile.categories = categories.added(profile.categories, seen, categories.BOUGHT * weight)
+    second = time - time % 1000  # As in the ring, from which a return takes it back.
+    weight = categories.BOUGHT * decay.weight(second, profile.last_time, categories.HALF_LIFE)
+    cents = units = 0
+    rows = []
+    for line in bought:
+        cents += line.cents or 0
+        units += line.units
+        rows.append(interactions.row(time, interactions.PURCHASE, line.item, line.quantity, line.price, tag))
+        if line.category:
+            profile.categories = categories.added(profile.categories, line.category, weight)
+    known = baskets.find(profile, order)
+    if known is None:
+        basket = Basket(order, time, cents, units)
+        baskets.begin(profile, basket)
+    else:
+        basket = Basket(order, min(time, known.time), known.cents + cents, known.units + units)
+        baskets.replace(profile, known, basket)
+    items.interact(profile, rows)
     cart.clear(profile, time, by)
     if profile.pending_returns or basket.returned_whole:
         returns.settle(profile, order)

@@ -12,7 +12,7 @@ from stream.contracts.times import DAY_MS
 from stream.profiles import baskets, categories, decay, interactions, items
 from stream.profiles.baskets import Basket
 from stream.profiles.interactions import PurchaseRow
-from stream.profiles.lines import Line
+from stream.profiles.lines import Line, priced
 from stream.profiles.profile import Profile
 
 PENDING_CAPACITY: Final = 8
@@ -34,7 +34,7 @@ class _Pending(NamedTuple):
 
     @property
     def line(self) -> Line:
-        return Line(self.item, self.quantity, None if self.cents == _NO_PRICE else self.cents, self.category)
+        return priced(self.item, self.quantity, None if self.cents == _NO_PRICE else self.cents, self.category)
 
 
 def give_back(profile: Profile, order: int, time: int, returned: list[Line], forget_before: int) -> None:
@@ -78,7 +78,7 @@ def settle(profile: Profile, order: int) -> None:
 def _whole_order(profile: Profile, order: int, time: int) -> None:
     basket = baskets.find(profile, order)
     if basket is None:
-        baskets.replace(profile, None, Basket(order, time, 0, baskets.RETURNED_WHOLE))
+        baskets.begin(profile, Basket(order, time, 0, baskets.RETURNED_WHOLE))
     elif not basket.returned_whole:
         baskets.replace(profile, basket, basket._replace(units=basket.units + baskets.RETURNED_WHOLE))
         profile.interactions = interactions.without_order(profile.interactions, interactions.tag_of(order))
@@ -121,12 +121,12 @@ def _unnamed(profile: Profile, line: Line, time: int) -> None:
 
 
 def _reduce(profile: Profile, basket: Basket | None, order: int, time: int, cents: int, units: int) -> Basket:
-    reduced = (
-        Basket(order, time, -cents, -units)
-        if basket is None
-        else basket._replace(time=min(basket.time, time), cents=basket.cents - cents, units=basket.units - units)
-    )
-    baskets.replace(profile, basket, reduced)
+    if basket is None:
+        reduced = Basket(order, time, -cents, -units)
+        baskets.begin(profile, reduced)
+    else:
+        reduced = basket._replace(time=min(basket.time, time), cents=basket.cents - cents, units=basket.units - units)
+        baskets.replace(profile, basket, reduced)
     return reduced
 
 
@@ -136,10 +136,10 @@ def _undo_line(profile: Profile, row: PurchaseRow, line: Line) -> None:
     left = row.quantity - interactions.rounded(line.quantity)
     if left > 0:
         kept = interactions.row(row.time, interactions.PURCHASE, line.item, left, row.price, row.tag)
-        ring, _ = interactions.put(ring, [kept])
+        ring = interactions.put(ring, [kept])
     elif line.category:
         weight = decay.weight(row.time, profile.last_time, categories.HALF_LIFE)
-        profile.categories = categories.added(profile.categories, [line.category], -categories.BOUGHT * weight)
+        profile.categories = categories.added(profile.categories, line.category, -categories.BOUGHT * weight)
     profile.interactions = ring
 
 
@@ -168,8 +168,7 @@ def _return_row(line: Line, time: int) -> bytes:
 
 
 def _keep_row(profile: Profile, line: Line, time: int) -> None:
-    profile.interactions, fallen = interactions.put(profile.interactions, [_return_row(line, time)])
-    profile.items = items.count(profile.items, fallen, profile.last_time)
+    items.interact(profile, [_return_row(line, time)])
 
 
 def _remember(profile: Profile, order: int, line: Line, time: int, forget_before: int) -> None:

@@ -23,8 +23,12 @@ class Fired(NamedTuple):
 
 def due(profile: Profile) -> int:
     """When the profile wants to be called next, in epoch milliseconds; 0: never."""
-    times = [time for time in (profile.ask_due, profile.silence_due, profile.expires_at) if time]
-    return min(times, default=0)
+    due = profile.ask_due
+    if profile.silence_due and (not due or profile.silence_due < due):
+        due = profile.silence_due
+    if profile.expires_at and (not due or profile.expires_at < due):
+        due = profile.expires_at
+    return due
 
 
 def on_timer(profile: Profile, due: int, origin: Origin, settings: ProfileSettings) -> Fired:

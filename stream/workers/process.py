@@ -29,14 +29,15 @@ from stream.contracts.emission import Rejected
 from stream.decisions.deployment import Deployment
 from stream.engine.cluster import count_partitions
 from stream.engine.instance import Instance
-from stream.engine.partition import DeadLetters
 from stream.engine.processor import OutputRecord, Processor, Record, Stage
+from stream.engine.steps import DeadLetters
 from stream.engine.stores.memory import open_memory_store
 from stream.engine.stores.rocks import RocksStores
 from stream.engine.stores.store import StoreFactory
 from stream.engine.worker import Worker
 from stream.workers import decisions, profiles
 from stream.workers.catalogue import CatalogueReader
+from stream.workers.control import ControlReader
 from stream.workers.decisions import DecisionsProcessor, Question
 from stream.workers.profiles import ProfilesProcessor
 from stream.workers.scoring import ScoringStage
@@ -49,7 +50,8 @@ _OLDEST_STORE_MS: Final = int(topics.COMPACTION["delete.retention.ms"]) // 2
 
 
 def run_worker(configuration: Configuration, role: str, instance: str | None, metrics_port: int | None) -> int:
-    """Run a worker of ``role`` until SIGTERM or SIGINT, and return the exit status.
+    """Run a worker of ``role`` until SIGTERM or SIGINT, and return the exit status. SIGUSR1 lets partitions go on that
+    paused because most of their input was bad.
 
     Raises:
         InstanceTaken, StateLost, WorkerFenced, NewerState, TopicMismatch, ClusterUnreachable: with what to do.
@@ -75,7 +77,10 @@ def run_worker(configuration: Configuration, role: str, instance: str | None, me
         )
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: worker.stop())
-        worker.run()
+        signal.signal(signal.SIGUSR1, lambda *_: worker.resume())
+        names = configuration.topics.topic_names()
+        with ControlReader(kafka, names.physical(topics.CONTROL), role, worker.resume):
+            worker.run()
     return 0
 
 

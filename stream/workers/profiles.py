@@ -134,6 +134,9 @@ class ProfilesProcessor(Processor[Profile, Folding]):
     def tick(self, time: int) -> tuple[bytes, Headers] | None:
         return messages.encode(Event(event_id=f"tick-{time}", type="tick", time=time)), self._tick_headers
 
+    def counters(self) -> dict[str, int]:
+        return {"duplicates": self.duplicates}
+
     def new_shared(self) -> Grid:
         return Grid()
 

@@ -65,6 +65,8 @@ class ScoringStage(Stage[Question]):
         return payload.request.kind == "score"
 
     async def open(self) -> None:
+        # Before the first question: a server with another model would answer it without complaint.
+        await self._look()
         self._watch = asyncio.create_task(self._look_for_server())
 
     async def close(self) -> None:
@@ -73,7 +75,7 @@ class ScoringStage(Stage[Question]):
         await self._scorer.close()
 
     def recovered(self) -> bool:
-        return self._breaker.healthy
+        return not self._breaker.open
 
     async def run(self, batch: Sequence[Question]) -> list[Answer]:
         catalogue = self._catalogue()
@@ -87,7 +89,7 @@ class ScoringStage(Stage[Question]):
 
     async def _ask(self, batch: Sequence[Question], catalogue: Catalogue) -> list[Answer]:
         """The model's answers. Raises ``_Unanswered``."""
-        if not self._breaker.allows():
+        if self._breaker.open:
             raise _Unanswered("breaker_open")
         requests = [question.request for question in batch]
         profiles = [_profile(question) for question in batch]
@@ -134,18 +136,21 @@ class ScoringStage(Stage[Question]):
         """Close the breaker when the server is back though nobody asks: customers are waiting to be asked again."""
         while True:
             await asyncio.sleep(_LOOK_S)
-            if self._breaker.healthy or not self._breaker.allows():
-                continue
-            try:
-                ready = await self._scorer.ready()
-            except ScorerUnavailable as error:
-                _log.warning("model cannot be used", error=str(error))
-                ready = False
-            if ready:
-                _log.info("model server is back")
-                self._breaker.succeeded()
-            elif self._breaker.open:
-                self._breaker.failed()
+            if self._breaker.may_look():
+                await self._look()
+
+    async def _look(self) -> None:
+        """Ask whether the server is ready, and with the model that is expected there."""
+        try:
+            ready = await self._scorer.ready()
+        except Exception as error:
+            _log.warning("model cannot be used", error=str(error))
+            ready = False
+        if not ready:
+            self._breaker.absent()
+        elif self._breaker.open:
+            _log.info("model server is back")
+            self._breaker.ready()
 
 
 class _Unanswered(Exception):

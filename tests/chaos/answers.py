@@ -16,8 +16,8 @@ from stream.workers.decisions import Question
 
 STAMP: Final = ModelStamp("drawn", "1", "0000000000000000")
 FALLBACK_SHARE: Final = 0.02
-_ITEMS: Final = 500
 _CANDIDATES: Final = 15
+_RANKED: Final = 0.95
 
 
 class DrawnStage(Stage[Question]):
@@ -25,10 +25,12 @@ class DrawnStage(Stage[Question]):
 
     Args:
         longest_ms: each batch takes up to so long, so that batches end in another order than they began.
+        fallback_share: of the questions, but for those that are put again.
     """
 
-    def __init__(self, longest_ms: float = 0.0) -> None:
+    def __init__(self, longest_ms: float = 0.0, fallback_share: float = FALLBACK_SHARE) -> None:
         self._longest_ms = longest_ms
+        self._fallback_share = fallback_share
         self._delays = Random()
 
     def needs(self, payload: Question) -> bool:
@@ -39,17 +41,17 @@ class DrawnStage(Stage[Question]):
 
     async def run(self, batch: Sequence[Question]) -> list[Answer]:
         await asyncio.sleep(self._delays.uniform(0, self._longest_ms) / 1000)
-        return [drawn_answer(question.request) for question in batch]
+        return [drawn_answer(question.request, self._fallback_share) for question in batch]
 
 
-def drawn_answer(request: ScoreRequest) -> Answer:
+def drawn_answer(request: ScoreRequest, fallback_share: float = FALLBACK_SHARE) -> Answer:
     """The one answer that this request gets."""
     draw = Random(request.request_id)
-    fallback = request.trigger != "retry" and draw.random() < FALLBACK_SHARE
+    fallback = request.trigger != "retry" and draw.random() < fallback_share
     churn = {horizon: round(draw.uniform(0.3, 1.0), 3) for horizon in HORIZONS}
     # Lists that overlap mostly, so that some changes are material and some are not.
-    first = draw.randrange(4) * 5
-    ranked = draw.sample(range(first, first + 20), _CANDIDATES)
+    first = draw.choice((0, 0, 0, 0, 5))
+    ranked = [item for item in range(first, first + _CANDIDATES) if draw.random() < _RANKED]
     return Answer(
         churn=churn,
         raw_churn=churn,
@@ -57,7 +59,7 @@ def drawn_answer(request: ScoreRequest) -> Answer:
         median_revenue_180d=round(draw.uniform(0, 300), 2),
         currency="GBP",
         candidates=[
-            Candidate(item_id=f"p{item % _ITEMS:05}", score=float(_CANDIDATES - rank), retriever="model")
+            Candidate(item_id=f"p{item:05}", score=float(_CANDIDATES - rank), retriever="model")
             for rank, item in enumerate(ranked)
         ],
         model=STAMP,

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
 import msgspec
+from confluent_kafka.admin import AdminClient
 
 from stream.configuration.settings import Configuration
 from stream.contracts import codec as messages
@@ -87,46 +88,48 @@ def read_everything(configuration: Configuration, groups: dict[str, str]) -> Rea
     """
     servers, names = configuration.kafka.bootstrap_servers, configuration.topics.topic_names()
     logical = (topics.EVENTS, topics.SCORE_REQUESTS, topics.DEAD_LETTERS, *OUTPUTS)
-    partitions = configuration.topics.partitions
+    partitions, admin = configuration.topics.partitions, AdminClient({"bootstrap.servers": servers})
     return Reading(
         topics={topic: read_topic(servers, names.physical(topic)) for topic in logical},
         changelogs={role: read_changelog(servers, names.changelog(role)) for role in ROLES},
         offsets={
-            role: committed_offsets(servers, groups[role], names.physical(_INPUT[role]), partitions) for role in ROLES
+            role: committed_offsets(admin, groups[role], names.physical(_INPUT[role]), partitions) for role in ROLES
         },
     )
 
 
-def check(reading: Reading, configuration: Configuration, policies: PoliciesInForce, deployment: Deployment) -> Verdict:
-    """Fold the log straight and compare."""
+def expect(
+    reading: Reading, configuration: Configuration, policies: PoliciesInForce, deployment: Deployment
+) -> dict[str, list[oracle.Expected]]:
+    """What each partition's log must have led to, by role."""
     names, partitions = configuration.topics.topic_names(), configuration.topics.partitions
     answers: dict[str, Answer] = {}
     for record in flat(reading.topics[topics.SCORES]):
         score = messages.decode_score(record.value or b"")
         answers.setdefault(score.request_id, score.answer)
-    expected: dict[str, list[oracle.Expected]] = {
+    events, requests = names.physical(topics.EVENTS), names.physical(topics.SCORE_REQUESTS)
+    return {
         "profiles": [
-            oracle.fold_events(names.physical(topics.EVENTS), records, until, partitions, configuration.profiles)
+            oracle.fold_events(events, records, until, partitions, configuration.profiles)
             for records, until in zip(reading.topics[topics.EVENTS], reading.offsets["profiles"], strict=True)
         ],
         "decisions": [
-            oracle.fold_requests(names.physical(topics.SCORE_REQUESTS), records, until, answers, policies, deployment)
+            oracle.fold_requests(requests, records, until, answers, policies, deployment)
             for records, until in zip(reading.topics[topics.SCORE_REQUESTS], reading.offsets["decisions"], strict=True)
         ],
     }
+
+
+def compare(reading: Reading, expected: dict[str, list[oracle.Expected]]) -> Verdict:
+    """What of ``expected`` is not there, and what is there that was not expected."""
     verdict = Verdict(sum(reading.offsets["profiles"]), [], [], [])
-    wanted = [
-        message
-        for role in ROLES
-        for partition, fold in enumerate(expected[role])
-        for message in _messages(fold.outputs, partition, partitions)
-    ]
-    found = list(_found(reading))
-    _compare(wanted, found, verdict)
-    _compare_dead_letters(reading, [fold for role in ROLES for fold in expected[role]], verdict)
-    for role in ROLES:
-        for partition, fold in enumerate(expected[role]):
-            _compare_states(role, partition, fold, reading, verdict)
+    folds = [(role, partition, fold) for role in ROLES for partition, fold in enumerate(expected[role])]
+    partitions = len(reading.topics[topics.EVENTS])
+    wanted = [message for _, partition, fold in folds for message in _messages(fold.outputs, partition, partitions)]
+    _compare_messages(wanted, list(_found(reading)), verdict)
+    _compare_dead_letters(reading, [fold for _, _, fold in folds], verdict)
+    for role, partition, fold in folds:
+        _compare_states(role, partition, fold, reading, verdict)
     return verdict
 
 
@@ -144,7 +147,7 @@ def _found(reading: Reading) -> Iterator[Message]:
                 yield topic, record.partition, record.key or b"", record.value, record.headers
 
 
-def _compare(wanted: list[Message], found: list[Message], verdict: Verdict) -> None:
+def _compare_messages(wanted: list[Message], found: list[Message], verdict: Verdict) -> None:
     missing = Counter(wanted) - Counter(found)
     surplus = Counter(found) - Counter(wanted)
     verdict.lost.extend(_named(message) for message in missing.elements())

@@ -18,7 +18,7 @@ from stream.contracts.partitioning import partition_for
 from stream.contracts.times import DAY_MS, HOUR_MS, SECOND_MS, to_epoch_ms
 from stream.operations.simulate import Load, synthetic
 
-_OUT_OF_ORDER: Final = 0.05
+_OUT_OF_ORDER: Final = 0.1
 _LATE_AT_MOST_MS: Final = 60 * HOUR_MS
 _TOO_LATE: Final = 0.003
 _TWICE: Final = 0.02
@@ -43,7 +43,7 @@ class Written(NamedTuple):
     partition: int = -1
 
 
-def input_log(events: int, seed: int, customers: int, days: int = 120) -> list[Written]:
+def input_log(events: int, seed: int, customers: int, days: int = 40) -> list[Written]:
     """About ``events`` records in the order in which they are to be written.
 
     Args:

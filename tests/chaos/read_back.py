@@ -104,9 +104,8 @@ def read_changelog(bootstrap_servers: str, topic: str) -> Changelog:
     return changelog
 
 
-def committed_offsets(bootstrap_servers: str, group: str, topic: str, partitions: int) -> list[int]:
+def committed_offsets(admin: AdminClient, group: str, topic: str, partitions: int) -> list[int]:
     """The group's offset on each partition; 0 where it has none."""
-    admin = AdminClient({"bootstrap.servers": bootstrap_servers})
     wanted = ConsumerGroupTopicPartitions(group, [TopicPartition(topic, p) for p in range(partitions)])
     answer = admin.list_consumer_group_offsets([wanted], request_timeout=_TIMEOUT_S)[group].result()
     return [max(found.offset, 0) for found in answer.topic_partitions]

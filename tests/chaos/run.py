@@ -48,6 +48,9 @@ timers_per_step = 200
 session_timeout_ms = {session_ms}
 transaction_timeout_ms = {session_ms}
 store = "{store}"
+[profiles]
+browse_every_n = 2
+ask_interval_ms = 600000
 [policies]
 daily_cap = 5
 [policies.churn_risk]
@@ -123,7 +126,7 @@ def run(servers: str, folder: Path, prefix: str, events: int, kills: int, seed: 
     create_topics(admin, configuration.topics)
     names = configuration.topics.topic_names()
     groups = {role: f"tidemark.{role}" for role in ROLES}
-    customers = max(events // 20, 50)
+    customers = max(events // 60, 50)
     log = input_log(events, seed, customers)
     writer = Writer(configuration, names.physical(topics.EVENTS))
     piece = len(log) // (kills + 1)
@@ -194,12 +197,13 @@ def await_catching_up(configuration: Configuration, groups: dict[str, str], ends
     """Wait until the log is folded, stop the workers of profiles, wait for the decisions, stop those too."""
     servers, names = configuration.kafka.bootstrap_servers, configuration.topics.topic_names()
     events, requests = names.physical(topics.EVENTS), names.physical(topics.SCORE_REQUESTS)
+    admin = AdminClient(client_properties(configuration.kafka))
 
     def reached(role: str, topic: str, ends: list[int]) -> Callable[[], bool]:
         def look() -> bool:
             for member in crew.of(role):
                 member.check()
-            now = committed_offsets(servers, groups[role], topic, len(ends))
+            now = committed_offsets(admin, groups[role], topic, len(ends))
             return all(offset >= end for offset, end in zip(now, ends, strict=True))
 
         return look

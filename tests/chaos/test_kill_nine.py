@@ -19,7 +19,8 @@ from stream.contracts import topics
 from stream.decisions.deployment import Deployment
 from stream.embedded.kafka import EmbeddedKafka
 from stream.testing.topics import Topics
-from tests.chaos.checker import OUTPUTS, Reading, Verdict, check
+from tests.chaos.checker import OUTPUTS, ROLES, Reading, compare, expect
+from tests.chaos.oracle import Expected
 from tests.chaos.read_back import Record, flat
 from tests.chaos.run import Run, run
 
@@ -38,19 +39,26 @@ def ran(embedded_kafka: EmbeddedKafka, tmp_path_factory: pytest.TempPathFactory)
         return run(embedded_kafka.bootstrap_servers, folder, own.prefix, EVENTS, KILLS, SEED, STORE)
 
 
-def verdict_of(reading: Reading, configuration: Configuration) -> Verdict:
+def expected_of(reading: Reading, configuration: Configuration) -> dict[str, list[Expected]]:
     card = read_model_card(version_folder(model_repository(), configuration.triton.model))
     deployment = Deployment(
         secret=configuration.deployment.secret.encode(),
         source=configuration.deployment.source,
         partitions=configuration.topics.partitions,
     )
-    return check(reading, configuration, configuration.policies.in_force(card), deployment)
+    return expect(reading, configuration, configuration.policies.in_force(card), deployment)
+
+
+@pytest.fixture(scope="module")
+def expected(ran: Run) -> dict[str, list[Expected]]:
+    return expected_of(ran.reading, ran.configuration)
 
 
 @pytest.mark.slow
-def test_every_effect_of_every_event_is_there_once_whatever_is_killed(ran: Run) -> None:
-    verdict = verdict_of(ran.reading, ran.configuration)
+def test_every_effect_of_every_event_is_there_once_whatever_is_killed(
+    ran: Run, expected: dict[str, list[Expected]]
+) -> None:
+    verdict = compare(ran.reading, expected)
     statuses = Counter(
         messages.decode_alert_event(record.value or b"").data.status
         for topic in (topics.ALERTS, topics.ALERTS_HOLDOUT)
@@ -69,22 +77,37 @@ def test_every_effect_of_every_event_is_there_once_whatever_is_killed(ran: Run) 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("topic", [*OUTPUTS, topics.SCORE_REQUESTS, topics.DEAD_LETTERS])
-def test_checker_sees_one_record_that_is_lost_or_doubled(ran: Run, topic: str) -> None:
-    for change in (_drop, _double):
-        reading = ran.reading._replace(topics=ran.reading.topics | {topic: change(ran.reading.topics[topic])})
-        verdict = verdict_of(reading, ran.configuration)
-        assert verdict.lost if change is _drop else verdict.twice, change.__name__
+def test_checker_sees_one_record_that_is_lost_or_doubled(
+    ran: Run, expected: dict[str, list[Expected]], topic: str
+) -> None:
+    records = ran.reading.topics[topic]
+    short = compare(ran.reading._replace(topics=ran.reading.topics | {topic: _drop(records)}), expected)
+    assert (len(short.lost), len(short.twice)) == (1, 0)
+    doubled = compare(ran.reading._replace(topics=ran.reading.topics | {topic: _double(records)}), expected)
+    assert (len(doubled.lost), len(doubled.twice)) == (0, 1)
 
 
 @pytest.mark.slow
-def test_checker_sees_one_state_that_is_wrong(ran: Run) -> None:
-    for role in ran.reading.changelogs:
-        changelogs = deepcopy(ran.reading.changelogs)
-        states = next(states for states in changelogs[role].states.values() if states)
-        key = next(iter(states))
-        states[key] = states[key][:-1]
-        verdict = verdict_of(ran.reading._replace(changelogs=changelogs), ran.configuration)
-        assert len(verdict.wrong_states) == 1
+def test_checker_misses_an_answer_that_is_not_on_record(ran: Run) -> None:
+    scores = _drop(ran.reading.topics[topics.SCORES])
+    reading = ran.reading._replace(topics=ran.reading.topics | {topics.SCORES: scores})
+    assert compare(reading, expected_of(reading, ran.configuration)).lost
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("role", ROLES)
+def test_checker_sees_one_state_that_is_wrong(ran: Run, expected: dict[str, list[Expected]], role: str) -> None:
+    changelogs = deepcopy(ran.reading.changelogs)
+    states = next(states for states in changelogs[role].states.values() if states)
+    key = next(iter(states))
+    states[key] = states[key][:-1]
+    assert len(compare(ran.reading._replace(changelogs=changelogs), expected).wrong_states) == 1
+
+
+@pytest.mark.slow
+def test_checker_sees_an_offset_that_is_not_the_states(ran: Run, expected: dict[str, list[Expected]]) -> None:
+    offsets = {role: [offset + 1 for offset in offsets] for role, offsets in ran.reading.offsets.items()}
+    assert compare(ran.reading._replace(offsets=offsets), expected).wrong_states
 
 
 def _drop(partitions: list[list[Record]]) -> list[list[Record]]:

@@ -1,6 +1,8 @@
-"""The smallest processor that has everything: keyed state, timers, outputs, a shared state and a dead letter.
+"""The smallest processor that has everything: keyed state, timers, signals, a shared state, outputs, and every way to
+fail.
 
-Each value is ``time amount``; a key's state is its sum, its number of records and when it fell silent. Used by the engine's tests.
+A value is ``time amount word``; a key's state is its sum. The word says what else happens, see ``WORDS``. A record
+without a key moves time, and with the word ``signal`` it wakes the keys that wait. Used by the engine's tests.
 """
 
 from typing import Any
@@ -8,9 +10,37 @@ from typing import Any
 import msgspec
 
 from stream.contracts.emission import Rejected
-from stream.engine.processor import Context, OutputRecord, Parsed, Processor, Record, StateUnreadable
+from stream.engine.processor import (
+    Context,
+    NewerState,
+    OutputRecord,
+    Parsed,
+    Processor,
+    Record,
+    StateUnreadable,
+)
 
 SILENCE_MS = 1_000
+SILENCES = 2
+"""So often a key's timer fires after its last record."""
+GRID_MS = 5_000
+NEWER = b"\xff"
+"""First byte of a state that a newer version has written."""
+
+WORDS = (
+    "plain",
+    "refuse",  # Rejected, before anything is changed
+    "fail",  # an exception, after state, shared state and outputs were changed
+    "gone",  # the key has no state any more
+    "wait",  # the key waits for a signal
+    "poison",  # timers and signals of the key fail from now on
+    "heal",
+    "unencodable",  # the state cannot be encoded
+    "big",  # an output over the engine's limit
+    "fat",  # a state over the engine's limit
+    "late",  # a timer that lies in the past
+)
+LIMIT = 1_000_000
 
 
 class Sum(msgspec.Struct, array_like=True):
@@ -18,6 +48,10 @@ class Sum(msgspec.Struct, array_like=True):
     records: int = 0
     due: int = 0
     silences: int = 0
+    waits: bool = False
+    woken: int = 0
+    poisoned: bool = False
+    ballast: bytes = b""
 
 
 class SumCodec:
@@ -25,68 +59,126 @@ class SumCodec:
         return msgspec.msgpack.encode(state)
 
     def decode(self, encoded: bytes) -> Sum:
+        if encoded[:1] == NEWER:
+            raise NewerState("a sum of a newer version: upgrade")
         try:
             return msgspec.msgpack.decode(encoded, type=Sum)
         except msgspec.DecodeError as error:
             raise StateUnreadable(str(error)) from error
 
 
-class Counting(Processor[Sum, int]):
+class Said(msgspec.Struct):
+    """What a record says."""
+
+    amount: int
+    word: str = "plain"
+
+
+class Counting(Processor[Sum, Said]):
+    """Counts.
+
+    Args:
+        prefix: of the role and of the topics.
+        big: bytes of what the word ``big`` puts out.
+    """
+
     role = "counting"
     fold_version = 1
     codec = SumCodec()
 
-    def __init__(self, prefix: str) -> None:
+    def __init__(self, prefix: str = "", big: int = LIMIT + 1) -> None:
         self.role = f"{prefix}counting"
         self.input_topic = f"{prefix}input"
         self.output_topic = f"{prefix}output"
         self.changelog_topic = f"{prefix}changelog"
         self.dead_letter_topic = f"{prefix}dead"
+        self.big = big
 
-    def parse(self, record: Record) -> Parsed[int]:
-        if record.key is None:
-            return Parsed(None, int(record.value or b"0"), 0)
+    def parse(self, record: Record) -> Parsed[Said]:
         try:
-            time, amount = (record.value or b"").split()
-            return Parsed(record.key, int(time), int(amount))
+            time, amount, *words = (record.value or b"").decode().split()
+            said = Said(int(amount), words[0] if words else "plain")
+            return Parsed(record.key, int(time), said, signal=record.key is None and said.word == "signal")
         except ValueError as error:
-            raise Rejected("wrong_shape", "a value is a time and an amount") from error
+            raise Rejected("wrong_shape", "a value is a time, an amount and a word") from error
 
-    def fold(self, state: Sum | None, parsed: Parsed[int], answer: Any, context: Context[int]) -> Sum | None:
+    def fold(self, state: Sum | None, parsed: Parsed[Said], answer: Any, context: Context[Said]) -> Sum | None:
+        amount, word = parsed.payload.amount, parsed.payload.word
+        if word == "refuse":
+            raise Rejected("out_of_range", "planted")
         state = state or Sum()
-        state.total += parsed.payload
+        state.total += amount
         state.records += 1
-        if parsed.payload == 666:
-            raise RuntimeError("planted: fails after it has changed the state")
-        state.due = parsed.time + SILENCE_MS
-        key = parsed.key or b""
+        state.silences = 0
+        state.due = parsed.time + (SILENCE_MS if word != "late" else -SILENCE_MS // 2)
         context.shared["records"] = context.shared.get("records", 0) + 1
-        context.emit(self.output_topic, key, b"%d %d %d" % (context.origin.offset, state.records, state.total))
-        if parsed.payload == -1:
-            return None
+        said = b"" if answer is None else b" %d" % answer
+        context.emit(
+            self.output_topic, parsed.key, b"%d %d %d" % (context.origin.offset, state.records, state.total) + said
+        )
+        match word:
+            case "fail":
+                raise RuntimeError("planted: fails after it has changed everything")
+            case "gone":
+                return None
+            case "wait":
+                state.waits = True
+            case "poison":
+                state.poisoned = True
+            case "heal":
+                state.poisoned = False
+            case "unencodable":
+                state.total = 2**70
+            case "big":
+                context.emit(self.output_topic, parsed.key, bytes(self.big))
+            case "fat":
+                state.ballast = bytes(self.big)
         return state
 
-    def on_timer(self, state: Sum, due: int, context: Context[int]) -> Sum | None:
+    def on_timer(self, state: Sum, due: int, context: Context[Said]) -> Sum | None:
         state.silences += 1
-        state.due = 0
-        context.emit(self.output_topic, b"silence", b"%d %d" % (due, state.total))
+        state.due = due + SILENCE_MS if state.silences < SILENCES else 0
+        context.shared["silences"] = context.shared.get("silences", 0) + 1
+        context.emit(self.output_topic, b"silence", b"%d %d at %d" % (due, state.total, context.time))
+        if state.poisoned:
+            raise RuntimeError("planted: the timer fails after it has changed everything")
         return state
+
+    def on_signal(self, state: Sum, context: Context[Said]) -> Sum | None:
+        state.waits = False
+        state.woken += 1
+        context.emit(self.output_topic, b"woken", b"%d" % state.total)
+        if state.poisoned:
+            raise RuntimeError("planted: the signal fails after it has changed everything")
+        return state
+
+    def on_time(self, time: int, context: Context[Said]) -> None:
+        passed = time - time % GRID_MS
+        if passed > context.shared.get("passed", 0):
+            context.shared["passed"] = passed
+            context.emit(self.output_topic, b"time", b"%d" % passed, (), 0)
 
     def due(self, state: Sum) -> int:
         return state.due
+
+    def waiting(self, state: Sum) -> bool:
+        return state.waits
 
     def new_shared(self) -> Any:
         return {}
 
     def encode_shared(self, shared: Any) -> bytes:
-        return msgspec.msgpack.encode(shared)
+        return msgspec.msgpack.encode(shared) if shared else b""
 
     def decode_shared(self, encoded: bytes) -> Any:
         return msgspec.msgpack.decode(encoded)
 
 
 def dead_letter(topic: str) -> Any:
+    """Makes dead letters with the code and the origin as headers."""
+
     def make(record: Record, refusal: Rejected) -> OutputRecord:
-        return OutputRecord(topic, record.key, record.value, (("code", refusal.code.encode()),), -1)
+        headers = (("code", refusal.code.encode()), ("offset", b"%d" % record.offset))
+        return OutputRecord(topic, record.key, record.value, headers, -1)
 
     return make

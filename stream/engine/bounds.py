@@ -1,0 +1,114 @@
+"""What a restore has to know before it reads: asked of the cluster without waiting for the answers.
+
+The order of the questions is the point. First the group's committed offset, and only a stable one: that waits out a
+transaction which a former owner left open. Then the changelog's end, uncommitted records included: the last stable
+offset would hide what is committed a moment later. Asked the other way round, state was seen to end up behind the
+offset. Called by ``stream.engine.restore``.
+"""
+
+import time
+from concurrent.futures import Future
+from typing import Any, Final
+
+import structlog
+from confluent_kafka import (
+    OFFSET_INVALID,
+    ConsumerGroupTopicPartitions,
+    IsolationLevel,
+    KafkaError,
+    KafkaException,
+    TopicPartition,
+)
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._listoffsets import OffsetSpec
+
+from stream.engine.clients import Properties, error_of, make_admin
+from stream.engine.processor import Processor
+
+_REQUEST_TIMEOUT_S: Final = 10.0
+_ASK_AGAIN_S: Final = 0.2
+
+_log = structlog.get_logger(__name__)
+
+
+class Bounds:
+    """The answers for one partition; None where there is none yet.
+
+    Attributes:
+        committed: the group's offset of the input, ``OFFSET_INVALID`` where none is committed.
+        end: of the changelog.
+        input_start: the first offset that the input still has.
+    """
+
+    def __init__(self, partition: int) -> None:
+        self.partition = partition
+        self.committed: int | None = None
+        self.end: int | None = None
+        self.input_start: int | None = None
+        self._question: Future[Any] | None = None
+        self._asked: AdminClient | None = None
+        self._ask_at = 0.0
+
+
+class Questions:
+    """Asks for the bounds of one processor's partitions."""
+
+    def __init__(self, kafka: Properties, group: str, processor: Processor[Any, Any]) -> None:
+        self._kafka = kafka
+        self._group = group
+        self._processor = processor
+        self._admin = make_admin(kafka)
+
+    def ask(self, bounds: Bounds) -> bool:
+        """Take an answer that has come, or put the next question. True when all are answered."""
+        if bounds._question is None:
+            if time.monotonic() >= bounds._ask_at:
+                # Kept beside its answer: a client that is let go of never gives one.
+                bounds._asked = self._admin
+                bounds._question = self._next_question(bounds)
+            return False
+        if not bounds._question.done():
+            return False
+        question, bounds._question = bounds._question, None
+        try:
+            self._take_answer(bounds, question.result())
+        except KafkaException as exception:
+            error = error_of(exception)
+            _log.info("restore asks again", partition=bounds.partition, error=str(error))
+            bounds._ask_at = time.monotonic() + _ASK_AGAIN_S
+            if error.code() != KafkaError.UNSTABLE_OFFSET_COMMIT and bounds._asked is self._admin:
+                # A client that has seen FENCED_LEADER_EPOCH may never recover.
+                self._admin = make_admin(self._kafka)
+            return False
+        return bounds.input_start is not None
+
+    def _next_question(self, bounds: Bounds) -> Future[Any]:
+        if bounds.committed is None:
+            wanted = TopicPartition(self._processor.input_topic, bounds.partition)
+            groups = self._admin.list_consumer_group_offsets(
+                [ConsumerGroupTopicPartitions(self._group, [wanted])],
+                require_stable=True,
+                request_timeout=_REQUEST_TIMEOUT_S,
+            )
+            return groups[self._group]
+        if bounds.end is None:
+            asked = TopicPartition(self._processor.changelog_topic, bounds.partition)
+            spec = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+        else:
+            asked = TopicPartition(self._processor.input_topic, bounds.partition)
+            spec = OffsetSpec.earliest()  # type: ignore[no-untyped-call]
+        answers = self._admin.list_offsets(
+            {asked: spec}, isolation_level=IsolationLevel.READ_UNCOMMITTED, request_timeout=_REQUEST_TIMEOUT_S
+        )
+        return next(iter(answers.values()))
+
+    def _take_answer(self, bounds: Bounds, answer: Any) -> None:
+        if bounds.committed is None:
+            found = answer.topic_partitions[0]
+            if found.error is not None:
+                raise KafkaException(found.error)
+            bounds.committed = found.offset if found.offset >= 0 else OFFSET_INVALID
+        elif bounds.end is None:
+            bounds.end = answer.offset
+        else:
+            bounds.input_start = answer.offset
