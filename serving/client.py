@@ -22,6 +22,7 @@ from stream.contracts.scores import ModelStamp
 FEATURE_SCHEMA_PARAMETER: Final = "feature_schema"
 """Parameter of ``config.pbtxt`` that names the feature schema of the model served."""
 
+_LOST_AFTER_S: Final = 1.0
 _TIMEOUTS: Final = frozenset({"StatusCode.DEADLINE_EXCEEDED", "StatusCode.CANCELLED"})
 
 
@@ -92,9 +93,9 @@ class TritonScorer:
             tensor.set_data_from_numpy(array)
             inputs.append(tensor)
         try:
-            # The client's own deadline travels to the server; the outer one holds when even the connection does not
-            # answer.
-            async with asyncio.timeout(timeout_s):
+            # gRPC keeps the deadline on threads of its own. A timer of the event loop would also count the time for which
+            # the loop was busy with other batches, and void answers that are here; it only guards against a lost call.
+            async with asyncio.timeout(timeout_s + _LOST_AFTER_S):
                 result = await self._connected().infer(
                     self._card.name,
                     inputs,

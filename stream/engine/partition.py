@@ -189,9 +189,9 @@ class Partition(Generic[S, P]):
         if unfinished is not None:
             entries.append(unfinished)
             if isinstance(unfinished.parsed, Parsed) and unfinished.parsed.key is not None:
-                self._states.forget(unfinished.parsed.key)
+                self._states.spoil(unfinished.parsed.key)
         if fired is not None:
-            self._states.forget(fired)
+            self._states.spoil(fired)
         self.roll_back()
         self._steps.careful = True
         for entry in entries:

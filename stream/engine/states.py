@@ -60,7 +60,7 @@ class States(Generic[S]):
         return bool(self._touched)
 
     def get(self, key: bytes) -> S | None:
-        """The state of ``key``, which the caller may mutate if it then calls ``keep``, ``put_back`` or ``forget``.
+        """The state of ``key``, which the caller may mutate if it then calls ``keep``, ``put_back`` or ``spoil``.
 
         Raises:
             StateUnreadable: its bytes cannot be decoded.
@@ -91,9 +91,9 @@ class States(Generic[S]):
         elif timers.waiting:
             timers.waiting.discard(key)
 
-    def forget(self, key: bytes) -> None:
-        """A step failed while it had the state in hand: what is decoded may be half changed."""
-        self._decoded.pop(key, None)
+    def spoil(self, key: bytes) -> None:
+        """A step failed with ``key`` in hand: state and timer may be half changed, and the roll-back has to know."""
+        self._touched.add(key)
 
     def mute(self, key: bytes) -> None:
         """Keep a state's bytes but take its timer and its waiting away, or a failing timer would fire at every

@@ -1,0 +1,115 @@
+import numpy as np
+import pytest
+
+from serving.catalogue import Catalogue
+from serving.dataset import by_customer
+from serving.evaluation import baselines
+from serving.evaluation.report import RESOLVE_BELOW, evaluate, predict_at, thresholds
+from serving.history import journeys
+from serving.item_tower import ITEM_DIMENSIONS
+from serving.model_card import HORIZONS
+from stream.contracts.events import Event, Item
+from stream.contracts.times import DAY_MS
+from stream.profiles.settings import ProfileSettings
+from tests.unit.serving.recorded_shop import START, shop_events, shop_items
+
+SETTINGS = ProfileSettings()
+EVENTS = shop_events(customers=120)
+HISTORIES = by_customer(EVENTS)
+JOURNEYS = journeys(EVENTS, SETTINGS)
+CUTOFF = START + 360 * DAY_MS
+END = START + 560 * DAY_MS
+CATALOGUE = Catalogue.from_items(shop_items())
+
+
+def by_recency(tensors):
+    """Stands for a model: churn grows with the days since the last purchase."""
+    from serving.statistics import STATISTICS
+
+    recency = tensors["stats"][:, STATISTICS.index("recency_days")]
+    churn = np.repeat((recency / 8)[:, None], 3, axis=1).astype(np.float32)
+    revenue = np.column_stack([100 - 10 * recency, 80 - 10 * recency]).astype(np.float32)
+    return {"churn": churn, "revenue": revenue, "query": np.zeros((len(churn), ITEM_DIMENSIONS), np.float32)}
+
+
+@pytest.fixture(scope="module")
+def said():
+    return predict_at(HISTORIES, JOURNEYS, CUTOFF, CATALOGUE, by_recency, SETTINGS)
+
+
+def test_every_customer_of_the_last_year_is_scored_with_what_was_known_before(said):
+    assert said.customers == baselines.eligible(JOURNEYS, CUTOFF - 1)
+    future_changed = [
+        event if event.time < CUTOFF else Event(event.event_id, "purchase", END - 1, event.customer_id, items=event.items)
+        for event in EVENTS
+    ]
+    again = predict_at(by_customer(future_changed), JOURNEYS, CUTOFF, CATALOGUE, by_recency, SETTINGS)
+    assert np.array_equal(again.churn, said.churn)
+    assert again.items == said.items
+
+
+def test_figures_of_the_model_stand_beside_those_of_the_baselines(said):
+    found = evaluate(said, JOURNEYS, END)
+    assert found.cutoff == "2010-12-27"
+    assert found.customers == len(said.customers)
+    assert set(found.base_rates) == set(HORIZONS)
+    for horizon in HORIZONS:
+        model, recency = found.metrics["model"], found.metrics["recency"]
+        assert model[f"churn_{horizon}_auc"] == pytest.approx(recency[f"churn_{horizon}_auc"], abs=0.01)
+        assert model[f"churn_{horizon}_auc"] > 0.6
+        assert 0 <= recency[f"churn_{horizon}_ece"] < 0.3
+        assert f"churn_{horizon}_auc_active" in found.metrics["rfm_logistic"]
+    assert {"revenue_180d_spearman", "revenue_180d_mae", "revenue_180d_bias"} <= set(found.metrics["model"])
+    assert "revenue_180d_spearman" in found.metrics["last_year_revenue"]
+    assert 0 < found.metrics["popularity_30d"]["recall_20"] <= 1
+    assert 0 < found.metrics["own_repeats"]["recall_20"] <= 1
+
+
+def test_a_figure_whose_outcome_is_not_known_yet_is_left_out(said):
+    found = evaluate(said, JOURNEYS, CUTOFF + 45 * DAY_MS)
+    assert set(found.base_rates) == {"30d"}
+    assert not any("90d" in name or "revenue" in name for name in found.metrics["model"])
+
+
+def test_thresholds_alert_the_budgeted_share_of_active_customers(said):
+    for threshold in thresholds(said, JOURNEYS, END, budget_share=0.2):
+        active = [
+            row
+            for row, customer in enumerate(said.customers)
+            if baselines.rfm(JOURNEYS[customer], said.as_of)[0] <= np.log1p(90)
+        ]
+        churn = said.churn[active, HORIZONS.index(threshold.horizon)]
+        assert (churn >= threshold.raise_at).mean() == pytest.approx(0.2, abs=0.03)
+        assert threshold.resolve_at == pytest.approx(threshold.raise_at - RESOLVE_BELOW)
+        assert 0 <= threshold.base_rate <= 1
+    assert [t.horizon for t in thresholds(said, JOURNEYS, CUTOFF + 61 * DAY_MS, 0.2)] == ["30d", "60d"]
+
+
+def test_baselines_know_nothing_from_after_the_cutoff():
+    past = {customer: journeys(own, SETTINGS)[customer] for customer, own in cut(CUTOFF).items()}
+    known = {customer: JOURNEYS[customer] for customer in past}
+    before, after = baselines.past_cutoffs(past, CUTOFF), baselines.past_cutoffs(known, CUTOFF)
+    assert all(np.array_equal(a, b) for a, b in zip(before, after, strict=True))
+    assert baselines.popular_items(past, CUTOFF) == baselines.popular_items(known, CUTOFF)
+    for customer in past:
+        assert baselines.own_repeats(past[customer], CUTOFF) == baselines.own_repeats(known[customer], CUTOFF)
+        assert baselines.rfm(past[customer], CUTOFF) == baselines.rfm(known[customer], CUTOFF)
+        assert baselines.last_year_revenue(past[customer], CUTOFF) == baselines.last_year_revenue(known[customer], CUTOFF)
+
+
+def cut(until: int) -> dict[str, list[Event]]:
+    own = {customer: [e for e in events if e.time <= until] for customer, events in HISTORIES.items()}
+    return {customer: events for customer, events in own.items() if any(e.type == "purchase" for e in events)}
+
+
+def test_a_history_too_short_for_a_baseline_gives_none():
+    past = baselines.past_cutoffs(JOURNEYS, START + 120 * DAY_MS)
+    assert baselines.churn_baseline(past, START + 120 * DAY_MS, 90, baselines.RFM) is None
+
+
+def test_own_repeats_prefer_the_recent_and_the_frequent():
+    def buy(day: int, *items: str) -> Event:
+        return Event(f"{day}", "purchase", START + day * DAY_MS, "c", items=[Item(i, price=1.0) for i in items])
+
+    own = journeys([buy(0, "old", "twice"), buy(200, "new"), buy(201, "twice")], SETTINGS)["c"]
+    assert baselines.own_repeats(own, START + 210 * DAY_MS) == ["twice", "new", "old"]
