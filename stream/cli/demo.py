@@ -13,6 +13,8 @@ import typer
 from stream.cli.context import notes, output
 from stream.cli.exits import Exit
 
+DEADLINE_MS = 2_000
+
 
 def demo(
     as_json: Annotated[bool, typer.Option("--json", help="For scripts: the report as one object.")] = False,
@@ -25,7 +27,7 @@ def demo(
 
     from stream.cli.demo_progress import demo_progress
     from stream.cli.demo_view import show
-    from stream.configuration.settings import Configuration
+    from stream.configuration.settings import Configuration, TritonSettings
     from stream.operations.demo import Demo
     from stream.operations.demo_events import demo_events
     from stream.operations.demo_report import demo_report
@@ -33,8 +35,10 @@ def demo(
 
     console = notes()
     folder = Path(tempfile.mkdtemp(prefix="tidemark-demo-"))
-    # What is set in this folder is not the demo's business: it is the same everywhere.
-    configuration = Configuration(data_dir=str(folder))
+    # What is set in this folder is not the demo's business: it is the same everywhere. At full speed, beside everything
+    # else on the same cores, a call may take longer than live calls may.
+    triton = TritonSettings(deadline_ms=DEADLINE_MS)
+    configuration = Configuration(data_dir=str(folder), triton=triton)
     try:
         with Stack(configuration, None, folder, say=lambda line: console.print(f"[dim]{line}[/dim]")) as stack:
             stack.start()

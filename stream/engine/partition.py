@@ -5,7 +5,6 @@ take records in and when to commit; a roll-back puts everything back to the last
 the partition goes back there by itself and takes every step again, carefully.
 """
 
-import sys
 from typing import Generic, TypeVar
 
 from stream.contracts.emission import Rejected
@@ -116,8 +115,7 @@ class Partition(Generic[S, P]):
             if self._steps.careful:
                 raise
             self._unfinished = entry
-            self._start_over()
-            return True
+            return self._start_over()
         self._unfinished = None if done else entry
         return done
 
@@ -126,22 +124,22 @@ class Partition(Generic[S, P]):
         self.context.origin = record.origin
         if record.offset == self._condemned_offset:
             parsed = Rejected("too_large", BROKER_REFUSED)
+        self._budget = budget
         if isinstance(parsed, Rejected):
+            self._spend()
             self._steps.bury(record, parsed)
         else:
-            self._budget = budget
             if parsed.time > self._moved_to and not self._move(parsed.time):
                 return False
             if parsed.signal and not self._wake():
                 return False
-            if self._budget <= 0:
+            if not self._spend():
                 return False
             if parsed.key is not None:
                 self._steps.fold(parsed.key, parsed, entry)
             self.last_append_time = record.append_time
             self.last_event_time = parsed.time
         self._window.append(entry)
-        self.uncommitted += 1
         self.next_offset = record.offset + 1
         return True
 
@@ -181,9 +179,10 @@ class Partition(Generic[S, P]):
         self.uncommitted += 1
         return True
 
-    def _start_over(self) -> None:
-        """A step failed half-way: go back to the last commit, and take every step again, each with a copy of what it
-        touches."""
+    def _start_over(self) -> bool:
+        """A step failed half-way: go back to the last commit, and take the same steps again, each with a copy of what
+        it touches. True when the last record is folded."""
+        steps = max(self.uncommitted, 1)
         entries = [*self._window]
         unfinished, fired = self._unfinished, self._steps.fired_last
         if unfinished is not None:
@@ -194,8 +193,11 @@ class Partition(Generic[S, P]):
             self._states.spoil(fired)
         self.roll_back()
         self._steps.careful = True
+        done = True
         for entry in entries:
-            self.process(entry, sys.maxsize)
+            done = self.uncommitted < steps and self.process(entry, steps - self.uncommitted)
+            self._unfinished = None if done else entry
+        return done
 
     def condemn(self) -> bool:
         """The broker refuses what the only step since the last commit has made: bury that step when it comes again.

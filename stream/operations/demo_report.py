@@ -107,8 +107,8 @@ def _report(reader: _Reader, configuration: Configuration, events: DemoEvents, r
         *promises.broken_transitions(transitions, still_open),
         *promises.broken_recommendations(recommendations, names),
     ]
-    if not model_scores:
-        broken.append("the model gave no answer at all")
+    if len(model_scores) <= len(scores) / 2:
+        broken.append(f"the model gave only {len(model_scores):,} of {len(scores):,} answers, the fallback all others")
     raised = [transition for transition in transitions if transition.data.status == "raised"]
     if not raised:
         broken.append("no alert was raised")

@@ -107,6 +107,7 @@ class Stack:
             "TIDEMARK__KAFKA__BOOTSTRAP_SERVERS": kafka.bootstrap_servers,
             "TIDEMARK__TRITON__URL": triton.url,
             "TIDEMARK__TRITON__SCORER": triton.scorer,
+            "TIDEMARK__TRITON__DEADLINE_MS": str(triton.deadline_ms),
             "TIDEMARK__DATA_DIR": str(Path(configuration.data_dir).absolute()),
         }
         self.workers = {

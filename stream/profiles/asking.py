@@ -27,9 +27,10 @@ def note(profile: Profile, event: Event, origin: Origin) -> None:
     """Remembers an event as evidence for the next request."""
     if profile.first_offset < 0:
         profile.first_offset = origin.offset
-    profile.evidence += event.event_id.encode() + _ID_END
-    if profile.evidence.count(_ID_END) > EVIDENCE:
-        drop_evidence(profile, EVIDENCE)
+    evidence = profile.evidence + event.event_id.encode() + _ID_END
+    if evidence.count(_ID_END) > EVIDENCE:
+        evidence = evidence[evidence.index(_ID_END) + 1 :]
+    profile.evidence = evidence
     if event.simulated:
         profile.simulated = True
 
@@ -39,11 +40,6 @@ def drop_evidence(profile: Profile, keep: int) -> None:
     surplus = profile.evidence.count(_ID_END) - keep
     if surplus > 0:
         profile.evidence = profile.evidence.split(_ID_END, surplus)[surplus]
-
-
-def evidence(profile: Profile) -> list[str]:
-    """Ids of the newest events since the last request, oldest first."""
-    return [event_id.decode() for event_id in profile.evidence.split(_ID_END)[:-1]]
 
 
 def consider(
@@ -80,7 +76,8 @@ def ask(profile: Profile, trigger: Trigger, as_of: int, origin: Origin, tracepar
     Returns:
         The request; its ``profile`` is the state as it is then kept, so its bytes need not be encoded again.
     """
-    event_ids, first_offset, simulated = evidence(profile), profile.first_offset, profile.simulated
+    event_ids = [event_id.decode() for event_id in profile.evidence.split(_ID_END)[:-1]]
+    first_offset, simulated = profile.first_offset, profile.simulated
     profile.asked_at = as_of
     profile.ask_due = 0
     profile.browses_since_ask = 0
@@ -143,17 +140,17 @@ def listen_on(profile: Profile, heard_until: int, settings: ProfileSettings) -> 
 
 
 def _arm(profile: Profile, after: int, settings: ProfileSettings) -> None:
-    bought = baskets.span(profile)
+    count, first, last = baskets.span(profile)
     profile.silence_due = 0
-    if not bought.baskets:
+    if not count:
         return
-    if bought.baskets == 1:
+    if count == 1:
         length = float(settings.one_time_silence_ms)
     else:
-        own = (bought.last - bought.first) / (bought.baskets - 1) * settings.silence_factor
+        own = (last - first) / (count - 1) * settings.silence_factor
         length = min(max(own, settings.silence_min_ms), settings.silence_max_ms)
-    stop = bought.last + settings.silence_stop_ms
-    due = float(bought.last)
+    stop = last + settings.silence_stop_ms
+    due = float(last)
     step = 0
     while due <= stop:
         due += length

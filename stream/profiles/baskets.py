@@ -16,6 +16,7 @@ ROW: Final = Struct("<Iqqq?")
 """Hash of the order's id, time, cents less returns, thousandths of units less returns, whether the basket counts."""
 
 _SIZE: Final = ROW.size
+_FULL: Final = CAPACITY * _SIZE
 _KEY: Final = Struct("<I")
 _TIME: Final = Struct("<q")
 _TIME_AT: Final = _KEY.size
@@ -74,15 +75,6 @@ class Rhythm(NamedTuple):
     """Population variance of the same, in seconds squared; 0.0 with fewer than three."""
 
 
-class Span(NamedTuple):
-    """What silence is measured against."""
-
-    baskets: int
-    first: int
-    last: int
-    """Epoch milliseconds; 0 without baskets."""
-
-
 def baskets(profile: Profile) -> list[Basket]:
     """The newest baskets, oldest first, with those that were returned."""
     return [Basket(*entry[:-1]) for entry in ROW.iter_unpack(profile.baskets)]
@@ -116,29 +108,29 @@ def rhythm(profile: Profile) -> Rhythm:
     return Rhythm(count, first, last, span / gaps, (squares * gaps - span * span) / (gaps * gaps))
 
 
-def span(profile: Profile) -> Span:
-    """The part of ``rhythm`` that costs little."""
+def span(profile: Profile) -> tuple[int, int, int]:
+    """How many baskets count, time of the first and of the last: the part of ``rhythm`` that costs little."""
     table, settled = profile.baskets, profile.settled_baskets
     counts = table[_COUNTS_AT::_SIZE]
     newest = counts.rfind(1)
     if newest < 0:
-        return Span(settled, profile.settled_first, profile.settled_last)
+        return settled, profile.settled_first, profile.settled_last
     first = int(_TIME.unpack_from(table, counts.find(1) * _SIZE + _TIME_AT)[0])
     last = int(_TIME.unpack_from(table, newest * _SIZE + _TIME_AT)[0])
     if not settled:
-        return Span(counts.count(1), first, last)
-    return Span(settled + counts.count(1), min(first, profile.settled_first), max(last, profile.settled_last))
+        return counts.count(1), first, last
+    return settled + counts.count(1), min(first, profile.settled_first), max(last, profile.settled_last)
 
 
-def begin(profile: Profile, basket: Basket) -> None:
-    """Adds the basket of an order not among the newest, and carries it to all sums."""
-    order, time, cents, units = basket
-    _carry(profile, time, int(units > 0), basket.revenue)
+def begin(profile: Profile, order: int, time: int, cents: int, units: int) -> None:
+    """Adds the basket of an order that is not among the newest, and carries it to all sums."""
+    counts = units > 0
+    _carry(profile, time, int(counts), cents)
     table = profile.baskets
-    profile.baskets = table + ROW.pack(order, time, cents, units, units > 0)
-    if table and (time, order) < _newest(table):
+    profile.baskets = table + ROW.pack(order, time, cents, units, counts)
+    if table and time <= _TIME.unpack_from(table, len(table) - _SIZE + _TIME_AT)[0]:
         _sort(profile)
-    if len(profile.baskets) > CAPACITY * _SIZE:
+    if len(profile.baskets) > _FULL:
         settle(profile, CAPACITY)
 
 
@@ -199,11 +191,6 @@ def _carry(profile: Profile, time: int, count: int, cents: int) -> None:
     if cents:
         profile.purchase_amounts = decay.added(profile.purchase_amounts, weights, cents)
         profile.revenue_cents += cents
-
-
-def _newest(table: bytes) -> tuple[int, int]:
-    order, time, _, _, _ = ROW.unpack_from(table, len(table) - _SIZE)
-    return time, order
 
 
 def _sort(profile: Profile) -> None:

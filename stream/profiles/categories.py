@@ -5,7 +5,6 @@ differently. Written by the fold; a line returned in full takes its weight back.
 """
 
 from functools import lru_cache
-from operator import itemgetter
 from struct import Struct
 from typing import Final, NamedTuple
 
@@ -27,6 +26,8 @@ _NOTHING: Final = 1e-12
 """What is left of a weight, relative to what was taken back, and is rounding."""
 
 _SIZE: Final = ROW.size
+_TABLE: Final = Struct("<" + "Id" * CAPACITY)
+"""All rows of a full table."""
 _KEY: Final = Struct("<I")
 
 
@@ -79,10 +80,11 @@ def moved(table: bytes, eras: int) -> bytes:
 
 def _entered(table: bytes, category: int, part: float) -> bytes:
     row = ROW.pack(category, part)
-    if len(table) < CAPACITY * _SIZE:
+    if len(table) < _TABLE.size:
         return table + row
-    weakest, weight = min(ROW.iter_unpack(table), key=itemgetter(1))
-    if part <= weight:
+    weights = _TABLE.unpack(table)[1::2]
+    weakest = min(weights)
+    if part <= weakest:
         return table
-    at = packing.place(table, _KEY.pack(weakest), _SIZE)
+    at = weights.index(weakest) * _SIZE
     return table[:at] + row + table[at + _SIZE :]

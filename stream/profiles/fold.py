@@ -41,6 +41,10 @@ _IDS_SIZE: Final = EVENT_IDS * _ID_SIZE
 Outcome = Literal["folded", "duplicate"]
 
 
+_new: Final = tuple.__new__
+"""Makes a named tuple in half the time, for what is made for every event."""
+
+
 class Folded(NamedTuple):
     """What an event did."""
 
@@ -87,7 +91,10 @@ def fold(
             fires = False
         products = lines(event, settings) if event.items else []
         if time > profile.last_time:
-            _advance(profile, time)
+            eras = time // decay.ERA_MS - profile.last_time // decay.ERA_MS
+            profile.last_time = time
+            if eras:
+                _move_landmark(profile, eras)
         elif time < profile.first_time:
             profile.first_time = time
         if profile.anonymous and event.customer_id:
@@ -110,7 +117,7 @@ def fold(
         request = asking.tell("consent", profile, event, profile.last_time, origin)
     else:
         request = asking.consider(profile, call, origin, settings, event.traceparent) if fires else None
-    return Folded(profile, request, "folded")
+    return _new(Folded, (profile, request, "folded"))
 
 
 def _change(
@@ -250,12 +257,7 @@ def _listen(profile: Profile, settings: ProfileSettings, fires: bool) -> None:
         asking.listen(profile, settings)
 
 
-def _advance(profile: Profile, time: int) -> None:
-    """Moves the newest event's time on, and with it, now and then, the landmark of all that decays."""
-    eras = time // decay.ERA_MS - profile.last_time // decay.ERA_MS
-    profile.last_time = time
-    if not eras:
-        return
+def _move_landmark(profile: Profile, eras: int) -> None:
     profile.browse_counts = decay.moved(profile.browse_counts, eras)
     profile.cart_counts = decay.moved(profile.cart_counts, eras)
     profile.purchase_counts = decay.moved(profile.purchase_counts, eras)

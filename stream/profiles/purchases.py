@@ -36,12 +36,11 @@ def buy(profile: Profile, event: Event, time: int, by: int, bought: list[Line]) 
             profile.categories = categories.added(profile.categories, line.category, weight)
     known = baskets.find(profile, order)
     if known is None:
-        basket = Basket(order, time, cents, units)
-        baskets.begin(profile, basket)
+        baskets.begin(profile, order, time, cents, units)
     else:
-        basket = Basket(order, min(time, known.time), known.cents + cents, known.units + units)
-        baskets.replace(profile, known, basket)
+        together = Basket(order, min(time, known.time), known.cents + cents, known.units + units)
+        baskets.replace(profile, known, together)
     items.interact(profile, rows)
     cart.clear(profile, time, by)
-    if profile.pending_returns or basket.returned_whole:
+    if profile.pending_returns or (known is not None and known.returned_whole):
         returns.settle(profile, order)

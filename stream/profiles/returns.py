@@ -78,7 +78,7 @@ def settle(profile: Profile, order: int) -> None:
 def _whole_order(profile: Profile, order: int, time: int) -> None:
     basket = baskets.find(profile, order)
     if basket is None:
-        baskets.begin(profile, Basket(order, time, 0, baskets.RETURNED_WHOLE))
+        baskets.begin(profile, order, time, 0, baskets.RETURNED_WHOLE)
     elif not basket.returned_whole:
         baskets.replace(profile, basket, basket._replace(units=basket.units + baskets.RETURNED_WHOLE))
         profile.interactions = interactions.without_order(profile.interactions, interactions.tag_of(order))
@@ -123,7 +123,7 @@ def _unnamed(profile: Profile, line: Line, time: int) -> None:
 def _reduce(profile: Profile, basket: Basket | None, order: int, time: int, cents: int, units: int) -> Basket:
     if basket is None:
         reduced = Basket(order, time, -cents, -units)
-        baskets.begin(profile, reduced)
+        baskets.begin(profile, *reduced)
     else:
         reduced = basket._replace(time=min(basket.time, time), cents=basket.cents - cents, units=basket.units - units)
         baskets.replace(profile, basket, reduced)

@@ -40,7 +40,9 @@ def said():
 def test_every_customer_of_the_last_year_is_scored_with_what_was_known_before(said):
     assert said.customers == baselines.eligible(JOURNEYS, CUTOFF - 1)
     future_changed = [
-        event if event.time < CUTOFF else Event(event.event_id, "purchase", END - 1, event.customer_id, items=event.items)
+        event
+        if event.time < CUTOFF
+        else Event(event.event_id, "purchase", END - 1, event.customer_id, items=event.items)
         for event in EVENTS
     ]
     again = predict_at(by_customer(future_changed), JOURNEYS, CUTOFF, CATALOGUE, by_recency, SETTINGS)
@@ -94,7 +96,9 @@ def test_baselines_know_nothing_from_after_the_cutoff():
     for customer in past:
         assert baselines.own_repeats(past[customer], CUTOFF) == baselines.own_repeats(known[customer], CUTOFF)
         assert baselines.rfm(past[customer], CUTOFF) == baselines.rfm(known[customer], CUTOFF)
-        assert baselines.last_year_revenue(past[customer], CUTOFF) == baselines.last_year_revenue(known[customer], CUTOFF)
+        assert baselines.last_year_revenue(past[customer], CUTOFF) == baselines.last_year_revenue(
+            known[customer], CUTOFF
+        )
 
 
 def cut(until: int) -> dict[str, list[Event]]:
