@@ -93,8 +93,8 @@ class TritonScorer:
             tensor.set_data_from_numpy(array)
             inputs.append(tensor)
         try:
-            # gRPC keeps the deadline on threads of its own. A timer of the event loop would also count the time for which
-            # the loop was busy with other batches, and void answers that are here; it only guards against a lost call.
+            # gRPC keeps the deadline on threads of its own. A timer of the event loop would also count the time for
+            # which the loop was busy with other batches; it only guards against a call that is lost.
             async with asyncio.timeout(timeout_s + _LOST_AFTER_S):
                 result = await self._connected().infer(
                     self._card.name,

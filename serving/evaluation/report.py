@@ -6,7 +6,7 @@ Called by ``serving.training`` for the card and by ``tidemark evaluate``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -21,7 +21,8 @@ from serving.evaluation.alerts import ACTIVE_DAYS
 from serving.evaluation.metrics import auc, average_precision, brier, ece, precision_at, recall_at, spearman
 from serving.features import tensors
 from serving.histories import read_interactions, read_own_items
-from serving.history import Journey, outcome
+from serving.history import Journey, catalogue_items, outcome
+from serving.item_tower import ItemTower
 from serving.model_card import HORIZONS, HORIZONS_DAYS, Threshold
 from serving.scorer import Tensors
 from stream.contracts.events import Event
@@ -58,6 +59,13 @@ class Evaluation(msgspec.Struct):
     """Figure by metric by who made the prediction."""
     base_rates: dict[str, float]
     active_base_rates: dict[str, float]
+
+
+def sellable(events: Iterable[Event], until: int, tower: ItemTower | None) -> Catalogue:
+    """Every item seen up to ``until``, each in a group of its own: retrieval is measured before variants are
+    dropped."""
+    items = (msgspec.structs.replace(item, item_group_id="") for item in catalogue_items(events, until))
+    return Catalogue.from_items(items, tower)
 
 
 def predict_at(

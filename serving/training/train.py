@@ -17,7 +17,7 @@ import torch
 
 from serving.catalogue import Catalogue
 from serving.dataset import Example, by_customer, calendar_cutoffs, examples
-from serving.evaluation.report import Evaluation, evaluate, predict_at, thresholds
+from serving.evaluation.report import Evaluation, evaluate, predict_at, sellable, thresholds
 from serving.export import export
 from serving.features import FEATURE_SCHEMA, FEATURES
 from serving.history import Journey, catalogue_items, file_sha256, journeys, read_events
@@ -107,13 +107,6 @@ def train(
     shipped = _make(source, found, arrays, source.end, settings, report)
     card = _card(paths, source, arrays, shipped, measured, settings, licences)
     return export(shipped.fitted.served(), shipped.tower, card, out)
-
-
-def sellable(events: Sequence[Event], until: int, tower: ItemTower) -> Catalogue:
-    """Every item seen up to ``until``, each in a group of its own: retrieval is measured before variants are
-    dropped."""
-    items = (msgspec.structs.replace(item, item_group_id="") for item in catalogue_items(events, until))
-    return Catalogue.from_items(items, tower)
 
 
 def predictor(network: ServedNetwork) -> Any:

@@ -24,6 +24,7 @@ from stream.profiles.profile import Profile
 from stream.workers.breaker import CircuitBreaker
 from stream.workers.decisions import Question
 
+_WARM_UP_S: Final = 5.0
 _LOOK_S: Final = 0.5
 """How often a server that is gone is looked for while nobody asks it anything."""
 
@@ -67,6 +68,7 @@ class ScoringStage(Stage[Question]):
     async def open(self) -> None:
         # Before the first question: a server with another model would answer it without complaint.
         await self._look()
+        await self._warm_up()
         self._watch = asyncio.create_task(self._look_for_server())
 
     async def close(self) -> None:
@@ -102,14 +104,17 @@ class ScoringStage(Stage[Question]):
                 answered = answers(outputs, profiles, requests, catalogue, self._scorer.stamp, self._currency)
             except (ScorerUnavailable, BadOutput) as error:
                 reason = error.reason
-                self._note(error)
-                if self._breaker.open:
-                    break
+                _log.info("model did not answer", error=str(error))
             else:
                 if not self._breaker.healthy:
                     _log.info("model answers")
                 self._breaker.succeeded()
                 return answered
+        # Once for all calls of a batch: a server that is only slow at the first call is no server that is gone.
+        was_open = self._breaker.open
+        self._breaker.failed()
+        if self._breaker.open and not was_open:
+            _log.warning("breaker opened: the fallback answers", reason=reason)
         raise _Unanswered(reason)
 
     def _deadline_of(self, batch: Sequence[Question]) -> float:
@@ -121,16 +126,15 @@ class ScoringStage(Stage[Question]):
         waited = time.time() - max(question.asked_at for question in batch) / 1000
         return min(max(self._deadline_s, waited), max(self._deadline_s, self._backlog_deadline_s))
 
-    def _note(self, error: Exception) -> None:
-        was_open = self._breaker.open
-        self._breaker.failed()
-        if self._breaker.open and not was_open:
-            _log.warning("breaker opened: the fallback answers", error=str(error))
-        else:
-            _log.info("model did not answer", error=str(error))
-
     def _fall_back(self, question: Question, catalogue: Catalogue, reason: FallbackReason) -> Answer:
         return fallback_answer(_profile(question), question.request.as_of, reason, catalogue, self._currency)
+
+    async def _warm_up(self) -> None:
+        """Let the server run the model once before the first question, whose deadline is short."""
+        try:
+            await self._scorer.infer(tensors([Profile()], [0], self._catalogue()), _WARM_UP_S)
+        except (ScorerUnavailable, BadOutput) as error:
+            _log.warning("model does not answer yet", error=str(error))
 
     async def _look_for_server(self) -> None:
         """Close the breaker when the server is back though nobody asks: customers are waiting to be asked again."""

@@ -1,4 +1,4 @@
-"""A slow line to the model server: a gRPC relay that hands calls on to a real Triton and keeps each answer back a while.
+"""A slow line to the model server: a gRPC relay that hands calls on to a real Triton and keeps each answer back.
 
 Some answers are kept back for longer than any deadline, and those are forged, so that one which was applied all the
 same would be seen. Used by ``test_order.py``.
@@ -6,7 +6,6 @@ same would be seen. Used by ``test_order.py``.
 
 import asyncio
 import threading
-from collections.abc import Callable
 from random import Random
 from types import TracebackType
 from typing import Any, Final, Self
@@ -99,7 +98,10 @@ class _AnyCall(grpc.GenericRpcHandler):
 
     def service(self, handler_call_details: Any) -> grpc.RpcMethodHandler:
         method = handler_call_details.method
-        behaviour: Callable[[bytes, Any], Any] = lambda request, context: self._line.relay(method, request)  # noqa: E731
+
+        async def behaviour(request: bytes, context: Any) -> bytes:
+            return await self._line.relay(method, request)
+
         return grpc.unary_unary_rpc_method_handler(behaviour)
 
 

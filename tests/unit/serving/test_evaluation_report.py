@@ -4,7 +4,7 @@ import pytest
 from serving.catalogue import Catalogue
 from serving.dataset import by_customer
 from serving.evaluation import baselines
-from serving.evaluation.report import RESOLVE_BELOW, evaluate, predict_at, thresholds
+from serving.evaluation.report import RESOLVE_BELOW, evaluate, predict_at, sellable, thresholds
 from serving.history import journeys
 from serving.item_tower import ITEM_DIMENSIONS
 from serving.model_card import HORIZONS
@@ -117,3 +117,11 @@ def test_own_repeats_prefer_the_recent_and_the_frequent():
 
     own = journeys([buy(0, "old", "twice"), buy(200, "new"), buy(201, "twice")], SETTINGS)["c"]
     assert baselines.own_repeats(own, START + 210 * DAY_MS) == ["twice", "new", "old"]
+
+
+def test_what_could_be_bought_at_the_cutoff_keeps_its_variants():
+    variants = [Item(i, f"LANTERN {i}", item_group_id="lantern", price=1.0) for i in ("red", "blue")]
+    events = [Event("1", "purchase", START, "c", items=variants), Event("2", "browse", END, "c", items=[Item("later")])]
+    catalogue = sellable(events, CUTOFF, None)
+    assert catalogue.item_ids == ["blue", "red"]
+    assert catalogue.groups == ["blue", "red"]
