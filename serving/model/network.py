@@ -6,6 +6,7 @@ Heads: churn hazard per horizon, revenue of 180 days as a zero-inflated log-norm
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -20,8 +21,8 @@ from serving.model_card import HORIZONS_DAYS
 from serving.statistics import STATISTICS
 from serving.tokens import TOKEN_BUCKETS
 
-_SIGMA = (0.3, 2.0)
-"""Bounds of the log-normal's scale. Above 2 the mean is seven times the median and follows single outliers."""
+_SIGMA = (0.3, 1.5)
+"""Bounds of the log-normal's scale. At 1.5 the mean is three times the median; above, it follows single outliers."""
 
 _LOG_REVENUE = (0.0, 11.0)
 """Bounds of the log-normal's location: 1 to 60,000 units of currency."""
@@ -46,8 +47,7 @@ class Heads(NamedTuple):
 
 
 class CustomerNetwork(nn.Module):  # type: ignore[misc]  # as in ``attention``
-    """See the module. ``statistics_mean`` and ``statistics_scale`` are set from the training set before the first
-    step."""
+    """See the module. The four buffers of statistics are set from the training set before the first step."""
 
     def __init__(self, settings: NetworkSettings) -> None:
         super().__init__()
@@ -64,6 +64,9 @@ class CustomerNetwork(nn.Module):  # type: ignore[misc]  # as in ``attention``
         self.norm = nn.LayerNorm(width)
         self.register_buffer("statistics_mean", torch.zeros(len(STATISTICS)))
         self.register_buffer("statistics_scale", torch.ones(len(STATISTICS)))
+        # What lies beyond anything seen in training is taken for its edge, not extrapolated.
+        self.register_buffer("statistics_least", torch.full((len(STATISTICS),), -math.inf))
+        self.register_buffer("statistics_most", torch.full((len(STATISTICS),), math.inf))
         self.statistics = nn.Sequential(nn.Linear(len(STATISTICS), width), nn.GELU(), nn.Dropout(settings.dropout))
         self.joint = nn.Sequential(nn.Linear(2 * width, width), nn.GELU(), nn.Dropout(settings.dropout))
         # Each head also sees the statistics directly: with few customers the linear part does most of the work.
@@ -101,7 +104,8 @@ class CustomerNetwork(nn.Module):  # type: ignore[misc]  # as in ``attention``
             hidden = block(hidden, bias)
         latest = self.norm(hidden[:, length - 1])
 
-        standardised = ((stats - self.statistics_mean) / self.statistics_scale).clamp(-5.0, 5.0)
+        known = torch.minimum(torch.maximum(stats, self.statistics_least), self.statistics_most)
+        standardised = ((known - self.statistics_mean) / self.statistics_scale).clamp(-5.0, 5.0)
         both = torch.cat([latest, self.statistics(standardised)], dim=1)
         wide = torch.cat([self.joint(both), standardised], dim=1)
         revenue = self.revenue(wide)

@@ -107,6 +107,8 @@ def fit(
     random = np.random.default_rng(settings.seed)
     network = CustomerNetwork(settings.network)
     stats = arrays.tensors["stats"][rows.training]
+    network.statistics_least.copy_(torch.from_numpy(stats.min(axis=0)))
+    network.statistics_most.copy_(torch.from_numpy(stats.max(axis=0)))
     network.statistics_mean.copy_(torch.from_numpy(stats.mean(axis=0)))
     network.statistics_scale.copy_(torch.from_numpy(np.maximum(stats.std(axis=0), 1e-3)))
 

@@ -10,7 +10,7 @@ class TrainingSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     seed: int = 1
     threads: int = 2
-    epochs: int = 4
+    epochs: int = 3
     """At most; training stops earlier when the validation period gets no better."""
     patience: int = 2
     batch_size: int = 256

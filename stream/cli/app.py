@@ -5,6 +5,7 @@ Commands import what they need when they are called, so that `tidemark --help` i
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -73,6 +74,8 @@ app.command()(version.version)
 def main(arguments: list[str] | None = None) -> None:
     """Run one command and end the process with its exit code."""
     given = sys.argv[1:] if arguments is None else arguments
+    # onnxruntime's wheels report their use to Microsoft unless this is set before they are imported.
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     try:
         app(_shared_first(given))
     except Exception as error:

@@ -36,10 +36,7 @@ def convert(
         )
     console = notes()
     events = ", ".join(f"{count:,} {kind}s" for kind, count in sorted(report.events.items()))
-    console.print(
-        f"{report.kept:,} of {report.lines:,} lines in {events}"
-        + (" (demo's customers and others)" if demo_sample else "")
-    )
+    console.print(f"{report.kept:,} of {report.lines:,} lines in {events}")
     if report.returned_lines:
         share = report.matched_lines / report.returned_lines
         console.print(f"{report.returned_lines:,} returned lines, {share:.0%} with the order that they undo")

@@ -184,15 +184,23 @@ def _table(layer: Layer, path: tuple[str, ...]) -> Mapping[str, Any]:
 
 
 def _converted(given: Given, annotation: Any, path: tuple[str, ...]) -> Any:
+    value = given.value
     try:
-        return msgspec.convert(given.value, annotation, strict=not given.text)
+        converted = msgspec.convert(value, annotation, strict=not given.text)
     except msgspec.ValidationError as error:
         problem = error
+    else:
+        _refuse_unknown_inside(value, msgspec.inspect.type_info(annotation), given.origin, ".".join(path))
+        return converted
     if given.text:
         try:
-            return msgspec.json.decode(given.value, type=annotation)
+            value = msgspec.json.decode(given.value)
+            converted = msgspec.convert(value, annotation)
         except msgspec.DecodeError as error:
             problem = error if isinstance(error, msgspec.ValidationError) else problem
+        else:
+            _refuse_unknown_inside(value, msgspec.inspect.type_info(annotation), given.origin, ".".join(path))
+            return converted
     shown = "" if is_secret(annotation) else f", got {given.value!r}"
     expected = str(problem).removeprefix("Expected ").split(", got")[0]
     raise ConfigurationError(f"{given.origin}: {'.'.join(path)}: expected {expected}{shown}") from None
@@ -228,6 +236,20 @@ def _refuse_unknown_in(
         elif secret_file is None or not is_secret(secret_file.type):
             key = ".".join((*path, name))
             raise ConfigurationError(f"{origin}: there is no setting {key}{_did_you_mean(key, keys)}")
+
+
+def _refuse_unknown_inside(value: Any, found: msgspec.inspect.Type, origin: str, key: str) -> None:
+    """Refuse keys that the structs of a list do not have, such as those of ``[[policies.actions]]``."""
+    match found:
+        case msgspec.inspect.StructType(fields=fields) if isinstance(value, Mapping):
+            names = [field.name for field in fields]
+            for name in value.keys() - set(names):
+                raise ConfigurationError(f"{origin}: {key}: there is no setting {name}{_did_you_mean(name, names)}")
+        case msgspec.inspect.ListType(item_type=item) | msgspec.inspect.VarTupleType(item_type=item):
+            for index, each in enumerate(value):
+                _refuse_unknown_inside(each, item, origin, f"{key}[{index}]")
+        case _:
+            pass
 
 
 def _did_you_mean(key: str, keys: list[str]) -> str:

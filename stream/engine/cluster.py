@@ -11,7 +11,9 @@ from stream.engine.processor import Processor
 from stream.engine.stores.store import Stamp
 
 _TIMEOUT_S: Final = 10.0
-_PAUSE_S: Final = 0.5
+_PAUSE_S: Final = 0.2
+_MISSING_S: Final = 2.0
+"""A topic that was just created is not known to every broker at once."""
 
 
 class TopicMismatch(RuntimeError):
@@ -22,6 +24,14 @@ class ClusterUnreachable(RuntimeError):
     """No broker answered."""
 
 
+class Checked(NamedTuple):
+    """What the cluster says about a processor's topics."""
+
+    stamp: Stamp
+    """For local stores."""
+    partitions: int
+
+
 def count_partitions(admin: AdminClient, topic: str) -> int:
     """Partitions of ``topic``.
 
@@ -30,20 +40,9 @@ def count_partitions(admin: AdminClient, topic: str) -> int:
         ClusterUnreachable: no broker answered.
     """
     try:
-        found = admin.list_topics(topic, timeout=_TIMEOUT_S).topics[topic]
+        return len(_topics(admin, [topic]).topics[topic].partitions)
     except KafkaException as exception:
         raise ClusterUnreachable(f"no Kafka broker answered: {exception}") from exception
-    if found.error is not None or not found.partitions:
-        raise TopicMismatch(f"topic {topic} is missing. Create it with `tidemark topics`")
-    return len(found.partitions)
-
-
-class Checked(NamedTuple):
-    """What the cluster says about a processor's topics."""
-
-    stamp: Stamp
-    """For local stores."""
-    partitions: int
 
 
 def check_topics(admin: AdminClient, processor: Processor[Any, Any], keep_trying: Callable[[], bool]) -> Checked:
@@ -53,33 +52,47 @@ def check_topics(admin: AdminClient, processor: Processor[Any, Any], keep_trying
         TopicMismatch: with what to do.
         ClusterUnreachable: the worker was told to end while no broker answered.
     """
-    wanted = [processor.input_topic, processor.changelog_topic, processor.dead_letter_topic]
+    changelog = processor.changelog_topic
     while True:
         try:
-            metadata = admin.list_topics(timeout=_TIMEOUT_S)
-            missing = [topic for topic in wanted if topic not in metadata.topics]
-            if missing:
-                raise TopicMismatch(f"topics are missing: {', '.join(missing)}. Create them with `tidemark topics`")
-            changelog = TopicCollection([processor.changelog_topic])
-            answers = admin.describe_topics(changelog, request_timeout=_TIMEOUT_S)
-            described = answers[processor.changelog_topic].result()
+            metadata = _topics(admin, [processor.input_topic, changelog, processor.dead_letter_topic])
+            answers = admin.describe_topics(TopicCollection([changelog]), request_timeout=_TIMEOUT_S)
+            described = answers[changelog].result()
             break
         except KafkaException as exception:
             if not keep_trying():
                 raise ClusterUnreachable(f"no Kafka broker answered: {exception}") from exception
             time.sleep(_PAUSE_S)
     inputs = len(metadata.topics[processor.input_topic].partitions)
-    changelogs = len(metadata.topics[processor.changelog_topic].partitions)
+    changelogs = len(metadata.topics[changelog].partitions)
     if inputs != changelogs:
         raise TopicMismatch(
-            f"topic {processor.input_topic} has {inputs} partitions, {processor.changelog_topic} has {changelogs}: "
-            "a customer's state would be looked for on the wrong partition. Make the topics alike again, or run "
+            f"topic {processor.input_topic} has {inputs} partitions, {changelog} has {changelogs}: a customer's state "
+            "would be looked for on the wrong partition. Make the topics alike again, or run "
             f"`tidemark rebuild --role {processor.role}` to fold the log into a changelog of {inputs} partitions"
         )
     stamp = Stamp(
         cluster_id=str(metadata.cluster_id),
-        changelog_topic=processor.changelog_topic,
+        changelog_topic=changelog,
         changelog_topic_id=str(described.topic_id),
         fold_version=processor.fold_version,
     )
     return Checked(stamp, inputs)
+
+
+def _topics(admin: AdminClient, wanted: list[str]) -> Any:
+    """The cluster's metadata, with all topics of ``wanted``.
+
+    Raises:
+        TopicMismatch: one is missing.
+        KafkaException: no broker answered.
+    """
+    patience = time.monotonic() + _MISSING_S
+    while True:
+        metadata = admin.list_topics(timeout=_TIMEOUT_S)
+        missing = [topic for topic in wanted if topic not in metadata.topics or not metadata.topics[topic].partitions]
+        if not missing:
+            return metadata
+        if time.monotonic() > patience:
+            raise TopicMismatch(f"topics are missing: {', '.join(missing)}. Create them with `tidemark topics`")
+        time.sleep(_PAUSE_S)

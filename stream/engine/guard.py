@@ -26,7 +26,8 @@ class Guard:
         """Take the running totals at ``now`` (seconds). True when the partition has to pause now."""
         samples, settings = self._samples, self._settings
         samples.append((now, records, dead, quarantined))
-        while now - samples[0][0] > settings.dead_letter_window_ms / 1000 and len(samples) > 1:
+        # The first sample is the newest of those that the window has left behind: what it counted is not of the window.
+        while len(samples) > 1 and now - samples[1][0] >= settings.dead_letter_window_ms / 1000:
             samples.popleft()
         if self.tripped:
             return False

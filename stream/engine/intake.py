@@ -19,6 +19,8 @@ S = TypeVar("S")
 P = TypeVar("P")
 
 _LONGEST_WITHOUT_POLL_S: Final = 1.0
+_FENCED: Final = KafkaError(KafkaError.FENCED_INSTANCE_ID).str()
+"""A consumer's fatal error comes with a code of its own, and its cause is in the text alone."""
 
 _log = structlog.get_logger(__name__)
 
@@ -145,8 +147,8 @@ class Intake(Generic[S, P]):
         if code == KafkaError._PARTITION_EOF:
             if held is not None:
                 held.caught_up = True
-        elif code == KafkaError.FENCED_INSTANCE_ID:
-            raise ConsumerFenced(str(error))
+        elif _FENCED in error.str():
+            raise ConsumerFenced(error.str())
         elif code in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE):
             # A partition that is not restored yet stands at an offset that nobody wants to read.
             if held is not None:
@@ -155,7 +157,7 @@ class Intake(Generic[S, P]):
                     f"{held.partition.next_offset} any more: {error}. Run `tidemark rebuild --role "
                     f"{self._processor.role}` to fold what is left of it into a new state"
                 )
-        elif error.fatal():
+        elif error.fatal() or code == KafkaError._FATAL:
             raise KafkaException(error)
         else:
             _log.info("consumer", error=str(error))

@@ -126,15 +126,16 @@ class Partition(Generic[S, P]):
             parsed = Rejected("too_large", BROKER_REFUSED)
         self._budget = budget
         if isinstance(parsed, Rejected):
-            self._spend()
+            self.uncommitted += 1
             self._steps.bury(record, parsed)
         else:
             if parsed.time > self._moved_to and not self._move(parsed.time):
                 return False
             if parsed.signal and not self._wake():
                 return False
-            if not self._spend():
+            if self._budget <= 0:
                 return False
+            self.uncommitted += 1
             if parsed.key is not None:
                 self._steps.fold(parsed.key, parsed, entry)
             self.last_append_time = record.append_time

@@ -117,19 +117,19 @@ class Steps(Generic[S, P]):
 
     def fire(self, key: bytes, due: int) -> None:
         """Run the timer of ``key``."""
-        self._call(key, partial(self._on_timer, due), f"timer of {due}")
+        self._call(key, due)
         self.tally.timers += 1
 
     def wake(self, key: bytes) -> None:
         """Tell ``key``, which waits, that the signal came."""
-        self._call(key, self._on_signal, "signal")
+        self._call(key, None)
 
     def announce(self, time: int) -> None:
         """Partition time has moved on to ``time``."""
-        call = partial(self._processor.on_time, time, self._context)
+        processor, context = self._processor, self._context
         if not self.careful:
-            call()
-        elif (error := self._carefully(None, call)) is not None:
+            processor.on_time(time, context)
+        elif (error := self._carefully(None, partial(processor.on_time, time, context))) is not None:
             self._bury_call(None, f"at {time}", error)
 
     def bury(self, record: Record, refusal: Rejected) -> None:
@@ -143,29 +143,29 @@ class Steps(Generic[S, P]):
 
     # -- timers and signals ------------------------------------------
 
-    def _call(self, key: bytes, call: Callable[[S], S | None], name: str) -> None:
+    def _call(self, key: bytes, due: int | None) -> None:
         """What fails leaves the state as it was, without its timer, and is buried."""
         self.fired_last = key
         error: Exception | None = None
         try:
             if self.careful:
-                error = self._carefully(key, partial(self._run, key, call))
+                error = self._carefully(key, partial(self._run, key, due))
             else:
-                self._run(key, call)
+                self._run(key, due)
         except StateUnreadable as unreadable:
             error = unreadable
         if error is not None:
             self._states.mute(key)
-            self._bury_call(key, name, error)
+            self._bury_call(key, "signal" if due is None else f"timer of {due}", error)
 
-    def _run(self, key: bytes, call: Callable[[S], S | None]) -> None:
+    def _run(self, key: bytes, due: int | None) -> None:
         if key == self.condemned:
             raise OutputTooLarge(BROKER_REFUSED)
         state = self._states.get(key)
         if state is not None:
-            self._states.keep(key, call(state))
+            self._states.keep(key, self._on_signal(state) if due is None else self._on_timer(state, due))
 
-    def _on_timer(self, due: int, state: S) -> S | None:
+    def _on_timer(self, state: S, due: int) -> S | None:
         after = self._processor.on_timer(state, due, self._context)
         if after is not None and 0 < self._processor.due(after) <= due:
             raise RuntimeError(f"the timer that was due at {due} set itself for {self._processor.due(after)} again")

@@ -35,11 +35,11 @@ def convert_online_retail(
     Args:
         source: parquet with the columns of `InvoiceLine`, sorted by ``invoice_time``.
         destination: ``.jsonl``, ``.jsonl.gz``, ``.jsonl.xz`` or ``-``. The same input gives the same bytes.
-        keep: whether the events of a customer are written.
+        keep: whether a customer's events are wanted.
         on_progress: called now and then with the lines read so far and in all.
 
     Returns:
-        What became of the lines, those of customers who were not kept included.
+        What became of the lines.
 
     Raises:
         ConversionError: if columns are missing or the rows are not sorted.
@@ -55,9 +55,8 @@ def convert_online_retail(
     encoder = msgspec.json.Encoder()
     try:
         with whole_file(destination) as out:
-            for event in events_of(_lines(file, report, on_progress), report):
-                if keep(event.customer_id):
-                    out.write(encoder.encode(event) + b"\n")
+            for event in events_of(_lines(file, report, on_progress), report, keep):
+                out.write(encoder.encode(event) + b"\n")
     except UnsortedError as error:
         raise ConversionError(f"{source}: {error}") from error
     return report

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict, deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
@@ -150,12 +150,15 @@ class _Purchases:
         return ""
 
 
-def events_of(lines: Iterable[InvoiceLine], report: ConversionReport) -> Iterator[Event]:
+def events_of(
+    lines: Iterable[InvoiceLine], report: ConversionReport, keep: Callable[[str], bool] = lambda customer_id: True
+) -> Iterator[Event]:
     """Events in order of time; memory is bounded by the open invoices and a year of purchases.
 
     Args:
         lines: sorted by ``invoice_time``, as published.
         report: counts are added to it while the events are consumed.
+        keep: whether a customer is wanted; what the others bought bears on nobody else's events.
 
     Raises:
         UnsortedError: if a line is older than what was already completed.
@@ -176,7 +179,7 @@ def events_of(lines: Iterable[InvoiceLine], report: ConversionReport) -> Iterato
                 break
             completed_until = oldest[0].invoice_time
             yield from _complete(open_invoices.pop(oldest[0].invoice), purchases, report)
-        reason = _unusable(line)
+        reason = _unusable(line) or ("" if keep(str(line.customer_id)) else "customer not wanted")
         if reason:
             report.dropped[reason] += 1
         else:

@@ -20,15 +20,15 @@ _SENTENCES: Final[dict[str, Callable[[str, str], str]]] = {
     "recent_order": lambda value, usual: (
         f"The last order is only {value} days old; usually one comes every {usual} days."
     ),
-    "frequency_drop": lambda value, usual: f"Only {value} orders in the last 90 days; {usual} would be usual.",
-    "frequency_rise": lambda value, usual: f"As many as {value} orders in the last 90 days; {usual} would be usual.",
+    "frequency_drop": lambda value, usual: f"Orders in the last 90 days: {value}; usual are {usual}.",
+    "frequency_rise": lambda value, usual: f"Orders in the last 90 days: {value}; usual are {usual}.",
     "negative_review": lambda value, usual: f"The latest review gave {value} of 5 stars.",
     "positive_review": lambda value, usual: f"The latest review gave {value} of 5 stars.",
-    "returns": lambda value, usual: f"Sent back {value} items in the last 60 days.",
+    "returns": lambda value, usual: f"Items sent back in the last 60 days: {value}.",
     "cart_emptied": lambda value, usual: f"Emptied the cart {value} days ago and did not order since.",
     "low_engagement": lambda value, usual: f"Opens {value} of the messages; {usual} is ordinary.",
     "engaged": lambda value, usual: f"Opens {value} of the messages; {usual} is ordinary.",
-    "recent_visits": lambda value, usual: f"Looked at {value} items in the last 14 days.",
+    "recent_visits": lambda value, usual: f"Items looked at in the last 14 days: {value}.",
 }
 
 _RECOMMENDED: Final = {

@@ -175,7 +175,7 @@ class Stack:
                 raise StartError(f"{part.name} died {len(deaths) + 1} times within a minute: see {part.log_path}")
             self._say(f"{part.name} died; starting it again")
             part.start()
-            self._say(f"{part.name} runs again, {time.monotonic() - now:.1f} s later")
+            self._say(f"{part.name} was started again")
 
     def stop(self) -> None:
         """End every child, workers first so that they commit what is folded."""

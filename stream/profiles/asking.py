@@ -76,7 +76,7 @@ def ask(profile: Profile, trigger: Trigger, as_of: int, origin: Origin, tracepar
     Returns:
         The request; its ``profile`` is the state as it is then kept, so its bytes need not be encoded again.
     """
-    event_ids = [event_id.decode() for event_id in profile.evidence.split(_ID_END)[:-1]]
+    event_ids = list(map(bytes.decode, profile.evidence.split(_ID_END)[:-1]))
     first_offset, simulated = profile.first_offset, profile.simulated
     profile.asked_at = as_of
     profile.ask_due = 0
@@ -128,9 +128,10 @@ def tell(kind: RequestKind, profile: Profile | None, event: Event, time: int, or
 def listen(profile: Profile, settings: ProfileSettings) -> None:
     """Arms the timer for the customer's silence, counted from the last basket; disarms it where none is left."""
     profile.silence_step = 0
-    profile.silence_due = 0
     if profile.personalization and not profile.anonymous:
         _arm(profile, profile.last_time, settings)
+    else:
+        profile.silence_due = 0
 
 
 def listen_on(profile: Profile, heard_until: int, settings: ProfileSettings) -> None:

@@ -186,7 +186,9 @@ def _carry(profile: Profile, time: int, count: int, cents: int) -> None:
     if not (count or cents):
         return
     weights = decay.weights(time, profile.last_time)
-    if count:
+    if count == 1:
+        profile.purchase_counts = decay.counted(profile.purchase_counts, weights)
+    elif count:
         profile.purchase_counts = decay.added(profile.purchase_counts, weights, count)
     if cents:
         profile.purchase_amounts = decay.added(profile.purchase_amounts, weights, cents)

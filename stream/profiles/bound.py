@@ -65,6 +65,19 @@ _REST: Final = 1000
 _ID_BYTES: Final = 4
 """UTF-8 bytes of a character at most."""
 
+_SHORT_ID: Final = 40
+_SMALL: Final = (
+    CUSTOMER_BOUND
+    - _RESERVE
+    - _REST
+    - _ID_BYTES * _SHORT_ID
+    - baskets.CAPACITY * baskets.ROW.size
+    - cart.CAPACITY * cart.ROW.size
+    - returns.PENDING_CAPACITY * returns.PENDING_ROW.size
+)
+"""With fewer bytes of event ids, interactions, items and evidence, a customer whose id has at most ``_SHORT_ID``
+characters fits even if all else is full."""
+
 
 def _drop_event_ids(profile: Profile, keep: int) -> None:
     profile.event_ids = profile.event_ids[len(profile.event_ids) - keep * EVENT_ID_SIZE :]
@@ -107,14 +120,15 @@ _DROP: Final[Mapping[str, tuple[int, Callable[[Profile, int], None]]]] = {
 
 def fit(profile: Profile) -> None:
     """Makes the profile fit its bound. Costs a few additions while it is far from it."""
+    filled = len(profile.event_ids) + len(profile.interactions) + len(profile.items) + len(profile.evidence)
+    # This runs for every event, and most profiles are so small that the rest need not be added up.
+    if filled < _SMALL and not profile.anonymous and len(profile.customer_id) <= _SHORT_ID:
+        return
     limit = (VISITOR_BOUND if profile.anonymous else CUSTOMER_BOUND) - _RESERVE
     at_most = (
         _REST
         + _ID_BYTES * len(profile.customer_id)
-        + len(profile.evidence)
-        + len(profile.event_ids)
-        + len(profile.interactions)
-        + len(profile.items)
+        + filled
         + len(profile.baskets)
         + len(profile.cart)
         + len(profile.pending_returns)

@@ -29,6 +29,8 @@ _SIZE: Final = ROW.size
 _TABLE: Final = Struct("<" + "Id" * CAPACITY)
 """All rows of a full table."""
 _KEY: Final = Struct("<I")
+_WEIGHT: Final = Struct("<d")
+_WEIGHT_AT: Final = _KEY.size
 
 
 class Affinity(NamedTuple):
@@ -57,11 +59,14 @@ def added(table: bytes, category: int, part: float) -> bytes:
     ``part`` is one of the amounts above, times its ``decay.weight`` for ``HALF_LIFE``. A thirteenth category takes the
     place of the weakest, if it is stronger.
     """
-    at = packing.place(table, _KEY.pack(category), _SIZE)
-    if at < 0:
-        return _entered(table, category, part) if part > 0 else table
-    total = ROW.unpack_from(table, at)[1] + part
-    kept = ROW.pack(category, total) if total > _NOTHING * abs(part) else b""
+    key = _KEY.pack(category)
+    at = table.find(key)
+    if at % _SIZE:  # Not at the border of a row: nowhere, or across two.
+        at = packing.place(table, key, _SIZE)
+        if at < 0:
+            return _entered(table, category, part) if part > 0 else table
+    total = _WEIGHT.unpack_from(table, at + _WEIGHT_AT)[0] + part
+    kept = key + _WEIGHT.pack(total) if total > _NOTHING * abs(part) else b""
     return table[:at] + kept + table[at + _SIZE :]
 
 

@@ -59,6 +59,19 @@ def weights(time: int, last_time: int) -> Weights:
     return exp2(since / _DAY), exp2(since / _WEEK), exp2(since / _MONTH), exp2(since / _QUARTER)
 
 
+def counted(sums: bytes, at: Weights) -> bytes:
+    """The four packed sums (see ``HALF_LIVES``) with one more event counted, weighted as of its time.
+
+    >>> read(counted(b"", weights(0, 0)), 0, 0)
+    (1.0, 1.0, 1.0, 1.0)
+    """
+    if not sums:
+        return _SUMS.pack(*at)
+    day, week, month, quarter = at
+    days, weeks, months, quarters = _SUMS.unpack(sums)
+    return _SUMS.pack(days + day, weeks + week, months + month, quarters + quarter)
+
+
 def added(sums: bytes, at: Weights, amount: float) -> bytes:
     """The four packed sums (see ``HALF_LIVES``) with ``amount`` added, weighted as of its time; taken back if negative.
 

@@ -82,14 +82,11 @@ def tag_of(order: int) -> int:
 
 def row(time: int, code: int, item: int, quantity: float, price: float, tag: int = 0) -> bytes:
     """A row, packed. Quantities and prices beyond a half float are clipped."""
-    return ROW.pack(
-        time // 1000,
-        code,
-        item,
-        tag,
-        quantity if quantity < _HALF_MAX else _HALF_MAX,
-        price if price < _HALF_MAX else _HALF_MAX,
-    )
+    if quantity > _HALF_MAX:
+        quantity = _HALF_MAX
+    if price > _HALF_MAX:
+        price = _HALF_MAX
+    return ROW.pack(time // 1000, code, item, tag, quantity, price)
 
 
 def rounded(quantity: float) -> float:

@@ -54,8 +54,7 @@ def top_items(profile: Profile, at: int) -> list[TopItem]:
 
 def interact(profile: Profile, rows: list[bytes]) -> None:
     """Puts at least one row into the ring of interactions. The list is used up."""
-    ring = interactions.put(profile.interactions, rows)
-    profile.interactions = ring
+    ring = profile.interactions = interactions.put(profile.interactions, rows)
     if len(ring) > _FULL_RING:
         settle(profile, interactions.CAPACITY)
 

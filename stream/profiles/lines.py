@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 
 from stream.contracts.emission import Rejected
-from stream.contracts.events import Event, Item
+from stream.contracts.events import Event
 from stream.contracts.ids import item_hash
 from stream.profiles.baskets import UNITS
 from stream.profiles.categories import category_hash
@@ -55,21 +55,22 @@ def lines(event: Event, settings: ProfileSettings) -> list[Line]:
             "$.currency",
         )
     cents_per_price = rate * _CENTS
-    if len(event.items) == 1:
-        return [_line(event.items[0], cents_per_price)]
-    found: dict[int, Line] = {}
+    products = []
     for item in event.items:
-        line = _line(item, cents_per_price)
+        quantity, price, category = item.quantity, item.price, item.item_category
+        if quantity is None:
+            quantity = 1.0
+        cents = None if price is None else round(price * quantity * cents_per_price)
+        products.append(priced(item_hash(item.item_id), quantity, cents, category_hash(category) if category else 0))
+    return products if len(products) == 1 else _each_once(products)
+
+
+def _each_once(products: list[Line]) -> list[Line]:
+    found: dict[int, Line] = {}
+    for line in products:
         same = found.get(line.item)
         found[line.item] = line if same is None else _together(same, line)
     return list(found.values())
-
-
-def _line(item: Item, cents_per_price: float) -> Line:
-    quantity = 1.0 if item.quantity is None else item.quantity
-    cents = None if item.price is None else round(item.price * quantity * cents_per_price)
-    category = category_hash(item.item_category) if item.item_category else 0
-    return priced(item_hash(item.item_id), quantity, cents, category)
 
 
 def _together(one: Line, other: Line) -> Line:

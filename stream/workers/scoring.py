@@ -68,7 +68,8 @@ class ScoringStage(Stage[Question]):
     async def open(self) -> None:
         # Before the first question: a server with another model would answer it without complaint.
         await self._look()
-        await self._warm_up()
+        if not self._breaker.open:
+            await self._warm_up()
         self._watch = asyncio.create_task(self._look_for_server())
 
     async def close(self) -> None:

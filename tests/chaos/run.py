@@ -23,7 +23,7 @@ from tests.chaos.checker import ROLES, Reading, read_everything
 from tests.chaos.crew import Crew, Member
 from tests.chaos.faults import SITES, Site
 from tests.chaos.input_log import PARTITIONS, Written, events_of_now, input_log
-from tests.chaos.read_back import committed_offsets, flat, read_topic
+from tests.chaos.read_back import committed_offsets, read_topic
 
 _SLICE: Final = 100
 _SLICE_PAUSE_S: Final = 0.01
@@ -94,7 +94,7 @@ class Run(NamedTuple):
     reading: Reading
     faults: int
     aborted: int
-    """Records on the topic of score requests that no reader of committed records sees."""
+    """Records that no reader of committed records sees."""
 
 
 def schedule(kills: int, seed: int, members: int) -> list[Strike]:
@@ -136,11 +136,14 @@ def run(servers: str, folder: Path, prefix: str, events: int, kills: int, seed: 
         writer.write(log[writer.written :])
         writer.write(events_of_now(events, seed, customers))
         await_catching_up(configuration, groups, writer.ends, crew)
-    requests = names.physical(topics.SCORE_REQUESTS)
     reading = read_everything(configuration, groups)
-    written = sum(1 for _ in flat(read_topic(servers, requests, aborted_too=True)))
-    committed = sum(1 for _ in flat(reading.topics[topics.SCORE_REQUESTS]))
-    return Run(configuration, reading, kills, written - committed)
+    written_to = [names.physical(topics.SCORE_REQUESTS), *(names.changelog(role) for role in ROLES)]
+    return Run(configuration, reading, kills, sum(_aborted(servers, topic) for topic in written_to))
+
+
+def _aborted(servers: str, topic: str) -> int:
+    written, committed = (read_topic(servers, topic, aborted_too=aborted_too) for aborted_too in (True, False))
+    return sum(map(len, written)) - sum(map(len, committed))
 
 
 def _strike(member: Member, strike: Strike, writer: "Writer", log: list[Written], until: int) -> None:

@@ -65,7 +65,7 @@ def test_every_effect_of_every_event_is_there_once_whatever_is_killed(
         for record in flat(ran.reading.topics[topic])
     )
     print(", ".join(f"{len(list(flat(records)))} {topic}" for topic, records in ran.reading.topics.items()))
-    print(f"alerts: {dict(statuses)}; requests that were aborted: {ran.aborted}")
+    print(f"alerts: {dict(statuses)}; records that were aborted: {ran.aborted}")
     print(verdict.report(ran.faults))
     assert verdict.right
     # What was compared is worth comparing.

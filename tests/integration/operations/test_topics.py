@@ -1,5 +1,7 @@
 """Topics on a real broker: created as they must be, left alone when right, refused when wrong."""
 
+import time
+
 import msgspec
 import pytest
 from confluent_kafka.admin import AdminClient
@@ -48,6 +50,9 @@ def test_another_setting_is_refused_and_nothing_is_created_besides(deployment: C
     admin = connect_admin(deployment.kafka)
     prefix = topics.prefix + "wrong."
     topics.create(prefix + "customer.events.v1", partitions=3, settings={"retention.ms": "1000"})
+    # The controller has it; a moment later the broker tells of it.
+    while prefix + "customer.events.v1" not in admin.list_topics(timeout=10).topics:
+        time.sleep(0.05)
     wrong = msgspec.structs.replace(deployment.topics, prefix=prefix)
     with pytest.raises(TopicMismatchError) as caught:
         create_topics(admin, wrong)

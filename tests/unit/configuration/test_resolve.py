@@ -23,11 +23,17 @@ class Server(msgspec.Struct, frozen=True, kw_only=True):
             raise ValueError("nobody lives there")
 
 
+class Step(msgspec.Struct, frozen=True, kw_only=True):
+    code: str
+    size: int = 1
+
+
 class Tree(msgspec.Struct, frozen=True, kw_only=True):
     server: Server = Server()
     second: Server = Server(retries=3)
     rates: dict[str, float] = {}
     names: list[str] = []
+    steps: tuple[Step, ...] = (Step(code="first"),)
     verbose: bool = False
 
 
@@ -110,6 +116,14 @@ def test_a_wrong_type_names_origin_key_and_what_was_expected() -> None:
 def test_a_value_out_of_range_names_the_range() -> None:
     assert "server.retries: expected `int` <= 3" in refusal({"server": {"retries": 4}})
     assert "server.retries: expected `int` <= 3" in refusal(T__SERVER__RETRIES="4")
+
+
+def test_a_list_of_tables_is_taken_whole_and_its_keys_are_checked() -> None:
+    assert tree({"steps": [{"code": "a", "size": 2}]})[0].steps == (Step(code="a", size=2),)
+    assert tree(T__STEPS='[{"code": "b"}]')[0].steps == (Step(code="b"),)
+    said = "steps[0]: there is no setting sise; did you mean size?"
+    assert refusal({"steps": [{"code": "a", "sise": 2}]}) == f"tidemark.toml: {said}"
+    assert refusal(T__STEPS='[{"code": "a", "sise": 2}]') == f"environment T__STEPS: {said}"
 
 
 def test_a_scalar_where_a_table_belongs_is_refused() -> None:

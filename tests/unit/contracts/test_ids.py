@@ -1,6 +1,8 @@
 """Ids are what they were: readers have stored them, so a formula that drifts fails here."""
 
+import json
 import math
+from uuid import UUID, uuid5
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -25,6 +27,15 @@ def test_ids_keep_their_golden_values() -> None:
     assert ids.request_id("13085", "purchase", 1_306_919_520_000, attempt=1) == "17b80338-7e9f-59b9-9b55-9d6bcec69f5d"
     assert ids.recommendation_id("13085", 1) == "add9186f-94ed-5af7-ab5b-09b3041280bf"
     assert ids.arm_fraction(SECRET, "13085", "churn-mail", "2011-06") == 0.003604368659823831
+
+
+@given(st.text(), st.integers(0, 2**53), st.integers(0, 9))
+def test_a_request_id_is_the_uuid5_of_its_parts(customer: str, as_of: int, attempt: int) -> None:
+    name = json.dumps([customer, "browse", as_of, attempt], ensure_ascii=False, separators=(",", ":"))
+    namespace = uuid5(UUID(int=0), "io.tidemark.score-request")
+    assert UUID(ids.request_id(customer, "browse", as_of, attempt)).version == 5
+    if customer.isalnum():  # JSON escapes the rest in more than one way.
+        assert ids.request_id(customer, "browse", as_of, attempt) == str(uuid5(namespace, name))
 
 
 def test_counted_event_ids_are_never_taken_for_one_another() -> None:

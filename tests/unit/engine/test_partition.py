@@ -16,10 +16,12 @@ from stream.engine.processor import Context, NewerState, OutputRecord, Parsed, R
 from stream.engine.steps import Entry
 from stream.engine.stores.memory import MemoryStore
 from tests.integration.engine.counting import NEWER, SILENCE_MS, WORDS, Counting, Said, Sum, dead_letter
-from tests.unit.engine.straight import Straight
+from tests.integration.engine.straight import Straight
 
 LIMIT = 200
 KEYS = [b"a", b"b", b"c", b"d"]
+NOTICED_LATE = {"unencodable", "fat"}
+"""Noticed when the state is encoded, at the commit: whether a later record mends it before is a matter of speed."""
 
 
 class Life:
@@ -83,7 +85,7 @@ class AnyCommitPoints(RuleBasedStateMachine):
         key=st.sampled_from(KEYS),
         later=st.integers(-1_500, 4_000),
         amount=st.integers(-100, 100),
-        word=st.sampled_from([*WORDS, *["plain"] * 10]),
+        word=st.sampled_from([*(word for word in WORDS if word not in NOTICED_LATE), *["plain"] * 10]),
         gap=st.integers(0, 2),
     )
     def record(self, key: bytes, later: int, amount: int, word: str, gap: int) -> None:
@@ -143,7 +145,9 @@ TestAnyCommitPoints = AnyCommitPoints.TestCase
 
 
 def codes(life: Life) -> Counter[str]:
-    return Counter(dict(o.headers)["code"].decode() for o in life.outputs if o.topic == life.processor.dead_letter_topic)
+    return Counter(
+        dict(o.headers)["code"].decode() for o in life.outputs if o.topic == life.processor.dead_letter_topic
+    )
 
 
 def state_of(life: Life, key: bytes) -> Sum:

@@ -141,6 +141,22 @@ def test_nothing_is_refused(logical: str, value: bytes) -> None:
     assert shown(logical, value)
 
 
+@pytest.mark.parametrize(
+    ("reason", "said"),
+    [
+        (Contribution("negative_review", 2.0, "stars", 3.0), "The latest review gave 2 of 5 stars."),
+        (Contribution("low_engagement", 0.05, "share", 0.2), "Opens 5% of the messages; 20% is ordinary."),
+        (Contribution("frequency_drop", 1.0, "orders_90d", 2.49), "Orders in the last 90 days: 1; usual are 2.5."),
+        (
+            Contribution("recent_order", 3.4, "days", 36.09),
+            "The last order is only 3.4 days old; usually one comes every 36 days.",
+        ),
+    ],
+)
+def test_figures_are_rounded_as_people_say_them(reason: Contribution, said: str) -> None:
+    assert sentence(reason) == said
+
+
 def test_a_code_without_a_sentence_is_spelled_out() -> None:
     assert sentence(Contribution("stock_level", 3.0, "items_left", 10.0)) == "Stock level: 3 items left (usual: 10)."
     assert sentence(Contribution("luck", 0.5)) == "Luck: 0.5."

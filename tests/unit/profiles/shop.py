@@ -11,6 +11,7 @@ from stream.contracts.scores import ScoreRequest
 from stream.contracts.times import DAY_MS, HOUR_MS
 from stream.profiles.fold import Folded, fold
 from stream.profiles.profile import Profile
+from stream.profiles.returns import PENDING_CAPACITY
 from stream.profiles.settings import ProfileSettings
 
 START = 1_300_000_000_000
@@ -146,5 +147,9 @@ def histories(draw: st.DrawFn, window: int = 46 * HOUR_MS) -> list[Event]:
     events: list[Event] = []
     for number in range(draw(st.integers(0, 3))):
         events += draw(orders_with_returns(number, window))
+    returned = [one for one in events if one.type == "return"]
+    # Any permutation may put all of them, a line each, before their purchases.
+    beyond = {one.event_id for one in returned[PENDING_CAPACITY:]}
+    events = [one for one in events if one.event_id not in beyond]
     events += [draw(other_events(number, window)) for number in range(draw(st.integers(0, 12)))]
     return sorted(events, key=lambda one: (one.time, one.event_id))

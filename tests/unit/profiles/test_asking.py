@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream.contracts.events import Consent, Event, Item, Review
-from stream.contracts.ids import request_id
+from stream.contracts.ids import event_id_hash, request_id
 from stream.contracts.scores import ScoreRequest
 from stream.contracts.times import DAY_MS, HOUR_MS, MINUTE_MS
 from stream.profiles import codec
@@ -132,6 +132,13 @@ def test_a_request_carries_the_newest_ids_only() -> None:
     (asked,) = requests(history, settings=settings)
     assert asked.event_ids == [f"e-{number}" for number in range(40 - EVIDENCE, 40)]
     assert asked.first_offset == 0
+
+
+@given(st.lists(st.text(min_size=1, max_size=20), min_size=1, max_size=40, unique_by=event_id_hash))
+def test_the_newest_ids_come_back_whatever_characters_they_are_of(event_ids: list[str]) -> None:
+    history = [event("browse", START + number, event_id=one) for number, one in enumerate(event_ids)]
+    profile = folded(history, settings=ProfileSettings(browse_every_n=100))
+    assert ask(profile, "go_live", profile.last_time, origin()).event_ids == event_ids[-EVIDENCE:]
 
 
 def test_a_late_event_asks_as_of_the_newest() -> None:

@@ -242,6 +242,11 @@ def test_buying_leans_more_to_a_category_than_looking() -> None:
     assert [row.category_hash for row in ranked] == [category_hash(name) for name in ("tea", "kitchen", "clothes")]
 
 
+def test_a_tick_is_no_profile_s_business() -> None:
+    with pytest.raises(ValueError, match="leave it to the engine"):
+        step(None, event("tick"))
+
+
 def test_lines_of_the_same_product_count_as_one() -> None:
     twice = purchase(START, Item("mug", price=1.0, quantity=2.0), Item("mug", price=4.0, item_category="tea"))
     profile = folded([twice])

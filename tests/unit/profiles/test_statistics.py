@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from stream.contracts.events import Item
 from stream.contracts.times import DAY_MS
 from stream.profiles import decay
-from stream.profiles.baskets import BUCKET_MS, settle
+from stream.profiles.baskets import BUCKET_MS, settle, span
 from stream.profiles.decay import ERA_MS, HALF_LIVES
 from stream.profiles.rings import top_items
 from stream.profiles.settings import ProfileSettings
@@ -57,6 +57,14 @@ def test_the_rhythm_is_mean_and_variance_of_the_gaps(when: list[int]) -> None:
     assert (read.baskets, read.first, read.last) == (len(when), START + when[0] * DAY_MS, START + when[-1] * DAY_MS)
     assert read.mean_gap_s == pytest.approx(plain.mean(gaps) if gaps else 0.0)
     assert read.gap_variance_s2 == pytest.approx(plain.pvariance(gaps) if gaps else 0.0, abs=1e-3)
+
+
+@given(days, st.sets(st.integers(0, 2000)))
+def test_the_span_that_silence_is_measured_by_is_that_of_the_rhythm(when: list[int], returned: set[int]) -> None:
+    history = [purchase(START + day * DAY_MS, order=f"{day}") for day in when]
+    back = [event("return", START + 2001 * DAY_MS, event_id=f"b-{day}", transaction_id=f"{day}") for day in returned]
+    profile = folded([*history, *back])
+    assert span(profile) == rhythm(profile)[:3]
 
 
 @given(days, st.integers(0, 400))

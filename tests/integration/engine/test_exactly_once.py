@@ -1,0 +1,133 @@
+"""Whatever happens to workers and transactions, what is committed is what a straight fold of the log gives."""
+
+import random
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import pytest
+from confluent_kafka import KafkaError, KafkaException, Producer
+
+from stream.engine.processor import OutputRecord
+from stream.engine.transactions import PartitionCommit, Transactions
+from stream.engine.worker import WorkerFenced
+from stream.testing.waiting import eventually
+from tests.integration.engine.counting import WORDS
+from tests.integration.engine.deployment import Deployment
+
+KEYS = [f"customer-{number}" for number in range(20)]
+
+
+def some_records(count: int, seed: int, start: int = 10_000, words: Sequence[str] = WORDS) -> Iterator[tuple[str, str]]:
+    """A log with everything in it, in which time goes on and back."""
+    draw = random.Random(seed)
+    now = start
+    for _ in range(count):
+        now = max(1_000, now + draw.randint(-400, 500))
+        word = draw.choice(words) if draw.random() < 0.05 else "plain"
+        yield draw.choice(KEYS), f"{now} {draw.randint(-9, 9)} {word}"
+
+
+# Within one commit, a record may mend what only the commit would have found: see the unit tests.
+COMMIT_FREE = [word for word in WORDS if word not in ("unencodable", "fat")]
+
+
+def test_stopped_and_started_in_the_middle(deployment: Deployment) -> None:
+    for round_ in range(3):
+        deployment.produce(some_records(700, round_, 10_000 + 20_000 * round_, COMMIT_FREE))
+        run = deployment.start()
+        assert eventually(lambda: any(found.offset > round_ * 200 for found in deployment.committed()))
+        run.stop()
+    with deployment.running():
+        deployment.folded()
+    deployment.assert_exact()
+
+
+def test_a_stop_commits_what_is_folded(deployment: Deployment) -> None:
+    deployment.produce(some_records(300, 1))
+    run = deployment.start(commit_interval_ms=600_000)
+    assert eventually(lambda: run.worker._holdings.uncommitted() >= 300)
+    assert all(found.offset < 0 for found in deployment.committed())
+    run.stop()
+    assert sum(found.offset for found in deployment.committed()) == 300
+
+
+class Failing(Transactions):
+    """Fails now and then, at every step of a commit, with an error that the transaction survives by an abort."""
+
+    def __init__(self, producer: Producer, changelog_topic: str, keep_trying: Callable[[], bool]) -> None:
+        super().__init__(producer, changelog_topic, keep_trying)
+        self.draw = random.Random(7)
+        self.failures = 0
+
+    def _maybe(self) -> None:
+        if self.draw.random() < 0.2:
+            self.failures += 1
+            raise KafkaException(KafkaError(KafkaError._TIMED_OUT, "planted", txn_requires_abort=True))
+
+    def produce(self, outputs: Sequence[Sequence[OutputRecord]], partitions: Sequence[PartitionCommit]) -> None:
+        self._maybe()
+        super().produce(outputs, partitions)
+        self._maybe()
+
+    def send_offsets(self, offsets: list[Any], group_metadata: Any) -> None:
+        super().send_offsets(offsets, group_metadata)
+        self._maybe()
+
+
+def test_an_abort_puts_everything_back(deployment: Deployment) -> None:
+    with deployment.running(make_transactions=Failing, timers_per_step=3, max_uncommitted_records=50) as run:
+        for part in range(10):
+            deployment.produce(some_records(100, part, 10_000 + 3_000 * part, COMMIT_FREE))
+        deployment.folded()
+        assert run.metric("tidemark_aborts_total") >= 5
+        assert run.metric("tidemark_records_total") <= 1_000, "what was rolled back does not count"
+    deployment.assert_exact()
+
+
+def test_a_worker_whose_producer_is_fenced_once_recovers_by_itself(deployment: Deployment) -> None:
+    with deployment.running() as run:
+        deployment.produce(some_records(500, 1))
+        deployment.folded()
+        usurper = Producer(deployment.kafka | {"transactional.id": f"{deployment.group}.a"})
+        usurper.init_transactions(10)
+        deployment.produce(some_records(500, 2, 30_000))
+        deployment.folded()
+        assert run.metric("tidemark_aborts_total", error="_FENCED") == 1
+    deployment.assert_exact()
+
+
+def test_a_worker_ends_when_it_has_a_live_twin(deployment: Deployment) -> None:
+    deployment.produce(some_records(300, 1))
+    first = deployment.start()
+    deployment.folded()
+    with deployment.running() as second:
+        assert eventually(lambda: len(second.worker.partitions) == 2)
+        error = first.ended_with()
+        assert isinstance(error, WorkerFenced)
+        assert "--instance" in str(error)
+        assert "'a'" in str(error)
+        deployment.runs.remove(first)
+        deployment.produce(some_records(300, 2, 30_000))
+        deployment.folded()
+        assert second.alive
+    deployment.assert_exact()
+
+
+def test_a_producer_that_is_fenced_again_and_again_has_a_twin_that_is_in_no_group(deployment: Deployment) -> None:
+    run = deployment.start()
+    stop = threading.Event()
+
+    def fence() -> None:
+        while not stop.wait(0.1):
+            Producer(deployment.kafka | {"transactional.id": f"{deployment.group}.a"}).init_transactions(10)
+            deployment.produce([("a", "1 1")])
+
+    twin = threading.Thread(target=fence, daemon=True)
+    twin.start()
+    try:
+        with pytest.raises(WorkerFenced, match="--instance"):
+            raise run.ended_with()
+    finally:
+        stop.set()
+        twin.join(10)
