@@ -38,6 +38,10 @@ def status(
             f"{role.lag_records:,} records and {role.lag_seconds:,.1f} s behind"
         )
         console.print(_partitions(role, now))
+        for partition in role.partitions:
+            if partition.paused:
+                console.print(f"[red]partition {partition.partition} is paused[/red]: {partition.paused}")
+                console.print("when it is put right upstream: tidemark resume")
     if found.model is None:
         console.print("[bold]model[/bold]: no answer yet")
     else:

@@ -226,6 +226,10 @@ class TopicNames(msgspec.Struct, frozen=True):
         """
         return self.names.get(logical) or self.prefix + TOPICS[logical].base_name
 
+    def group(self, role: str) -> str:
+        """Consumer group of the workers of ``role``; deployments that share a cluster differ by their prefix."""
+        return f"{self.prefix}tidemark.{role}"
+
     def changelog(self, role: str) -> str:
         """Name on the broker of the topic that holds the state of ``role``."""
         return self.prefix + changelog(role).base_name

@@ -238,6 +238,7 @@ class Partition(Generic[S, P]):
         self._committed_time = position.time
         self._committed_shared = position.shared
         self.committed_offset = position.offset
+        self._steps.tally.records = len(self._window)
         self.tally.add(self._steps.tally)
         self._noted = False
         self._steps.condemned = None

@@ -145,7 +145,7 @@ class Processor(ABC, Generic[S, P]):
     """A fold over the records of one input topic.
 
     Attributes:
-        role: names the consumer group, the changelog and the transactional ids.
+        role: names it in logs, metrics and messages.
         input_topic: physical name.
         changelog_topic: physical name, with as many partitions as the input.
         dead_letter_topic: physical name.
@@ -161,6 +161,11 @@ class Processor(ABC, Generic[S, P]):
     fold_version: int
     codec: StateCodec[S]
     stage: Stage[P] | None = None
+
+    @property
+    def group(self) -> str:
+        """The consumer group, and the beginning of the transactional ids."""
+        return f"tidemark.{self.role}"
 
     @abstractmethod
     def parse(self, record: Record) -> Parsed[P]:

@@ -54,16 +54,16 @@ class Entry(Generic[P]):
 
 
 class Tally(msgspec.Struct):
-    """How many records were folded, how many records and timers became dead letters, how many of those because a
-    state cannot be read, and how many timers fired."""
+    """How many records were folded or refused, how many records and timers became dead letters, how many of those
+    because a state cannot be read, and how many timers fired."""
 
-    folded: int = 0
+    records: int = 0
     dead: int = 0
     quarantined: int = 0
     timers: int = 0
 
     def add(self, other: "Tally") -> None:
-        self.folded += other.folded
+        self.records += other.records
         self.dead += other.dead
         self.quarantined += other.quarantined
         self.timers += other.timers
@@ -102,8 +102,6 @@ class Steps(Generic[S, P]):
                 self._fold(key, parsed, entry)
             elif (error := self._carefully(key, partial(self._fold, key, parsed, entry))) is not None:
                 self.bury(entry.record, _refusal(error))
-                return
-            self.tally.folded += 1
         except Rejected as refusal:
             self.bury(entry.record, refusal)
         except StateUnreadable as error:

@@ -82,7 +82,7 @@ class Upkeep(Generic[S, P]):
             self._consumer.resume(self._holdings.at(partition.number))
             return True
         tally = partition.tally
-        if not guard.look(now, tally.folded + tally.dead, tally.dead, tally.quarantined):
+        if not guard.look(now, tally.records, tally.dead, tally.quarantined):
             return False
         _log.error(
             "paused: look at the dead letters, then let it go on with SIGUSR1",
@@ -135,7 +135,7 @@ class Upkeep(Generic[S, P]):
     def _count(self, held: Held[S, P]) -> None:
         partition, metrics = held.partition, self._metrics
         labels, tally = (self._processor.role, partition.number), partition.tally
-        now = (tally.folded + tally.dead, tally.dead, tally.timers)
+        now = (tally.records, tally.dead, tally.timers)
         before = self._counted.get(partition.number, (0, 0, 0))
         self._counted[partition.number] = now
         counters = (metrics.records, metrics.dead_letters, metrics.timers)

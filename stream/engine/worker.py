@@ -82,7 +82,7 @@ class Worker(Generic[S, P]):
     ) -> None:
         for properties in (kafka, consumer_properties or {}, producer_properties or {}):
             check_properties(properties)
-        self.group = f"tidemark.{processor.role}"
+        self.group = processor.group
         self._processor = processor
         self._kafka = kafka
         self._settings = settings

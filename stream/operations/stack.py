@@ -150,7 +150,7 @@ class Stack:
             for role, worker in list(waiting.items()):
                 if not worker.alive:
                     raise StartError(f"{worker.name} ended at its start. {worker.last_words}")
-                state, members = members_of(admin, role)
+                state, members = members_of(admin, self.configuration.topics.topic_names().group(role))
                 if state == "stable" and members:
                     del waiting[role]
             if waiting and time.monotonic() > deadline:

@@ -11,6 +11,7 @@ from collections import Counter
 from typing import Final
 
 import msgspec
+import orjson
 from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaError, KafkaException, Message, TopicPartition
 from confluent_kafka.admin import AdminClient
 
@@ -19,6 +20,7 @@ from stream.contracts import topics
 from stream.contracts.codec import decode_score
 from stream.contracts.dead_letters import read_verdict
 from stream.contracts.scores import ModelStamp
+from stream.contracts.topics import TopicNames
 from stream.engine.position import POSITION_KEY, decode_position
 from stream.operations.brokers import ANSWER_WITHIN, bounds_of, headers_of, make_consumer, partitions_of
 from stream.operations.ends import first_records, newest_records, records_from
@@ -46,6 +48,8 @@ class PartitionStatus(msgspec.Struct, frozen=True):
     event_time: int | None
     """Partition time: the greatest event time folded."""
     last_commit: int | None
+    paused: str = ""
+    """Why the worker has paused it; empty while it has not. `tidemark resume` lets it go on."""
 
 
 class RoleStatus(msgspec.Struct, frozen=True):
@@ -94,10 +98,7 @@ def status(configuration: Configuration, admin: AdminClient, now: int) -> Status
     names = configuration.topics.topic_names()
     consumer = make_consumer(configuration.kafka, _GROUP, **{"enable.partition.eof": True, "fetch.wait.max.ms": 50})
     try:
-        roles = [
-            _role(role, admin, consumer, names.physical(INPUTS[role]), names.changelog(role), now)
-            for role in STATEFUL_ROLES
-        ]
+        roles = [_role(role, names, admin, consumer, now) for role in STATEFUL_ROLES]
         return Status(
             roles=roles,
             model=_model(consumer, names.physical(topics.SCORES)),
@@ -107,15 +108,11 @@ def status(configuration: Configuration, admin: AdminClient, now: int) -> Status
         consumer.close()
 
 
-def group_of(role: str) -> str:
-    """The consumer group of a role, as the engine names it."""
-    return f"tidemark.{role}"
-
-
-def _role(role: str, admin: AdminClient, consumer: Consumer, input_topic: str, changelog: str, now: int) -> RoleStatus:
-    group = group_of(role)
+def _role(role: str, names: TopicNames, admin: AdminClient, consumer: Consumer, now: int) -> RoleStatus:
+    group, input_topic = names.group(role), names.physical(INPUTS[role])
     places = partitions_of(consumer, [input_topic])
-    committed = committed_of(admin, role, places)
+    answered = commits_of(admin, group, places)
+    committed = {partition: commit.offset for partition, commit in answered.items()}
     ends = {place.partition: bounds_of(consumer, place)[1] for place in places}
     behind = [
         TopicPartition(input_topic, partition, max(committed.get(partition) or 0, 0))
@@ -123,8 +120,8 @@ def _role(role: str, admin: AdminClient, consumer: Consumer, input_topic: str, c
         if (committed.get(partition) or 0) < end
     ]
     oldest = first_records(consumer, behind)
-    positions = newest_records(consumer, changelog, lambda message: message.key() == POSITION_KEY)
-    state, workers = members_of(admin, role)
+    positions = newest_records(consumer, names.changelog(role), lambda message: message.key() == POSITION_KEY)
+    state, workers = members_of(admin, group)
     partitions = []
     for partition, end in sorted(ends.items()):
         next_record = oldest.get(partition)
@@ -139,14 +136,22 @@ def _role(role: str, admin: AdminClient, consumer: Consumer, input_topic: str, c
                 lag_seconds=0.0 if next_record is None else max(now - next_record.timestamp()[1], 0) / 1000,
                 event_time=None if position is None else decode_position(position.value() or b"").time or None,
                 last_commit=None if position is None else position.timestamp()[1],
+                paused=_paused(answered[partition].metadata) if partition in answered else "",
             )
         )
     return RoleStatus(role, group, state, workers, partitions)
 
 
-def committed_of(admin: AdminClient, role: str, places: list[TopicPartition]) -> dict[int, int]:
-    """Offset that a role committed, by partition; partitions without one are left out."""
-    group = group_of(role)
+def _paused(metadata: str | None) -> str:
+    """Why a worker has paused the partition, from what it wrote beside the offset; empty where it has not."""
+    try:
+        return str(orjson.loads(metadata or "{}").get("paused", ""))
+    except (orjson.JSONDecodeError, AttributeError):
+        return ""
+
+
+def commits_of(admin: AdminClient, group: str, places: list[TopicPartition]) -> dict[int, TopicPartition]:
+    """What a group committed, by partition; partitions without a commit are left out."""
     asked = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group, places)])
     try:
         answered = asked[group].result(ANSWER_WITHIN).topic_partitions
@@ -154,12 +159,11 @@ def committed_of(admin: AdminClient, role: str, places: list[TopicPartition]) ->
         if error.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND:
             return {}
         raise
-    return {place.partition: place.offset for place in answered if place.offset >= 0}
+    return {place.partition: place for place in answered if place.offset >= 0}
 
 
-def members_of(admin: AdminClient, role: str) -> tuple[str, int]:
-    """State of a role's group in Kafka's words, and how many workers it has."""
-    group = group_of(role)
+def members_of(admin: AdminClient, group: str) -> tuple[str, int]:
+    """State of a group in Kafka's words, and how many members it has."""
     try:
         described = admin.describe_consumer_groups([group])[group].result(ANSWER_WITHIN)
     except KafkaException as error:

@@ -13,7 +13,7 @@ from confluent_kafka import TopicPartition
 from stream.configuration.settings import Configuration
 from stream.operations.brokers import bounds_of, connect_admin, make_consumer, partitions_of
 from stream.operations.ends import first_records
-from stream.operations.status import INPUTS, committed_of
+from stream.operations.status import INPUTS, commits_of
 
 _NEAR: Final = 4
 """Offsets before the end of a partition from which on there may be markers of transactions alone."""
@@ -32,7 +32,7 @@ class Watch:
     """Asks about the same roles over and over, over connections that it keeps."""
 
     def __init__(self, configuration: Configuration) -> None:
-        names = configuration.topics.topic_names()
+        names = self._names = configuration.topics.topic_names()
         self._admin = connect_admin(configuration.kafka)
         self._consumer = make_consumer(
             configuration.kafka, "tidemark.watch", **{"enable.partition.eof": True, "fetch.wait.max.ms": 20}
@@ -42,7 +42,8 @@ class Watch:
     def look(self, role: str) -> RolePlace:
         """Where ``role`` is now."""
         places = self._places[role]
-        committed = committed_of(self._admin, role, places)
+        commits = commits_of(self._admin, self._names.group(role), places)
+        committed = {partition: commit.offset for partition, commit in commits.items()}
         ends = {place.partition: bounds_of(self._consumer, place)[1] for place in places}
         behind = [
             TopicPartition(place.topic, place.partition, committed.get(place.partition, 0))

@@ -78,12 +78,17 @@ class DecisionsProcessor(Processor[DecisionState, Question]):
     ) -> None:
         self.input_topic = names.physical(topics.SCORE_REQUESTS)
         self.changelog_topic = names.changelog(ROLE)
+        self._group = names.group(ROLE)
         self.dead_letter_topic = names.physical(topics.DEAD_LETTERS)
         self.stage = stage
         self._physical = {name: names.physical(name) for name in topics.TOPICS}
         self._policies = policies
         self._deployment = deployment
         self._model = model
+
+    @property
+    def group(self) -> str:
+        return self._group
 
     def parse(self, record: Record) -> Parsed[Question]:
         try:

@@ -79,12 +79,17 @@ class ProfilesProcessor(Processor[Profile, Folding]):
     def __init__(self, names: TopicNames, settings: ProfileSettings, partitions: int, version: str) -> None:
         self.input_topic = names.physical(topics.EVENTS)
         self.changelog_topic = names.changelog(ROLE)
+        self._group = names.group(ROLE)
         self.dead_letter_topic = names.physical(topics.DEAD_LETTERS)
         self.duplicates = 0
         self._requests_topic = names.physical(topics.SCORE_REQUESTS)
         self._settings = settings
         self._partitions = partitions
         self._tick_headers: Headers = ((TICK, version.encode()),)
+
+    @property
+    def group(self) -> str:
+        return self._group
 
     def parse(self, record: Record) -> Parsed[Folding]:
         event = read_event(record.value, record.key, record.headers, record.append_time, self._settings)

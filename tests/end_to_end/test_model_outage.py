@@ -245,7 +245,7 @@ def _run(how: str, kafka: EmbeddedKafka, triton: EmbeddedTriton, prefix: str, ca
 
 
 def _log() -> list[Written]:
-    load = Load(customers=300, events=4_000, seed=SEED)
+    load = Load(customers=300, events=3_000, seed=SEED)
     return [Written(event.customer_id.encode(), messages.encode(event)) for event in synthetic(load)]
 
 

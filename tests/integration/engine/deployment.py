@@ -7,7 +7,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    Consumer,
+    ConsumerGroupTopicPartitions,
+    KafkaError,
+    KafkaException,
+    TopicPartition,
+)
 from confluent_kafka.admin import AdminClient
 from prometheus_client import CollectorRegistry
 
@@ -155,9 +162,43 @@ class Deployment:
         self.topics.produce(self.processor.input_topic, values, **more)
 
     def ends(self) -> list[int]:
-        """How many records of ours each partition of the input has."""
-        found = Counter(record.partition for record in self.topics.consume(self.processor.input_topic))
-        return [found[number] for number in range(self.partitions)]
+        """Offset behind the last record of each partition of the input."""
+        found = [0] * self.partitions
+        for record in self.read(self.processor.input_topic):
+            found[record.partition] = record.offset + 1
+        return found
+
+    def read(self, *topics: str) -> list[Record]:
+        """All committed records of some topics, in order within each partition."""
+        consumer = Consumer(
+            self.kafka
+            | {
+                "group.id": f"{self.topics.prefix}reader",
+                "isolation.level": "read_committed",
+                "enable.partition.eof": True,
+                "auto.offset.reset": "error",
+                "fetch.wait.max.ms": 10,
+            }
+        )
+        try:
+            known = consumer.list_topics(timeout=10).topics
+            unread = {(topic, number) for topic in topics for number in known[topic].partitions}
+            consumer.assign([TopicPartition(topic, number, OFFSET_BEGINNING) for topic, number in unread])
+            records: list[Record] = []
+            while unread:
+                for message in consumer.consume(10_000, 0.05):
+                    error, topic, number = message.error(), message.topic() or "", message.partition() or 0
+                    if error is None:
+                        headers: Any = message.headers() or []
+                        place = (topic, number, message.offset() or 0)
+                        records.append(Record(*place, message.key(), message.value(), message.timestamp()[1], headers))
+                    elif error.code() == KafkaError._PARTITION_EOF:
+                        unread.discard((topic, number))
+                    else:
+                        raise KafkaException(error)
+            return records
+        finally:
+            consumer.close()
 
     def committed(self) -> list[TopicPartition]:
         """The group's offset of each partition."""
@@ -167,9 +208,7 @@ class Deployment:
 
     def commit_offsets(self, offsets: Sequence[int]) -> None:
         """As an operator would: the group has to be empty."""
-        wanted = [
-            TopicPartition(self.processor.input_topic, number, offset) for number, offset in enumerate(offsets)
-        ]
+        wanted = [TopicPartition(self.processor.input_topic, number, offset) for number, offset in enumerate(offsets)]
         answer = self.admin.alter_consumer_group_offsets([ConsumerGroupTopicPartitions(self.group, wanted)])
         answer[self.group].result(10)
 
@@ -191,17 +230,17 @@ class Deployment:
     # -- what came of it ---------------------------------------------
 
     def outputs(self) -> list[Record]:
-        return self.topics.consume(self.processor.output_topic)
+        return self.read(self.processor.output_topic)
 
     def dead_letters(self) -> Counter[str]:
         """Codes."""
-        letters = self.topics.consume(self.processor.dead_letter_topic)
+        letters = self.read(self.processor.dead_letter_topic)
         return Counter((dict(letter.headers)["code"] or b"").decode() for letter in letters)
 
-    def changelog(self) -> list[tuple[dict[bytes, bytes], Position | None]]:
+    def changelog(self, records: Iterable[Record] | None = None) -> list[tuple[dict[bytes, bytes], Position | None]]:
         """By partition: framed values and position."""
         found: list[tuple[dict[bytes, bytes], Position | None]] = [({}, None) for _ in range(self.partitions)]
-        for record in self.topics.consume(self.processor.changelog_topic):
+        for record in self.read(self.processor.changelog_topic) if records is None else records:
             states, position = found[record.partition]
             if record.key == POSITION_KEY:
                 position = decode_position(record.value or b"")
@@ -216,14 +255,19 @@ class Deployment:
         """Outputs, dead letters, states, timers, time and shared state are those of a straight fold of the log."""
         processor = processor or self.processor
         straights = [Straight(processor, limit) for _ in range(self.partitions)]
-        for record in self.topics.consume(self.processor.input_topic):
+        names = (processor.input_topic, processor.output_topic, processor.dead_letter_topic, processor.changelog_topic)
+        records: dict[str, list[Record]] = {name: [] for name in names}
+        for record in self.read(*names):
+            records[record.topic].append(record)
+        for record in records[processor.input_topic]:
             straights[record.partition].fold(
                 engine.Record(record.topic, record.partition, record.offset, 0, record.key, record.value, ())
             )
         wanted = [output for straight in straights for output in straight.outputs]
-        found = [*self.outputs(), *self.topics.consume(self.processor.dead_letter_topic)]
+        found = [*records[processor.output_topic], *records[processor.dead_letter_topic]]
         assert _series(found) == _series(wanted)
-        for straight, (states, position) in zip(straights, self.changelog(), strict=True):
+        changelog = self.changelog(records[processor.changelog_topic])
+        for straight, (states, position) in zip(straights, changelog, strict=True):
             assert states == {
                 key: frame(straight.dues.get(key, 0), key in straight.waiting, processor.codec.encode(state))
                 for key, state in straight.states.items()

@@ -15,7 +15,7 @@ from stream.contracts.emission import Origin, Rejected
 from stream.contracts.scores import Answer, ModelStamp, Score
 from stream.engine.position import POSITION_KEY, Position, encode_position
 from stream.operations.brokers import connect_admin
-from stream.operations.status import group_of, status
+from stream.operations.status import status
 from stream.operations.tail import tail
 from stream.operations.watch import Watch
 from stream.testing.topics import Topics
@@ -38,7 +38,8 @@ def transaction(deployment: Configuration, topic: str, count: int, commit: bool,
 
 def fold(deployment: Configuration, role: str, topic: str, offset: int) -> None:
     """Commit an offset as a role does."""
-    consumer = Consumer({**consumer_properties(deployment.kafka), "group.id": group_of(role)})
+    group = deployment.topics.topic_names().group(role)
+    consumer = Consumer({**consumer_properties(deployment.kafka), "group.id": group})
     consumer.commit(offsets=[TopicPartition(topic, 0, offset)], asynchronous=False)
     consumer.close()
 

@@ -166,7 +166,7 @@ def test_a_failing_fold_takes_nothing_with_it_but_itself() -> None:
     assert (state_of(life, b"a").total, state_of(life, b"b").total) == (5, 4)
     assert life.partition.context.shared["records"] == 9
     assert sum(o.topic == "output" for o in life.outputs) == 9
-    assert (life.partition.tally.folded, life.partition.tally.dead) == (9, 1)
+    assert (life.partition.tally.records, life.partition.tally.dead) == (10, 1)
 
 
 def test_a_fold_that_fails_does_not_leave_its_half_changed_state_in_the_cache() -> None:
@@ -309,7 +309,7 @@ def test_a_roll_back_counts_nothing_twice() -> None:
         life.partition.roll_back()
     life.finish()
     tally = life.partition.tally
-    assert (tally.folded, tally.dead, tally.timers, tally.quarantined) == (1, 1, 2, 0)
+    assert (tally.records, tally.dead, tally.timers, tally.quarantined) == (3, 1, 2, 0)
 
 
 def test_a_leap_of_a_year_is_many_small_commits() -> None:
