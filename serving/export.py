@@ -23,7 +23,7 @@ from serving.item_tower import ITEM_TOWER_FILE, ItemTower, write_item_tower
 from serving.model.network import ServedNetwork
 from serving.model_card import MODEL_NAME, ModelCard, write_model_card
 from serving.scorer import OUTPUTS
-from serving.triton_config import Profile, write_config
+from serving.triton_config import write_configs
 
 OPSET: Final = 18
 IR_VERSION: Final = 8
@@ -82,7 +82,6 @@ def export(
     card: ModelCard,
     repository: Path,
     repository_version: int = 1,
-    profile: Profile = "cpu",
 ) -> ModelCard:
     """Write a version of the customer model, replacing one of the same number, and return its card with its version.
 
@@ -106,5 +105,5 @@ def export(
         )
     shutil.rmtree(folder, ignore_errors=True)
     unfinished.replace(folder)
-    write_config(model_folder, profile)
+    write_configs(model_folder)
     return finished

@@ -12,6 +12,7 @@ from serving.model_card import MODEL_NAME
 from serving.scorer import OUTPUTS, TensorSpec
 
 CONFIG_FILE: Final = "config.pbtxt"
+GPU_CONFIG_FILE: Final = "configs/gpu.pbtxt"
 MAX_BATCH_SIZE: Final = 256
 PREFERRED_BATCH_SIZES: Final = (64, 128, 256)
 MAX_QUEUE_DELAY_US: Final = 2_000
@@ -55,9 +56,15 @@ parameters {{ key: "feature_schema" value {{ string_value: "{FEATURE_SCHEMA}" }}
 {_ONE_CORE if profile == "cpu" else ""}"""
 
 
-def write_config(model_folder: Path, profile: Profile = "cpu") -> None:
-    """Write ``config.pbtxt`` into the model's folder of a repository."""
-    (model_folder / CONFIG_FILE).write_text(config_text(profile))
+def write_configs(model_folder: Path) -> None:
+    """Write both profiles into the model's folder of a repository.
+
+    ``config.pbtxt`` is the one for a CPU; a Triton that is started with ``--model-config-name=gpu`` takes the other.
+    """
+    (model_folder / CONFIG_FILE).write_text(config_text("cpu"))
+    gpu = model_folder / GPU_CONFIG_FILE
+    gpu.parent.mkdir(exist_ok=True)
+    gpu.write_text(config_text("gpu"))
 
 
 def _tensors(specs: tuple[TensorSpec, ...]) -> str:

@@ -45,7 +45,8 @@ class Commits(Generic[S, P]):
 
     Attributes:
         transactions: through which to commit; replaced when the producer was lost.
-        producer_lost: the producer is of no use any more.
+        producer_lost: the producer is of no use any more, and nobody knows how its last transaction ended.
+        producer_spent: the producer is of no use any more, and its last transaction is aborted.
         last: monotonic seconds of the last look at whether there is something to commit.
     """
 
@@ -60,6 +61,7 @@ class Commits(Generic[S, P]):
     ) -> None:
         self.transactions = transactions
         self.producer_lost = False
+        self.producer_spent = False
         self.last = time.monotonic()
         self._consumer = consumer
         self._processor = processor
@@ -77,7 +79,7 @@ class Commits(Generic[S, P]):
         """
         self.last = time.monotonic()
         dirty = [held for held in self._holdings.held.values() if held.partition.dirty]
-        if not dirty or self.producer_lost:
+        if not dirty or self.producer_lost or self.producer_spent:
             return
         work = []
         offsets: list[TopicPartition] = []
@@ -134,6 +136,9 @@ class Commits(Generic[S, P]):
             self.producer_lost = True
             return
         if error.code() in _RECORD_FAULTS:
+            # The sequence numbers of what was refused are missing: librdkafka's next transactions were seen to fail on
+            # the gap (OUT_OF_ORDER_SEQUENCE_NUMBER), one after the other.
+            self.producer_spent = True
             self._search([held for held in dirty if held.partition.uncommitted], error)
         for held in self._holdings.held.values():
             self._put_back(held)

@@ -7,7 +7,7 @@ restore, and those that go are committed and set aside.
 from typing import Generic, TypeVar
 
 import structlog
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import OFFSET_END, Consumer, TopicPartition
 
 from stream.engine.cluster import TopicMismatch
 from stream.engine.commits import Commits
@@ -100,8 +100,10 @@ class Membership(Generic[S, P]):
             numbers = sorted(partition.partition for partition in partitions)
             self._check_count(numbers)
             for partition in partitions:
-                # An explicit offset: without one the client would look for the committed offset and fetch from it.
-                partition.offset = 0
+                # Explicit, or the client would look for the committed offset and fetch from it; and one that every log
+                # has: the fetcher of a log whose offset 0 is deleted was seen to die before the pause. The seek comes
+                # with the restored offset.
+                partition.offset = OFFSET_END
             if self._settings.group_protocol == "classic":
                 consumer.assign(partitions)
             else:

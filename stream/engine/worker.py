@@ -219,6 +219,8 @@ class Worker(Generic[S, P]):
             self._commits.commit()
         if self._commits.producer_lost:
             self._start_afresh()
+        elif self._commits.producer_spent:
+            self._replace_producer()
 
     def _fold_ready(self) -> bool:
         """Fold what is ready, partition by partition in offset order. True when a commit should not wait."""
@@ -262,9 +264,12 @@ class Worker(Generic[S, P]):
         numbers = self._membership.restore_again()
         # A zombie learns here that its partitions went to others, before it does anything in their name.
         self._intake.take_in()
-        self._commits.transactions = self._open_transactions()
-        self._commits.producer_lost = False
+        self._replace_producer()
         self._membership.restore(numbers)
+
+    def _replace_producer(self) -> None:
+        self._commits.transactions = self._open_transactions()
+        self._commits.producer_lost = self._commits.producer_spent = False
 
     def _fenced(self) -> WorkerFenced:
         return WorkerFenced(

@@ -80,12 +80,8 @@ class Verdict(NamedTuple):
         )
 
 
-def read_everything(configuration: Configuration, groups: dict[str, str]) -> Reading:
-    """What readers of committed records see, after the workers have stopped.
-
-    Args:
-        groups: consumer group by role.
-    """
+def read_everything(configuration: Configuration) -> Reading:
+    """What readers of committed records see, after the workers have stopped."""
     servers, names = configuration.kafka.bootstrap_servers, configuration.topics.topic_names()
     logical = (topics.EVENTS, topics.SCORE_REQUESTS, topics.DEAD_LETTERS, *OUTPUTS)
     partitions, admin = configuration.topics.partitions, AdminClient({"bootstrap.servers": servers})
@@ -93,7 +89,8 @@ def read_everything(configuration: Configuration, groups: dict[str, str]) -> Rea
         topics={topic: read_topic(servers, names.physical(topic)) for topic in logical},
         changelogs={role: read_changelog(servers, names.changelog(role)) for role in ROLES},
         offsets={
-            role: committed_offsets(admin, groups[role], names.physical(_INPUT[role]), partitions) for role in ROLES
+            role: committed_offsets(admin, names.group(role), names.physical(_INPUT[role]), partitions)
+            for role in ROLES
         },
     )
 

@@ -125,7 +125,6 @@ def run(servers: str, folder: Path, prefix: str, events: int, kills: int, seed: 
     admin = AdminClient(client_properties(configuration.kafka))
     create_topics(admin, configuration.topics)
     names = configuration.topics.topic_names()
-    groups = {role: f"tidemark.{role}" for role in ROLES}
     customers = max(events // 60, 50)
     log = input_log(events, seed, customers)
     writer = Writer(configuration, names.physical(topics.EVENTS))
@@ -135,8 +134,8 @@ def run(servers: str, folder: Path, prefix: str, events: int, kills: int, seed: 
             _strike(crew.members[strike.member], strike, writer, log, number * piece)
         writer.write(log[writer.written :])
         writer.write(events_of_now(events, seed, customers))
-        await_catching_up(configuration, groups, writer.ends, crew)
-    reading = read_everything(configuration, groups)
+        await_catching_up(configuration, writer.ends, crew)
+    reading = read_everything(configuration)
     written_to = [names.physical(topics.SCORE_REQUESTS), *(names.changelog(role) for role in ROLES)]
     return Run(configuration, reading, kills, sum(_aborted(servers, topic) for topic in written_to))
 
@@ -196,7 +195,7 @@ class Writer:
         self.ends[partition] = max(self.ends[partition], (message.offset() or 0) + 1)
 
 
-def await_catching_up(configuration: Configuration, groups: dict[str, str], ends: list[int], crew: Crew) -> None:
+def await_catching_up(configuration: Configuration, ends: list[int], crew: Crew) -> None:
     """Wait until the log is folded, stop the workers of profiles, wait for the decisions, stop those too."""
     servers, names = configuration.kafka.bootstrap_servers, configuration.topics.topic_names()
     events, requests = names.physical(topics.EVENTS), names.physical(topics.SCORE_REQUESTS)
@@ -206,7 +205,7 @@ def await_catching_up(configuration: Configuration, groups: dict[str, str], ends
         def look() -> bool:
             for member in crew.of(role):
                 member.check()
-            now = committed_offsets(admin, groups[role], topic, len(ends))
+            now = committed_offsets(admin, names.group(role), topic, len(ends))
             return all(offset >= end for offset, end in zip(now, ends, strict=True))
 
         return look

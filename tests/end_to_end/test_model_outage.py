@@ -238,10 +238,7 @@ def _run(how: str, kafka: EmbeddedKafka, triton: EmbeddedTriton, prefix: str, ca
         _write_until(writer, log, lambda: writer.written == len(log))
         profiles.await_offsets(configuration, events, writer.ends)
         _await_all_asked(configuration, requests, decisions)
-    groups = {"profiles": profiles.group, "decisions": decisions.group}
-    return Outage(
-        read_everything(configuration, groups), configuration, back_after_s, meanwhile, observed.in_flight_then
-    )
+    return Outage(read_everything(configuration), configuration, back_after_s, meanwhile, observed.in_flight_then)
 
 
 def _log() -> list[Written]:

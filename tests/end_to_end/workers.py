@@ -79,10 +79,10 @@ class Team:
 def team(
     configuration: Configuration, role: str, count: int, label: str, make_stage: MakeStage | None = None
 ) -> Iterator[Team]:
-    """``count`` workers of ``role`` in a group of their own; stopped when the block ends, however it ends.
+    """``count`` workers of ``role``; stopped when the block ends, however it ends.
 
     Args:
-        label: tells the group and the instances from those of other runs on the same broker.
+        label: begins the names of the instances.
         make_stage: makes each worker's stage; None: the configured model.
     """
     with ExitStack() as stack:
@@ -91,18 +91,18 @@ def team(
             stage = make_stage() if make_stage is not None else None
             processor = stack.enter_context(build_processor(configuration, role, stage))
             instance = f"{label}-{number}"
-            worker = Worker(
-                processor,
-                client_properties(configuration.kafka),
-                configuration.engine,
-                instance,
-                stores(configuration, instance),
-                dead_letter_maker(processor.dead_letter_topic),
-                consumer_properties=configuration.kafka.consumer,
-                producer_properties=configuration.kafka.producer,
+            workers.append(
+                Worker(
+                    processor,
+                    client_properties(configuration.kafka),
+                    configuration.engine,
+                    instance,
+                    stores(configuration, instance),
+                    dead_letter_maker(processor.dead_letter_topic),
+                    consumer_properties=configuration.kafka.consumer,
+                    producer_properties=configuration.kafka.producer,
+                )
             )
-            worker.group = f"{worker.group}.{label}"
-            workers.append(worker)
         members = Team(workers)
         members.start()
         try:

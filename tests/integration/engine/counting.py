@@ -5,6 +5,7 @@ A value is ``time amount word``; a key's state is its sum. The word says what el
 without a key moves time, and with the word ``signal`` it wakes the keys that wait. Used by the engine's tests.
 """
 
+from random import Random
 from typing import Any
 
 import msgspec
@@ -92,7 +93,8 @@ class Counting(Processor[Sum, Said]):
         self.output_topic = f"{prefix}output"
         self.changelog_topic = f"{prefix}changelog"
         self.dead_letter_topic = f"{prefix}dead"
-        self.big = big
+        # Incompressible: the broker looks at what arrives.
+        self.noise = Random(big).randbytes(big)
 
     def parse(self, record: Record) -> Parsed[Said]:
         try:
@@ -130,9 +132,9 @@ class Counting(Processor[Sum, Said]):
             case "unencodable":
                 state.total = 2**70
             case "big":
-                context.emit(self.output_topic, parsed.key, bytes(self.big))
+                context.emit(self.output_topic, parsed.key, self.noise)
             case "fat":
-                state.ballast = bytes(self.big)
+                state.ballast = self.noise
         return state
 
     def on_timer(self, state: Sum, due: int, context: Context[Said]) -> Sum | None:

@@ -2,7 +2,7 @@ import pytest
 
 from serving.features import FEATURE_SCHEMA, FEATURES
 from serving.scorer import OUTPUTS
-from serving.triton_config import CONFIG_FILE, config_text, write_config
+from serving.triton_config import CONFIG_FILE, GPU_CONFIG_FILE, config_text, write_configs
 
 
 @pytest.mark.parametrize("profile", ["cpu", "gpu"])
@@ -39,5 +39,6 @@ def test_both_profiles_differ_in_their_instances_only():
 
 
 def test_it_is_written_beside_the_versions(tmp_path):
-    write_config(tmp_path, "gpu")
-    assert (tmp_path / CONFIG_FILE).read_text() == config_text("gpu")
+    write_configs(tmp_path)
+    assert (tmp_path / CONFIG_FILE).read_text() == config_text("cpu")
+    assert (tmp_path / GPU_CONFIG_FILE).read_text() == config_text("gpu")
