@@ -64,12 +64,12 @@ class Transactions:
         self._again(self._producer.begin_transaction)
         try:
             self.produce(outputs, partitions)
+            self.send_offsets(offsets, group_metadata)
         except KafkaException as exception:
             if error_of(exception).code() == KafkaError._STATE:
-                # An earlier record was refused meanwhile. This call does not say why; the one that would commit does.
+                # A record was refused meanwhile. These calls do not say why, the one that would commit does.
                 self.complete()
             raise
-        self.send_offsets(offsets, group_metadata)
         self.complete()
 
     def produce(self, outputs: Sequence[Sequence[OutputRecord]], partitions: Sequence[PartitionCommit]) -> None:
@@ -91,6 +91,10 @@ class Transactions:
     def abort(self) -> None:
         """Raises ``KafkaException`` when the producer was fenced."""
         self._again(self._producer.abort_transaction)
+
+    def close(self) -> None:
+        """Let go of the producer."""
+        del self._producer
 
     def _put(
         self,

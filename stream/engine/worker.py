@@ -268,6 +268,8 @@ class Worker(Generic[S, P]):
         self._membership.restore(numbers)
 
     def _replace_producer(self) -> None:
+        # Gone before the new one begins: one that lived on was seen to raise its epoch once more and so to fence it.
+        self._commits.transactions.close()
         self._commits.transactions = self._open_transactions()
         self._commits.producer_lost = self._commits.producer_spent = False
 

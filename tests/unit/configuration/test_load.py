@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from stream.configuration.clients import client_properties, consumer_properties, producer_properties
 from stream.configuration.load import load
@@ -23,9 +24,17 @@ def test_without_file_and_environment_it_is_the_defaults() -> None:
     assert load(None, {}).configuration == Configuration()
 
 
-def test_the_shipped_file_says_the_defaults_and_nothing_else() -> None:
+def test_the_shipped_file_says_the_defaults_and_the_thresholds_of_the_shipped_model() -> None:
     shipped = load(SHIPPED, {})
-    assert shipped.configuration == Configuration()
+    policies = shipped.configuration.policies
+    without = replace(
+        policies,
+        churn_risk=replace(policies.churn_risk, raise_threshold=None, resolve_threshold=None),
+        second_purchase=replace(policies.second_purchase, raise_threshold=None, resolve_threshold=None),
+    )
+    assert replace(shipped.configuration, policies=without) == Configuration()
+    assert policies.churn_risk.raise_threshold is not None
+    assert policies.second_purchase.raise_threshold is not None
     assert set(shipped.origins.values()) == {DEFAULT, str(SHIPPED)}
 
 
