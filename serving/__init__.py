@@ -1,5 +1,3 @@
-
-
 import os
 
 # Before onnxruntime is imported anywhere: it would report its use to its maker otherwise.
