@@ -26,5 +26,4 @@ class TrainingSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Distance of calendar cut-offs."""
     alert_budget_share: float = 0.1
     """Share of active customers that the recommended thresholds alert."""
-    currency: str = "GBP"
     network: NetworkSettings = NetworkSettings()

@@ -17,7 +17,7 @@ def train(
         typer.Argument(metavar="FILE…", help="Canonical events: .jsonl, .jsonl.gz, .parquet.", show_default=False),
     ],
     out: Annotated[Path, typer.Option(metavar="FOLDER", help="Model repository to write to.")] = Path("triton_models"),
-    epochs: Annotated[int, typer.Option(min=1, help="Passes over the examples at most.")] = 6,
+    epochs: Annotated[int, typer.Option(min=1, help="Passes over the examples at most.")] = 3,
     seed: Annotated[int, typer.Option(help="Another seed is another draw of everything random.")] = 1,
     licence: Annotated[
         list[str] | None,
@@ -42,7 +42,7 @@ def train(
 
     profiles = loaded(context).configuration.profiles
     licences = [DataLicence(*_four(text)) for text in licence or ()]
-    settings = TrainingSettings(epochs=epochs, seed=seed, currency=profiles.currency)
+    settings = TrainingSettings(epochs=epochs, seed=seed)
     with progress_steps() as step:
         card = train_model(files, out, settings, profiles, licences, step)
     console = notes()

@@ -12,10 +12,9 @@ from pathlib import Path
 
 import msgspec
 
-from serving.catalogue import Catalogue
 from serving.dataset import by_customer
-from serving.evaluation.report import Evaluation, evaluate, predict_at
-from serving.history import catalogue_items, journeys
+from serving.evaluation.report import Evaluation, evaluate, predict_at, sellable
+from serving.history import journeys
 from serving.in_process import OnnxScorer
 from serving.item_tower import ITEM_TOWER_FILE, read_item_tower
 from serving.model_card import ModelCard, read_model_card
@@ -56,12 +55,13 @@ def evaluate_model(
     history = sorted(events, key=lambda event: to_epoch_ms(event.time))
     if not history:
         raise ValueError("there are no events to evaluate on")
-    end = to_epoch_ms(history[-1].time)
+    # The last day is over: who did not buy on it did not buy.
+    end = (to_epoch_ms(history[-1].time) // DAY_MS + 1) * DAY_MS - 1
     chosen = list(cutoffs) or [end - days * DAY_MS for days in (180, 90)]
     histories, purchases = by_customer(history), journeys(history, settings)
     found: list[Evaluation] = []
     for cutoff in chosen:
-        catalogue = Catalogue.from_items(catalogue_items(history, cutoff - 1), tower)
+        catalogue = sellable(history, cutoff - 1, tower)
         said = predict_at(histories, purchases, cutoff, catalogue, scorer.run, settings)
         found.append(evaluate(said, purchases, end))
         on_progress(len(found), len(chosen))

@@ -34,6 +34,6 @@ def deployment(deploy: Callable[..., Deployment]) -> Deployment:
 @pytest.fixture(autouse=True, scope="package")
 def _quiet() -> Iterator[None]:
     """The engine tells of every fault, and these tests plant many."""
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     yield
     structlog.reset_defaults()
