@@ -9,7 +9,7 @@ PYTEST_ARGS ?=
 TRAIN_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format bench train schemas clean
+.PHONY: help setup demo test lint format bench chaos train schemas clean
 
 help: ## list these words
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,6 +52,9 @@ format: $(READY) ## put the code in form
 bench: $(READY) ## throughput and latency, with the shipped configuration
 	$(BIN)/python -m benchmarks.throughput
 	$(BIN)/python -m benchmarks.latency
+
+chaos: $(TRAINING) ## 200,000 events, ten kills -9, and an oracle that counts
+	CHAOS_EVENTS=200000 $(BIN)/python -m pytest tests/chaos -s
 
 train: $(TRAINING) ## train the customer model again: make train TRAIN_ARGS="EVENTS..."
 	$(BIN)/tidemark train $(TRAIN_ARGS)

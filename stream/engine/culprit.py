@@ -7,7 +7,7 @@ left, and one partition is searched at a time, so that nobody is blamed for anot
 
 from typing import Final
 
-_REFUSALS: Final = 3
+_REFUSALS: Final = 2
 """A step is blamed when its own transaction was refused this often in a row: a record that was damaged on its way to
 the broker is refused too, and only once."""
 

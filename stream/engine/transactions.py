@@ -13,6 +13,7 @@ T = TypeVar("T")
 
 _RETRY_PAUSE_S: Final = 0.05
 _QUEUE_FULL_POLL_S: Final = 0.1
+_CALL_S: Final = 0.2
 
 
 class GivenUp(Exception):
@@ -86,10 +87,13 @@ class Transactions:
         self._again(lambda: self._producer.send_offsets_to_transaction(offsets, group_metadata))
 
     def complete(self) -> None:
-        self._again(self._producer.commit_transaction)
+        # In short calls: behind a record that was refused, others wait for their time-out, and only the next call tells.
+        self._again(lambda: self._producer.commit_transaction(_CALL_S))
 
     def abort(self) -> None:
         """Raises ``KafkaException`` when the producer was fenced."""
+        # What is on its way is not waited for either.
+        self._producer.purge()
         self._again(self._producer.abort_transaction)
 
     def close(self) -> None:

@@ -119,7 +119,8 @@ def expect(
 
 def compare(reading: Reading, expected: dict[str, list[oracle.Expected]]) -> Verdict:
     """What of ``expected`` is not there, and what is there that was not expected."""
-    verdict = Verdict(sum(reading.offsets["profiles"]), [], [], [])
+    folded = zip(reading.topics[topics.EVENTS], reading.offsets["profiles"], strict=True)
+    verdict = Verdict(sum(record.offset < until for records, until in folded for record in records), [], [], [])
     folds = [(role, partition, fold) for role in ROLES for partition, fold in enumerate(expected[role])]
     partitions = len(reading.topics[topics.EVENTS])
     wanted = [message for _, partition, fold in folds for message in _messages(fold.outputs, partition, partitions)]

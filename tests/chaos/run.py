@@ -98,7 +98,7 @@ class Run(NamedTuple):
 
 
 def schedule(kills: int, seed: int, members: int) -> list[Strike]:
-    """Every site at least once where there are kills enough, every worker in turn, a quarter from outside."""
+    """Every site at least once where there are kills enough, every worker in turn, a third from outside."""
     draw = Random(f"faults:{seed}")
     sites: list[Site | None] = [*SITES, *[None] * (len(SITES) // 2)]
     drawn: list[Site | None] = []

@@ -2,7 +2,7 @@
 
 The promise of the whole project in one test: a known log, faults from a printed seed, and a checker that reads
 everything back and knows nothing of the engine. ``CHAOS_EVENTS``, ``CHAOS_KILLS`` and ``CHAOS_SEED`` make it longer or
-repeat it.
+repeat it, ``CHAOS_STORE=rocksdb`` keeps the state on disk.
 """
 
 import os
@@ -29,6 +29,8 @@ KILLS = int(os.environ.get("CHAOS_KILLS", "10"))
 SEED = int(os.environ.get("CHAOS_SEED", str(uuid.uuid4().int % 1_000_000)))
 STORE = os.environ.get("CHAOS_STORE", "memory")
 
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240 + EVENTS // 200)]
+
 
 @pytest.fixture(scope="module")
 def ran(embedded_kafka: EmbeddedKafka, tmp_path_factory: pytest.TempPathFactory) -> Run:
@@ -54,7 +56,6 @@ def expected(ran: Run) -> dict[str, list[Expected]]:
     return expected_of(ran.reading, ran.configuration)
 
 
-@pytest.mark.slow
 def test_every_effect_of_every_event_is_there_once_whatever_is_killed(
     ran: Run, expected: dict[str, list[Expected]]
 ) -> None:
@@ -75,7 +76,6 @@ def test_every_effect_of_every_event_is_there_once_whatever_is_killed(
     assert ran.aborted > 0
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("topic", [*OUTPUTS, topics.SCORE_REQUESTS, topics.DEAD_LETTERS])
 def test_checker_sees_one_record_that_is_lost_or_doubled(
     ran: Run, expected: dict[str, list[Expected]], topic: str
@@ -87,14 +87,12 @@ def test_checker_sees_one_record_that_is_lost_or_doubled(
     assert (len(doubled.lost), len(doubled.twice)) == (0, 1)
 
 
-@pytest.mark.slow
 def test_checker_misses_an_answer_that_is_not_on_record(ran: Run) -> None:
     scores = _drop(ran.reading.topics[topics.SCORES])
     reading = ran.reading._replace(topics=ran.reading.topics | {topics.SCORES: scores})
     assert compare(reading, expected_of(reading, ran.configuration)).lost
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("role", ROLES)
 def test_checker_sees_one_state_that_is_wrong(ran: Run, expected: dict[str, list[Expected]], role: str) -> None:
     changelogs = deepcopy(ran.reading.changelogs)
@@ -104,7 +102,6 @@ def test_checker_sees_one_state_that_is_wrong(ran: Run, expected: dict[str, list
     assert len(compare(ran.reading._replace(changelogs=changelogs), expected).wrong_states) == 1
 
 
-@pytest.mark.slow
 def test_checker_sees_an_offset_that_is_not_the_states(ran: Run, expected: dict[str, list[Expected]]) -> None:
     offsets = {role: [offset + 1 for offset in offsets] for role, offsets in ran.reading.offsets.items()}
     assert compare(ran.reading._replace(offsets=offsets), expected).wrong_states
