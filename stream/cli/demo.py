@@ -10,13 +10,14 @@ from typing import Annotated
 
 import typer
 
-from stream.cli.context import notes, output
+from stream.cli.context import loaded, notes, output
 from stream.cli.exits import Exit
 
 DEADLINE_MS = 2_000
 
 
 def demo(
+    context: typer.Context,
     as_json: Annotated[bool, typer.Option("--json", help="For scripts: the report as one object.")] = False,
 ) -> None:
     """Replay eighteen months of real orders through Kafka, Triton and both workers, and show what came out.
@@ -35,10 +36,13 @@ def demo(
 
     console = notes()
     folder = Path(tempfile.mkdtemp(prefix="tidemark-demo-"))
-    # What is set in this folder is not the demo's business: it is the same everywhere. At full speed, beside everything
-    # else on the same cores, a call may take longer than live calls may.
-    triton = TritonSettings(deadline_ms=DEADLINE_MS)
-    configuration = Configuration(data_dir=str(folder), triton=triton)
+    # Of what is set in this folder only the policies are the demo's business: it shows what they would do. At full
+    # speed, beside everything else on the same cores, a call may take longer than live calls may.
+    configuration = Configuration(
+        data_dir=str(folder),
+        triton=TritonSettings(deadline_ms=DEADLINE_MS),
+        policies=loaded(context).configuration.policies,
+    )
     try:
         with Stack(configuration, None, folder, say=lambda line: console.print(f"[dim]{line}[/dim]")) as stack:
             stack.start()

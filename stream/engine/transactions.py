@@ -87,7 +87,7 @@ class Transactions:
         self._again(lambda: self._producer.send_offsets_to_transaction(offsets, group_metadata))
 
     def complete(self) -> None:
-        # In short calls: behind a record that was refused, others wait for their time-out, and only the next call tells.
+        # In short calls: behind a record that was refused, others wait for their time-out; only the next call tells.
         self._again(lambda: self._producer.commit_transaction(_CALL_S))
 
     def abort(self) -> None:

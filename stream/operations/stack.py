@@ -19,6 +19,7 @@ from msgspec.structs import replace
 
 from serving.model_card import model_repository
 from stream.configuration.settings import Configuration
+from stream.decisions.policies import KINDS, Policies
 from stream.embedded.cache import STAMP, cache_folder
 from stream.embedded.kafka import EmbeddedKafka
 from stream.embedded.ports import require_free
@@ -109,6 +110,7 @@ class Stack:
             "TIDEMARK__TRITON__SCORER": triton.scorer,
             "TIDEMARK__TRITON__DEADLINE_MS": str(triton.deadline_ms),
             "TIDEMARK__DATA_DIR": str(Path(configuration.data_dir).absolute()),
+            **_thresholds(configuration.policies),
         }
         self.workers = {
             role: RoleProcess(role, configuration_file, settings, logs / f"{role}.log") for role in STATEFUL_ROLES
@@ -196,6 +198,16 @@ class Stack:
 def installed(name: str) -> bool:
     """Whether some version of an embedded server is in the cache folder."""
     return any(cache_folder().glob(f"{name}-*/{STAMP}"))
+
+
+def _thresholds(policies: Policies) -> dict[str, str]:
+    """The thresholds that are set, as environment of a worker."""
+    return {
+        f"TIDEMARK__POLICIES__{kind}__{name}".upper(): str(value)
+        for kind in KINDS
+        for name in ("raise_threshold", "resolve_threshold")
+        if (value := getattr(getattr(policies, kind), name)) is not None
+    }
 
 
 def _if_free(port: int | None) -> int | None:
