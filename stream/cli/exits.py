@@ -5,8 +5,11 @@ Called by `app.py` for whatever a command raises, and by commands that end with 
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import IntEnum
 
 
@@ -41,6 +44,17 @@ def end_with(error: Exception, debug: bool) -> Exit:
     else:
         print(f"tidemark: {_line(error)}", file=sys.stderr)  # noqa: T201
     return code
+
+
+@contextmanager
+def while_read() -> Iterator[None]:
+    """Ends the block quietly when whoever reads standard output has enough, as ``head`` does."""
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # What Python still holds for them is written at its end, and must not fail there.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def exit_code(error: Exception) -> Exit:

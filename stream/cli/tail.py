@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from stream.cli.context import loaded
+from stream.cli.exits import while_read
 
 
 def tail(
@@ -37,11 +38,14 @@ def tail(
     found = find_topic(topic, configuration.topics)
     connect_admin(configuration.kafka)
     names = item_names(configuration) if found.logical == topics.RECOMMENDATIONS and not as_json else {}
-    with closing(
-        records_of(
-            configuration.kafka, found.physical, from_beginning=from_beginning, follow=not no_follow, limit=limit
-        )
-    ) as records:
+    with (
+        while_read(),
+        closing(
+            records_of(
+                configuration.kafka, found.physical, from_beginning=from_beginning, follow=not no_follow, limit=limit
+            )
+        ) as records,
+    ):
         try:
             for record in records:
                 typer.echo(

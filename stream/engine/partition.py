@@ -129,7 +129,10 @@ class Partition(Generic[S, P]):
             self.uncommitted += 1
             self._steps.bury(record, parsed)
         else:
-            if parsed.time > self._moved_to and not self._move(parsed.time):
+            if parsed.time > self._moved_to:
+                if not self._move(parsed.time):
+                    return False
+            elif parsed.key is not None and not self._catch_up(parsed.key, parsed.time):
                 return False
             if parsed.signal and not self._wake():
                 return False
@@ -157,6 +160,17 @@ class Partition(Generic[S, P]):
         # Only now: a commit on the way has to say that the move is not complete, or a restart would not go on with it.
         context.time = self._moved_to = time
         self._steps.announce(time)
+        return True
+
+    def _catch_up(self, key: bytes, time: int) -> bool:
+        """Fire what is due for ``key`` by the time of its own record, where others have moved partition time beyond it:
+        a key's history is the same whether its records came before or after those of others."""
+        timers = self._states.timers
+        while 0 < (due := timers.due_of(key)) <= time:
+            if not self._spend():
+                return False
+            timers.set(key, 0)
+            self._steps.fire(key, due)
         return True
 
     def _wake(self) -> bool:

@@ -85,7 +85,7 @@ class Upkeep(Generic[S, P]):
         if not guard.look(now, tally.records, tally.dead, tally.quarantined):
             return False
         _log.error(
-            "paused: look at the dead letters, then let it go on with SIGUSR1",
+            "paused: when it is put right upstream, `tidemark resume`",
             role=role,
             partition=partition.number,
             reason=guard.tripped,

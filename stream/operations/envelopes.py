@@ -60,14 +60,19 @@ class Envelope(msgspec.Struct, gc=False):
         """The event with what it lacks: an id from its content, and the mode of history.
 
         The same content has the same id: an event that is loaded twice counts once, and so do two that are equal to
-        the byte.
+        the byte. What is no JSON object, or too deeply nested, stays as it is: the stream says what is wrong with it.
         """
-        event: dict[str, Any] = orjson.loads(unwrap(value))
-        if self.needs_id:
-            event["event_id"] = hashlib.blake2b(value, digest_size=16).hexdigest()
-        if backfill:
-            event["mode"] = "backfill"
-        return orjson.dumps(event)
+        try:
+            event: Any = orjson.loads(unwrap(value))
+            if not isinstance(event, dict):
+                return value
+            if self.needs_id:
+                event["event_id"] = hashlib.blake2b(value, digest_size=16).hexdigest()
+            if backfill:
+                event["mode"] = "backfill"
+            return orjson.dumps(event)
+        except (orjson.JSONDecodeError, orjson.JSONEncodeError, Rejected, RecursionError):
+            return value
 
 
 _UNREADABLE: Final = Envelope(None, False, None, "", [])
@@ -77,11 +82,12 @@ def read_envelope(value: bytes) -> Envelope:
     """What can be read of an event, plain or as a CloudEvent in structured JSON."""
     try:
         fields = _decode(unwrap(value))
-    except (msgspec.DecodeError, UnicodeDecodeError, Rejected):
+    except (msgspec.DecodeError, UnicodeDecodeError, Rejected, RecursionError):
         return _UNREADABLE
     subject = fields.customer_id or fields.anonymous_id
     if not subject:
-        return _UNREADABLE
+        # It gets its id all the same, so that the dead letter names what the sender has to mend: the customer.
+        return Envelope(None, not fields.event_id, None, "", [])
     return Envelope(subject.encode(), not fields.event_id, _epoch_ms(fields.time), fields.currency, fields.items)
 
 

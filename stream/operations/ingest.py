@@ -12,11 +12,13 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
+from stream.configuration.clients import producer_properties
 from stream.configuration.settings import Configuration
 from stream.contracts import topics
 from stream.contracts.codec import encode
@@ -24,14 +26,16 @@ from stream.operations.brokers import ANSWER_WITHIN, make_consumer, make_produce
 from stream.operations.catalogue_items import CatalogueItems
 from stream.operations.envelopes import Envelope, read_envelope
 from stream.operations.pacing import Pacer
-from stream.operations.sources import Line, Source
+from stream.operations.sources import Line, Source, SourceError
 
 COMMIT_SECONDS: Final = 0.25
-"""Longest time that a line waits for its commit: a paced load stays live."""
+"""Longest time that a line waits for its commit, whether or not another one follows: a paced load stays live."""
 COMMIT_LINES: Final = 20_000
 REPORT_SECONDS: Final = 0.1
 SHOWN_UNREADABLE: Final = 3
 PROGRESS_GROUP: Final = "tidemark.ingest."
+MESSAGE_MAX_BYTES: Final = 1_000_000
+"""What librdkafka's producer takes at most (`message.max.bytes`) unless it is configured."""
 
 
 class IngestError(RuntimeError):
@@ -92,7 +96,7 @@ def ingest(
     Raises:
         IngestError: Kafka refused, or another load of the same source took over.
         MissingTopicError: there are no topics yet.
-        SourceError, MappingError: the source cannot be read.
+        SourceError, MappingError: the source cannot be read, or a line of it is larger than Kafka takes.
     """
     load = _Load(configuration, source, options, on_progress, clock, sleep)
     try:
@@ -115,12 +119,16 @@ class _Load:
         self._events_topic = names.physical(topics.EVENTS)
         self._catalogue_topic = names.physical(topics.CATALOGUE)
         self._kafka = configuration.kafka
+        self._transaction_timeout_ms = configuration.engine.transaction_timeout_ms
+        self._limit = int(producer_properties(configuration.kafka).get("message.max.bytes", MESSAGE_MAX_BYTES))
         self._source = source
         self._options = options
         self._on_progress = on_progress
         self._clock = clock
         self._sleep = sleep
         self._items = CatalogueItems()
+        self._next_line = 0
+        self._open = 0  # Events in the open transaction; 0 where none is open.
         self.progress = Progress()
 
     def run(self) -> Progress:
@@ -128,7 +136,14 @@ class _Load:
         identity = uuid.uuid4().hex if self._source.is_stream else self._source.identity()
         name = PROGRESS_GROUP + identity
         self._producer = make_producer(
-            self._kafka, **{"transactional.id": name, "linger.ms": 5, "compression.type": "lz4"}
+            self._kafka,
+            **{
+                "transactional.id": name,
+                # What a killed load left open holds up every reader of committed records for so long.
+                "transaction.timeout.ms": self._transaction_timeout_ms,
+                "linger.ms": 5,
+                "compression.type": "lz4",
+            },
         )
         self._consumer = make_consumer(self._kafka, name)
         try:
@@ -140,6 +155,11 @@ class _Load:
             if self._options.catalogue:
                 self._load_catalogue()
             self._send(started)
+        except BaseException:
+            # Refused where none is open, or where Kafka ended it itself.
+            with suppress(KafkaException):
+                self._producer.abort_transaction(ANSWER_WITHIN)
+            raise
         finally:
             self._consumer.close()
         self.progress.seconds = self._clock() - started
@@ -150,8 +170,15 @@ class _Load:
         code = error.args[0].code()
         done = self.progress.resumed_at + self.progress.sent
         if code in (KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH):
+            still = f"the load stood still for more than {self._transaction_timeout_ms / 1000:g} seconds"
+            if self._source.is_stream:
+                return IngestError(
+                    f"Kafka ended the open transaction after {done:,} committed events, since {still}: "
+                    "send what follows them again"
+                )
             return IngestError(
-                "another load of the same source took over: let it finish, or end it and run this one again"
+                f"another load of the same source took over, or {still}: "
+                "let the other one finish, or run this one again; it goes on behind what was committed"
             )
         return IngestError(
             f"Kafka refused after {done:,} committed events ({error.args[0].str()}): "
@@ -180,7 +207,9 @@ class _Load:
         lines = 0
         for line in self._source.lines():
             lines = line.number + 1
-            self._items.see(read_envelope(line.value))
+            envelope = read_envelope(line.value)
+            check_size(self._source, line, len(envelope.key or b"") + len(line.value), self._limit)
+            self._items.see(envelope)
         self.progress.total = lines
         self._producer.begin_transaction()
         self._write_items()
@@ -191,42 +220,50 @@ class _Load:
             self._produce(self._catalogue_topic, key=item.item_id.encode(), value=encode(item))
             self.progress.items += 1
 
-    def _lines(self) -> Iterator[Line]:
-        return (line for line in self._source.lines() if line.number >= self.progress.resumed_at)
+    def _lines(self) -> Iterator[Line | None]:
+        return (
+            line
+            for line in self._source.lines_or_pauses(COMMIT_SECONDS)
+            if line is None or line.number >= self.progress.resumed_at
+        )
 
     def _send(self, started: float) -> None:
+        self._next_line = self.progress.resumed_at
+        try:
+            self._send_lines(started)
+        except SourceError:
+            # What came before the broken place is good, and standard input will not give it again.
+            self._commit()
+            raise
+        self._commit()
+        self.progress.lines = self._next_line
+
+    def _send_lines(self, started: float) -> None:
         pacer = Pacer(self._options.rate, self._options.speedup)
-        in_transaction = 0
-        next_line = self.progress.resumed_at
         commit_at = reported = self._clock()
         first_sent_at: float | None = None
         for line in self._lines():
+            if line is None:
+                self._commit()
+                continue
             envelope = read_envelope(line.value)
             if pacer.limited:
                 first_sent_at = self._clock() if first_sent_at is None else first_sent_at
                 wait = first_sent_at + pacer.due(envelope.time_ms) - self._clock()
-                if wait > COMMIT_SECONDS and in_transaction:
-                    self._commit(next_line, in_transaction)
-                    in_transaction = 0
+                if wait > COMMIT_SECONDS:
+                    self._commit()
                 if wait > 0:
                     self._sleep(wait)
-            if not in_transaction:
-                self._producer.begin_transaction()
+            if not self._open:
                 commit_at = self._clock() + COMMIT_SECONDS
             self._send_event(line, envelope)
-            in_transaction += 1
-            next_line = line.number + 1
             now = self._clock()
-            if in_transaction >= COMMIT_LINES or now >= commit_at:
-                self._commit(next_line, in_transaction)
-                in_transaction = 0
+            if self._open >= COMMIT_LINES or now >= commit_at:
+                self._commit()
             if now - reported >= REPORT_SECONDS:
                 reported = now
                 self.progress.seconds = now - started
                 self._on_progress(self.progress)
-        if in_transaction:
-            self._commit(next_line, in_transaction)
-        self.progress.lines = next_line
 
     def _send_event(self, line: Line, envelope: Envelope) -> None:
         if envelope.key is None:
@@ -237,10 +274,15 @@ class _Load:
         if envelope.needs_id or self._options.backfill:
             value = envelope.rewritten(value, backfill=self._options.backfill)
             self.progress.derived_ids += envelope.needs_id
+        check_size(self._source, line, len(envelope.key or b"") + len(value), self._limit)
+        if not self._open:
+            self._producer.begin_transaction()
         if self._options.catalogue and self._source.is_stream:
             self._items.see(envelope)
             self._write_items()
         self._produce(self._events_topic, key=envelope.key, value=value)
+        self._open += 1
+        self._next_line = line.number + 1
 
     def _produce(self, topic: str, **record: Any) -> None:
         while True:
@@ -250,11 +292,14 @@ class _Load:
             except BufferError:
                 self._producer.poll(0.05)
 
-    def _commit(self, next_line: int, sent: int) -> None:
+    def _commit(self) -> None:
+        if not self._open:
+            return
         if not self._source.is_stream:
             self._producer.send_offsets_to_transaction(
-                [self._place(next_line)], self._consumer.consumer_group_metadata(), ANSWER_WITHIN
+                [self._place(self._next_line)], self._consumer.consumer_group_metadata(), ANSWER_WITHIN
             )
         self._producer.commit_transaction()
-        self.progress.sent += sent
-        self.progress.lines = next_line
+        self.progress.sent += self._open
+        self.progress.lines = self._next_line
+        self._open = 0

@@ -6,6 +6,7 @@ report.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import datetime
 from typing import Final
@@ -38,12 +39,22 @@ SHOWN_BYTES: Final = 120
 """Of a value that is no message of ours."""
 _SHOWN_ITEMS: Final = 3
 
+_CONTROL_CHARACTERS: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+
 NameOf = Callable[[str], str]
 """Name of an item by its id; the id itself where the catalogue does not know it."""
 
 
 def line(logical: str, record: TailedRecord, name_of: NameOf) -> str:
-    """One record of the topic ``logical`` as a line of text, without a line break."""
+    """One record of the topic ``logical`` as a line of text, without a line break.
+
+    Control characters, which a shop's visitors can put into names and ids, are shown as U+FFFD: on a terminal they
+    would break the line, or command it.
+    """
+    return _CONTROL_CHARACTERS.sub("\ufffd", _line(logical, record, name_of))
+
+
+def _line(logical: str, record: TailedRecord, name_of: NameOf) -> str:
     if logical == topics.DEAD_LETTERS:
         return _dead_letter(record)
     if record.value is None:
@@ -53,7 +64,7 @@ def line(logical: str, record: TailedRecord, name_of: NameOf) -> str:
         return f"{_text(record.key)}  {len(record.value)} bytes"
     try:
         return render(record.value, name_of)
-    except (msgspec.DecodeError, UnicodeDecodeError, ValueError):
+    except (msgspec.DecodeError, UnicodeDecodeError, ValueError, RecursionError):
         return f"{_text(record.key)}  {_text(record.value[:SHOWN_BYTES])}"
 
 

@@ -9,6 +9,11 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
+import lzma
+import os
+import select
+import sys
+import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -23,6 +28,11 @@ from stream.operations.rows import RowMapping
 
 ROWS_AT_A_TIME: Final = 8_192
 _DELIMITERS: Final = ",;\t|"
+_BLOCK_BYTES: Final = 1 << 18
+_COMPRESSED: Final = (".gz", ".xz", ".bz2")
+_JSON_LINES: Final = (".jsonl", ".ndjson", ".json")
+_ROWS: Final = (".csv", ".tsv")
+_PARQUET: Final = ".parquet"
 
 
 class SourceError(ValueError):
@@ -55,6 +65,7 @@ class Source:
 
     Raises:
         FileNotFoundError: there is no such file.
+        SourceError: its name does not say what it holds.
     """
 
     def __init__(self, path: str, columns: Columns = NO_COLUMNS) -> None:
@@ -62,6 +73,7 @@ class Source:
         self._columns = columns
         if not self.is_stream and not Path(path).is_file():
             raise FileNotFoundError(f"there is no file {path}")
+        self._kind = _JSON_LINES[0] if self.is_stream else _kind(path)
 
     @property
     def is_stream(self) -> bool:
@@ -81,19 +93,40 @@ class Source:
         """Every line in order. Empty lines are numbered and left out.
 
         Raises:
-            SourceError: no parquet file, or a CSV file without a header.
+            SourceError: not what its name says, broken, or a CSV file without a header.
             MappingError: columns that make no event.
         """
-        kind = Path(self.path).name.lower().removesuffix(".gz").removesuffix(".xz").removesuffix(".bz2")
-        if kind.endswith(".parquet"):
-            yield from self._parquet()
-        elif kind.endswith((".csv", ".tsv")):
-            yield from self._csv()
-        else:
-            with open_for_reading(self.path) as file:
-                for number, line in enumerate(file):
-                    if stripped := line.strip():
-                        yield Line(number, stripped)
+        readers = dict.fromkeys(_ROWS, self._csv) | {_PARQUET: self._parquet}
+        try:
+            yield from readers.get(self._kind, self._json_lines)()
+        except UnicodeDecodeError as error:
+            raise SourceError(f"{self.path} is not text in UTF-8: convert it first ({error})") from error
+        except (EOFError, OSError, zlib.error, lzma.LZMAError, csv.Error, pa.ArrowInvalid) as error:
+            raise SourceError(f"{self.path} is broken, or not what its name says: {error}") from error
+
+    def lines_or_pauses(self, seconds: float) -> Iterator[Line | None]:
+        """Every line in order, and None whenever standard input has sent nothing for so long.
+
+        Raises:
+            SourceError, MappingError: as ``lines`` does.
+        """
+        if not self.is_stream:
+            yield from self.lines()
+            return
+        number = 0
+        for line in arriving_lines(sys.stdin.fileno(), seconds):
+            if line is None:
+                yield None
+                continue
+            if stripped := line.strip():
+                yield Line(number, stripped)
+            number += 1
+
+    def _json_lines(self) -> Iterator[Line]:
+        with open_for_reading(self.path) as file:
+            for number, line in enumerate(file):
+                if stripped := line.strip():
+                    yield Line(number, stripped)
 
     def _csv(self) -> Iterator[Line]:
         with io.TextIOWrapper(open_for_reading(self.path), encoding="utf-8-sig", newline="") as text:
@@ -120,6 +153,48 @@ class Source:
 
     def _mapping(self, columns: list[str]) -> RowMapping:
         return RowMapping(columns, *self._columns)
+
+
+def check_size(source: Source, line: Line, size: int, limit: int) -> None:
+    """Refuse a line that makes a record of ``size`` bytes, key included, where the producer takes ``limit``.
+
+    Raises:
+        SourceError: it says which line it is, and what to do.
+    """
+    if size > limit:
+        raise SourceError(
+            f"{source.path}, event {line.number + 1:,}: {size:,} bytes, more than the {limit:,} that Kafka is sent in "
+            "one record: split the event or take it out (ids keep the others from counting twice), or raise "
+            "kafka.producer's message.max.bytes and the topic's max.message.bytes"
+        )
+
+
+def arriving_lines(descriptor: int, seconds: float) -> Iterator[bytes | None]:
+    """Lines from an open file or pipe as they come, and None whenever nothing came for so many seconds."""
+    unfinished = b""
+    while True:
+        if not select.select([descriptor], [], [], seconds)[0]:
+            yield None
+            continue
+        block = os.read(descriptor, _BLOCK_BYTES)
+        if not block:
+            break
+        *whole, unfinished = (unfinished + block).split(b"\n")
+        yield from whole
+    if unfinished:
+        yield unfinished
+
+
+def _kind(path: str) -> str:
+    name = Path(path).name.lower()
+    suffix = Path(name).suffix
+    kind = Path(name.removesuffix(suffix)).suffix if suffix in _COMPRESSED else suffix
+    if kind in (*_JSON_LINES, *_ROWS) or (kind == _PARQUET and suffix == kind):
+        return kind
+    raise SourceError(
+        f"{path}: its name does not say what it holds; known are {', '.join((*_JSON_LINES, *_ROWS))}, each also with "
+        f"{', '.join(_COMPRESSED)} behind it, and {_PARQUET}"
+    )
 
 
 def _encoded(event: dict[str, Any]) -> bytes:

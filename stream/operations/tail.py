@@ -38,7 +38,13 @@ class TailedRecord(msgspec.Struct, frozen=True, gc=False):
         fields = {**msgspec.structs.asdict(self), "headers": headers}
         fields["key"] = None if self.key is None else _text(self.key)
         fields["value"] = None if self.value is None else _readable(self.value)
-        return orjson.dumps(fields)
+        try:
+            return orjson.dumps(fields)
+        except orjson.JSONEncodeError:
+            # JSON nested more deeply than can be written again.
+            fields["value"] = None if self.value is None else _text(self.value)
+            fields["headers"] = {name: _text(value) for name, value in self.headers}
+            return orjson.dumps(fields)
 
 
 def tail(

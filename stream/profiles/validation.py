@@ -19,6 +19,8 @@ from stream.profiles.settings import Limits, ProfileSettings
 
 _PATH: Final = re.compile(r" - at `(\$[^`]*)`$")
 _MISSING: Final = re.compile(r"missing required field `(\w+)`")
+_EARLIEST_MS: Final = 631_152_000_000
+"""1990-01-01T00:00:00Z. Epoch seconds taken for milliseconds lie in January 1970."""
 _SMALLEST_QUANTITY: Final = 0.001
 _EVENT_TYPES: Final = "browse, cart, purchase, return, review, identify, consent, engagement, erase"
 
@@ -91,6 +93,10 @@ def _time(event: Event, append_time: int, settings: ProfileSettings) -> int:
         time = to_epoch_ms(event.time)
     except ValueError as error:
         raise Rejected("out_of_range", str(error), "$.time") from None
+    if time < _EARLIEST_MS:
+        raise Rejected(
+            "out_of_range", f"{to_rfc3339(time)} is long ago: integers are epoch milliseconds, not seconds", "$.time"
+        )
     if time > append_time + settings.future_tolerance_ms:
         raise Rejected(
             "in_future",

@@ -50,8 +50,7 @@ _OLDEST_STORE_MS: Final = int(topics.COMPACTION["delete.retention.ms"]) // 2
 
 
 def run_worker(configuration: Configuration, role: str, instance: str | None, metrics_port: int | None) -> int:
-    """Run a worker of ``role`` until SIGTERM or SIGINT, and return the exit status. SIGUSR1 lets partitions go on that
-    paused because most of their input was bad.
+    """Run a worker of ``role`` until SIGTERM or SIGINT, and return the exit status.
 
     Raises:
         InstanceTaken, StateLost, WorkerFenced, NewerState, TopicMismatch, ClusterUnreachable: with what to do.
@@ -77,7 +76,6 @@ def run_worker(configuration: Configuration, role: str, instance: str | None, me
         )
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: worker.stop())
-        signal.signal(signal.SIGUSR1, lambda *_: worker.resume())
         names = configuration.topics.topic_names()
         with ControlReader(kafka, names.physical(topics.CONTROL), role, worker.resume):
             worker.run()

@@ -141,6 +141,11 @@ def fold_events(
                 outputs.append(Output(topics.SCORE_REQUESTS, b"", tick))
         if key is None:
             continue
+        while 0 < (due := profiles.due_of(key)) <= time:
+            # Others were faster: what is due for this customer by now comes before what the customer did now.
+            fired = profile_timers.on_timer(profiles.states[key], due, origin, settings)
+            ask(fired.request)
+            profiles.put(key, fired.profile)
         try:
             folded = fold(profiles.states.get(key), event, time, origin, settings, redrives(record.headers) > 0)
         except Rejected as refusal:
@@ -186,6 +191,10 @@ def fold_requests(
                     decisions.put(of, after)
             continue
         key = request.customer_id.encode()
+        while 0 < (due := decisions.due_of(key)) <= request.as_of:
+            after, more = decision_timers.on_timer(decisions.states[key], due, policies, deployment)
+            outputs += more
+            decisions.put(key, after)
         state = decisions.states.get(key)
         left: DecisionState | None
         if request.kind == "erase":

@@ -105,7 +105,7 @@ def test_batches_change_no_episode_but_those_beside_an_edge_of_the_rounding(
     print(f"\n{len(given)} scores, at most {apart:.1e} apart; {len(first)} episodes, {len(differing)} of them differ")
     for alert in sorted(differing):
         print(f"differs: {alert} of {(first.get(alert) or second[alert]).customer_id}")
-    assert len(first) > 100
+    assert len(first) > 40
     assert {(first.get(alert) or second[alert]).customer_id for alert in differing} <= touched
     assert len(differing) <= DIFFERENT_AT_MOST * len(first)
 

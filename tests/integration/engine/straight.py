@@ -48,6 +48,9 @@ class Straight:
                 self._fire(due[1], origin, due[0])
             self.time = parsed.time
             self._attempt(None, origin, lambda _, context: self._processor.on_time(parsed.time, context))
+        elif parsed.key is not None:
+            while 0 < self.dues.get(parsed.key, 0) <= parsed.time:
+                self._fire(parsed.key, origin, self.dues[parsed.key])
         if parsed.signal:
             for key in sorted(self.waiting):
                 self._fire(key, origin, None)

@@ -81,10 +81,9 @@ def test_a_partition_that_comes_back_is_not_read_again(deploy: Callable[..., Dep
 def test_the_newer_group_protocol_shares_partitions_too(deploy: Callable[..., Deployment]) -> None:
     deployment = deploy(partitions=4)
     deployment.produce(some_records(200, 1))
-    with deployment.running("a", group_protocol="consumer") as first:
-        assert eventually(lambda: shared_out(first, partitions=4))
-        with deployment.running("b", group_protocol="consumer") as second:
-            assert eventually(lambda: shared_out(first, second, partitions=4))
-            deployment.produce(some_records(200, 2, 30_000))
-            deployment.folded()
+    newer = {"group_protocol": "consumer"}
+    with deployment.running("a", **newer) as first, deployment.running("b", **newer) as second:
+        assert eventually(lambda: shared_out(first, second, partitions=4))
+        deployment.produce(some_records(200, 2, 30_000))
+        deployment.folded()
     deployment.assert_exact()

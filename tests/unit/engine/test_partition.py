@@ -380,3 +380,29 @@ def test_the_condemned_timer_is_buried_and_its_neighbours_fire() -> None:
     assert codes(life) == {"too_large": 1}
     assert state_of(life, b"a").silences == 0
     assert [state_of(life, key).silences for key in KEYS[1:]] == [1, 1, 1]
+
+
+def test_a_timer_that_failed_stays_off_though_a_fold_of_its_key_fails_in_the_same_commit() -> None:
+    life = Life()
+    life.append(b"a", b"1 1 poison")
+    life.append(None, b"5000 0 tick")
+    life.append(b"a", b"5001 1 fat")
+    life.process()
+    life.process()
+    assert life.partition.next_offset == 3
+    life.commit()
+    life.restart()
+    assert life.partition.timers.due_of(b"a") == 0
+    assert codes(life) == {"fold_error": 1, "too_large": 1}
+
+
+def test_a_signal_that_was_rolled_back_half_way_wakes_everybody_again() -> None:
+    life = Life()
+    for number, key in enumerate(KEYS):
+        life.append(key, b"1 %d wait" % number)
+    life.finish()
+    life.append(None, b"2 0 signal")
+    life.process(budget=2)
+    life.partition.roll_back()
+    life.finish(budget=2)
+    assert [output.value for output in life.outputs if output.key == b"woken"] == [b"0", b"1", b"2", b"3"]

@@ -209,3 +209,9 @@ def test_what_passes_can_be_folded(value: dict[str, Any]) -> None:
     except Rejected:
         return
     assert step(None, event, settings=SETTINGS).outcome == "folded"
+
+
+def test_epoch_seconds_are_refused_with_a_hint_instead_of_believed() -> None:
+    with pytest.raises(Rejected, match="milliseconds, not seconds") as refused:
+        read(changed(time=1_748_772_000))
+    assert (refused.value.code, refused.value.field) == ("out_of_range", "$.time")
