@@ -63,6 +63,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         configuration = replace(configuration, data_dir=folder)
         with Stack(configuration, SHIPPED, Path(folder), say=lambda line: print(line, flush=True)) as stack:
+            stack.start()
             measure(stack, arguments)
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
@@ -26,7 +26,7 @@ from stream.operations.brokers import ANSWER_WITHIN, make_consumer, make_produce
 from stream.operations.catalogue_items import CatalogueItems
 from stream.operations.envelopes import Envelope, read_envelope
 from stream.operations.pacing import Pacer
-from stream.operations.sources import Line, Source, SourceError
+from stream.operations.sources import Line, Source, SourceError, check_size
 
 COMMIT_SECONDS: Final = 0.25
 """Longest time that a line waits for its commit, whether or not another one follows: a paced load stays live."""
@@ -127,7 +127,6 @@ class _Load:
         self._clock = clock
         self._sleep = sleep
         self._items = CatalogueItems()
-        self._next_line = 0
         self._open = 0  # Events in the open transaction; 0 where none is open.
         self.progress = Progress()
 
@@ -220,15 +219,8 @@ class _Load:
             self._produce(self._catalogue_topic, key=item.item_id.encode(), value=encode(item))
             self.progress.items += 1
 
-    def _lines(self) -> Iterator[Line | None]:
-        return (
-            line
-            for line in self._source.lines_or_pauses(COMMIT_SECONDS)
-            if line is None or line.number >= self.progress.resumed_at
-        )
-
     def _send(self, started: float) -> None:
-        self._next_line = self.progress.resumed_at
+        self._next_line = self.progress.lines = self.progress.resumed_at
         try:
             self._send_lines(started)
         except SourceError:
@@ -236,15 +228,17 @@ class _Load:
             self._commit()
             raise
         self._commit()
-        self.progress.lines = self._next_line
 
     def _send_lines(self, started: float) -> None:
         pacer = Pacer(self._options.rate, self._options.speedup)
         commit_at = reported = self._clock()
         first_sent_at: float | None = None
-        for line in self._lines():
+        for line in self._source.lines_or_pauses(COMMIT_SECONDS):
             if line is None:
+                # The pause may be longer than Kafka keeps a transaction open.
                 self._commit()
+                continue
+            if line.number < self.progress.resumed_at:
                 continue
             envelope = read_envelope(line.value)
             if pacer.limited:

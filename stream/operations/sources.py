@@ -163,8 +163,8 @@ def check_size(source: Source, line: Line, size: int, limit: int) -> None:
     """
     if size > limit:
         raise SourceError(
-            f"{source.path}, event {line.number + 1:,}: {size:,} bytes, more than the {limit:,} that Kafka is sent in "
-            "one record: split the event or take it out (ids keep the others from counting twice), or raise "
+            f"{source.path}, line {line.number + 1:,}: {size:,} bytes, more than the {limit:,} that Kafka is sent in "
+            "one record: split the line or take it out (ids keep the others from counting twice), or raise "
             "kafka.producer's message.max.bytes and the topic's max.message.bytes"
         )
 

@@ -200,10 +200,20 @@ class Deployment:
             consumer.close()
 
     def committed(self) -> list[TopicPartition]:
-        """The group's offset of each partition."""
+        """The group's offset of each partition. Waits out what is just being committed: the broker answers to a commit
+        before readers see it."""
         wanted = [TopicPartition(self.processor.input_topic, number) for number in range(self.partitions)]
-        answer = self.admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(self.group, wanted)])
-        return list(answer[self.group].result(10).topic_partitions)
+        while True:
+            asked = [ConsumerGroupTopicPartitions(self.group, wanted)]
+            answer = self.admin.list_consumer_group_offsets(asked, require_stable=True)[self.group]
+            try:
+                found = list(answer.result(10).topic_partitions)
+            except KafkaException as exception:
+                if exception.args[0].code() != KafkaError.UNSTABLE_OFFSET_COMMIT:
+                    raise
+                continue
+            if all(partition.error is None for partition in found):
+                return found
 
     def commit_offsets(self, offsets: Sequence[int]) -> None:
         """As an operator would: the group has to be empty."""

@@ -33,7 +33,7 @@ def test_what_is_over_the_engines_bound_is_buried_alone(deployment: Deployment, 
 
 def test_what_only_the_broker_refuses_is_searched_for_and_buried_alone(deploy: Callable[..., Deployment]) -> None:
     deployment = deploy(output_settings={"max.message.bytes": str(SMALL)})
-    deployment.produce(records(24, {9: "big"}))
+    deployment.produce(records(16, {9: "big"}))
     processor = Counting(deployment.topics.prefix, big=BIG)
     with deployment.running(processor=processor, producer_properties={"batch.size": SMALL // 2}) as run:
         deployment.folded()

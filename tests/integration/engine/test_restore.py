@@ -277,20 +277,13 @@ def test_a_store_on_disk_reads_only_what_it_missed(single: Deployment, tmp_path:
 def test_a_store_outside_the_changelog_is_wiped(single: Deployment, tmp_path: Path) -> None:
     stores = RocksStores(tmp_path, HOUR_MS)
     single.produce(some_records(100, 1, words=COMMIT_FREE))
-    opened = []
-
-    def remember(partition: int, stamp: object) -> object:
-        opened.append(stores(partition, stamp))
-        return opened[-1]
-
-    with single.running(stores=remember) as run:
+    with single.running(stores=stores) as run:
         single.folded()
-        stamp = run.worker._restorer._stamp
-    store = stores(0, stamp)
+    store = stores(0, run.worker._restorer._stamp)
     store.write({b"stray": frame(0, False, b"")}, Position(1_000, 1, 1), 10**6)
     store.close()
+    single.produce(some_records(100, 2, 40_000, COMMIT_FREE))
     with single.running(stores=stores) as run:
-        single.produce(some_records(100, 2, 40_000, COMMIT_FREE))
         single.folded()
         assert run.metric("tidemark_restored_records_total") > 0
     single.assert_exact()

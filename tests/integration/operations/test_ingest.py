@@ -16,8 +16,9 @@ from stream.contracts.partitioning import partition_for
 from stream.operations.brokers import bounds_of, make_consumer, partitions_of
 from stream.operations.catalogue_items import CatalogueFileError, item_names, load_catalogue
 from stream.operations.ingest import IngestError, Options, Progress, ingest
-from stream.operations.sources import Columns, Source
+from stream.operations.sources import Columns, Source, SourceError
 from stream.operations.tail import TailedRecord, tail
+from stream.testing.waiting import eventually
 
 
 def event(number: int, **fields: object) -> dict[str, object]:
@@ -195,3 +196,47 @@ def test_without_topics_it_says_how_to_create_them(environ: dict[str, str], tmp_
     assert ended.returncode == 4
     assert "create the topics with `tidemark topics`" in ended.stderr
     assert len(ended.stderr.strip().splitlines()) == 1
+
+
+def test_a_stream_that_pauses_is_committed_while_it_pauses(
+    deployment: Configuration, environ: dict[str, str], tmp_path: Path
+) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "stream.cli", "ingest", "-"],
+        env={**os.environ, **environ, "TIDEMARK__ENGINE__TRANSACTION_TIMEOUT_MS": "1000"},
+        cwd=tmp_path,
+        stdin=subprocess.PIPE,
+    ) as load:
+        assert load.stdin is not None
+        for count in (1, 2):
+            load.stdin.write(json.dumps(event(count)).encode() + b"\n")
+            load.stdin.flush()
+            assert eventually(lambda count=count: len(records(deployment)) == count, timeout=20)  # type: ignore[misc]
+            time.sleep(2)  # Longer than Kafka would keep a transaction open.
+        load.stdin.close()
+        assert load.wait(timeout=20) == 0
+
+
+def test_a_line_larger_than_a_record_is_found_before_anything_is_sent(
+    deployment: Configuration, tmp_path: Path
+) -> None:
+    source = written(tmp_path / "e.jsonl", [event(1), event(2, session_id="x" * 1_000_000)])
+    with pytest.raises(SourceError, match=r"line 2: 1,000,\d+ bytes"):
+        ingest(deployment, source)
+    assert appended(deployment) == 0
+    with pytest.raises(SourceError, match="line 2"):
+        ingest(deployment, source, Options(catalogue=False))
+    assert [json.loads(each.value or b"")["event_id"] for each in records(deployment)] == ["e1"]
+
+
+def test_a_load_that_fails_holds_up_no_reader(deployment: Configuration, tmp_path: Path) -> None:
+    def fail(progress: Progress) -> None:
+        raise ZeroDivisionError
+
+    source = written(tmp_path / "e.jsonl", [event(number) for number in range(50)])
+    with pytest.raises(ZeroDivisionError):
+        ingest(deployment, source, Options(rate=100), fail)
+    assert appended(deployment) > 0
+    started = time.monotonic()
+    assert records(deployment) == []
+    assert time.monotonic() - started < deployment.engine.transaction_timeout_ms / 1000 / 2

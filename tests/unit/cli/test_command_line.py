@@ -170,3 +170,21 @@ def test_a_mapping_that_is_none_is_wrong_usage(capsys: pytest.CaptureFixture[str
     code, _, err = run("ingest", "e.csv", "--map", "customer_id", capsys=capsys)
     assert code == Exit.USAGE
     assert "FIELD=VALUE" in err
+
+
+def test_a_reader_that_has_enough_ends_the_command_quietly() -> None:
+    endless = "from stream.cli.exits import while_read\nwith while_read():\n    while True: print('line')"
+    with subprocess.Popen([sys.executable, "-c", endless], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as command:
+        assert command.stdout is not None
+        assert command.stderr is not None
+        assert command.stdout.readline() == b"line\n"
+        command.stdout.close()
+        assert command.stderr.read() == b""
+        assert command.wait(timeout=20) == Exit.OK
+
+
+def test_ingest_of_an_unknown_kind_of_file_ends_with_five(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("e.xlsx").write_text("a\n")
+    code, _, err = run("ingest", "e.xlsx", capsys=capsys)
+    assert code == Exit.INPUT
+    assert ".jsonl" in err

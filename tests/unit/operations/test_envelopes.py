@@ -72,3 +72,25 @@ def test_items_that_events_name_become_catalogue_items_once() -> None:
     )
     items.see(read_envelope(event(items=[named])))
     assert list(items.take_new()) == []
+
+
+def nested(levels: int) -> bytes:
+    return event(event_id="")[:-1] + b', "extra": ' + b"[" * levels + b"]" * levels + b"}"
+
+
+@pytest.mark.parametrize("levels", [300, 5_000, 200_000])
+def test_what_is_nested_too_deeply_goes_on_as_it_is(levels: int) -> None:
+    value = nested(levels)
+    assert read_envelope(value).rewritten(value, backfill=True) == value
+
+
+@pytest.mark.parametrize("value", [b"no json", b"[]", b"\xff", b'{"specversion": "9", "data": 1}'])
+def test_backfill_leaves_what_is_no_event_as_it_is(value: bytes) -> None:
+    assert read_envelope(value).rewritten(value, backfill=True) == value
+
+
+def test_an_event_without_a_customer_gets_its_id_all_the_same() -> None:
+    value = event(event_id="", customer_id="")
+    envelope = read_envelope(value)
+    assert envelope.key is None
+    assert json.loads(envelope.rewritten(value, backfill=False))["event_id"]

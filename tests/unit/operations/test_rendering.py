@@ -1,6 +1,7 @@
 """Records as lines for people."""
 
 import json
+import unicodedata
 
 import pytest
 from hypothesis import given
@@ -180,3 +181,18 @@ def test_json_keeps_what_is_json_and_says_what_is_bytes() -> None:
         "value": {"a": 1},
         "headers": {"h": "base64:/w=="},
     }
+
+
+@given(st.text(st.sampled_from("\x00\x07\x1b\x7f\x85\x9b\n\r\ta[31m"), min_size=1))
+def test_control_characters_never_reach_the_terminal(name: str) -> None:
+    value = {"event_id": "e", "time": AT_MS, "customer_id": name, "type": "browse", "items": [{"item_id": name}]}
+    text = shown(topics.EVENTS, json.dumps(value).encode())
+    assert not [character for character in text if unicodedata.category(character) == "Cc"]
+
+
+@pytest.mark.parametrize("levels", [300, 5_000, 200_000])
+def test_what_is_nested_too_deeply_is_shown_all_the_same(levels: int) -> None:
+    value = b'{"extra": ' + b"[" * levels + b"]" * levels + b"}"
+    assert '{"extra": [[[' in shown(topics.EVENTS, value)
+    record = TailedRecord(topics.EVENTS, 0, 0, AT_MS, b"key", value, (("h", value),))
+    assert json.loads(record.as_json())["value"] == value.decode()

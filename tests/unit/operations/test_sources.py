@@ -3,6 +3,7 @@
 import gzip
 import json
 import lzma
+import os
 from pathlib import Path
 
 import pyarrow as pa
@@ -11,7 +12,7 @@ import pytest
 
 from stream.operations.files import whole_file
 from stream.operations.rows import MappingError
-from stream.operations.sources import NO_COLUMNS, Columns, Line, Source, SourceError
+from stream.operations.sources import NO_COLUMNS, Columns, Line, Source, SourceError, arriving_lines, check_size
 
 EVENTS = [{"type": "browse", "time": 1, "customer_id": f"c{number}"} for number in range(3)]
 JSON_LINES = b"".join(json.dumps(event).encode() + b"\n" for event in EVENTS)
@@ -80,10 +81,10 @@ def test_a_missing_file_is_refused() -> None:
 
 def test_identity_follows_content_and_mapping_and_nothing_else(tmp_path: Path) -> None:
     for name, content in (("a", b"1"), ("b", b"1"), ("c", b"2")):
-        (tmp_path / name).write_bytes(content)
-    a, b, c = (Source(str(tmp_path / name)).identity() for name in "abc")
+        (tmp_path / f"{name}.jsonl").write_bytes(content)
+    a, b, c = (Source(str(tmp_path / f"{name}.jsonl")).identity() for name in "abc")
     assert a == b != c
-    assert Source(str(tmp_path / "a"), Columns({"time": "When"})).identity() != a
+    assert Source(str(tmp_path / "a.jsonl"), Columns({"time": "When"})).identity() != a
 
 
 @pytest.mark.parametrize("name", ["e.jsonl", "e.jsonl.gz", "e.jsonl.xz"])
@@ -101,3 +102,49 @@ def test_a_file_whose_writing_failed_does_not_exist(tmp_path: Path) -> None:
     with pytest.raises(TypeError), whole_file(tmp_path / "e.jsonl") as out:
         out.writelines([b"half", None])  # type: ignore[list-item]
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["e.txt", "e", "e.gz", "e.jsonl.zst", "e.parquet.gz"])
+def test_a_name_that_does_not_say_what_it_holds_is_refused_with_the_known_ones(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(JSON_LINES)
+    with pytest.raises(SourceError, match=r"known are \.jsonl, \.ndjson, \.json, \.csv, \.tsv"):
+        Source(str(tmp_path / name))
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("cut.jsonl.gz", gzip.compress(JSON_LINES)[:-9]),
+        ("plain.jsonl.gz", JSON_LINES),
+        ("cut.jsonl.xz", lzma.compress(JSON_LINES)[:-9]),
+        ("plain.jsonl.xz", JSON_LINES),
+        ("plain.csv.bz2", JSON_LINES),
+        ("latin.csv", "type,time,customer_id\nbrowse,1,Zoë\n".encode("latin-1")),
+    ],
+)
+def test_a_broken_file_is_refused_in_one_line_that_names_it(tmp_path: Path, name: str, content: bytes) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(SourceError, match=name) as refused:
+        read(tmp_path / name)
+    assert len(str(refused.value).splitlines()) == 1
+
+
+def test_a_pause_of_the_input_is_told_and_loses_nothing() -> None:
+    reading, writing = os.pipe()
+    lines = arriving_lines(reading, 0.01)
+    try:
+        os.write(writing, b"one\ntw")
+        assert [next(lines), next(lines)] == [b"one", None]
+        os.write(writing, b"o\n\nthree")
+        os.close(writing)
+        assert list(lines) == [b"two", b"", b"three"]
+    finally:
+        os.close(reading)
+
+
+def test_a_line_larger_than_a_record_is_refused_with_its_place_and_size(tmp_path: Path) -> None:
+    (tmp_path / "e.jsonl").write_bytes(JSON_LINES)
+    source = Source(str(tmp_path / "e.jsonl"))
+    check_size(source, Line(6, b""), 100, limit=100)
+    with pytest.raises(SourceError, match=r"e\.jsonl, line 7: 1,001 bytes, more than the 1,000 "):
+        check_size(source, Line(6, b""), 1001, limit=1000)
