@@ -76,7 +76,8 @@ def _kinds() -> dict[Exit, tuple[type[BaseException], ...]]:
     from stream.embedded.process import StartError
     from stream.engine.clients import FixedProperty
     from stream.engine.cluster import ClusterUnreachable, TopicMismatch
-    from stream.engine.instance import InstanceTaken
+    from stream.engine.commits import DeadLetterRefused
+    from stream.engine.instance import InstanceTaken, InvalidInstance
     from stream.engine.processor import NewerState
     from stream.engine.restore import StateLost
     from stream.engine.worker import WorkerFenced
@@ -90,7 +91,16 @@ def _kinds() -> dict[Exit, tuple[type[BaseException], ...]]:
     from stream.operations.sources import SourceError
     from stream.operations.topics import TopicMismatchError
 
-    refused = (MissingTopicError, TopicMismatchError, TopicMismatch, StateLost, NewerState, WorkerFenced, InstanceTaken)
+    refused = (
+        MissingTopicError,
+        TopicMismatchError,
+        TopicMismatch,
+        StateLost,
+        NewerState,
+        WorkerFenced,
+        InstanceTaken,
+        DeadLetterRefused,
+    )
     unreadable = (ConversionError, SourceError, CatalogueFileError, UnreadableEvents, FileNotFoundError)
     unreachable = (
         KafkaUnreachableError,
@@ -102,7 +112,7 @@ def _kinds() -> dict[Exit, tuple[type[BaseException], ...]]:
     )
     return {
         Exit.PROMISE_BROKEN: (DemoError,),
-        Exit.USAGE: (ConfigurationError, UnknownTopicError, MappingError, FixedProperty),
+        Exit.USAGE: (ConfigurationError, UnknownTopicError, MappingError, FixedProperty, InvalidInstance),
         Exit.REFUSED: refused,
         Exit.INPUT: (*unreadable, IsADirectoryError, PermissionError),
         Exit.INSTALL: (InstallError,),

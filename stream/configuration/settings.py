@@ -83,8 +83,7 @@ class BreakerSettings(msgspec.Struct, frozen=True, kw_only=True):
     failures: Positive = 3
     """Calls in a row that must fail for the breaker to open."""
     open_ms: Positive = 1_000
-    """Milliseconds after which an open breaker lets one call through to see whether the server is back; doubled at
-    each failure."""
+    """Milliseconds after which an open breaker looks for the server; doubled each time it is not there."""
     max_open_ms: Positive = 5_000
     """Longest wait between two looks: the model answers at most this long after its return."""
 
