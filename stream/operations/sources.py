@@ -172,8 +172,11 @@ def check_size(source: Source, line: Line, size: int, limit: int) -> None:
 def arriving_lines(descriptor: int, seconds: float) -> Iterator[bytes | None]:
     """Lines from an open file or pipe as they come, and None whenever nothing came for so many seconds."""
     unfinished = b""
+    # poll() and not select(), which refuses descriptors above 1,023.
+    arrival = select.poll()
+    arrival.register(descriptor, select.POLLIN)
     while True:
-        if not select.select([descriptor], [], [], seconds)[0]:
+        if not arrival.poll(seconds * 1000):
             yield None
             continue
         block = os.read(descriptor, _BLOCK_BYTES)
