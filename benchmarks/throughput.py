@@ -33,6 +33,11 @@ def main() -> None:
     parser.add_argument("--customers", type=int, default=100_000)
     parser.add_argument("--runs", type=int, default=3)
     arguments = parser.parse_args()
+    engine = configured("127.0.0.1:9092")[0].engine
+    print(
+        f"commit_interval_ms {engine.commit_interval_ms}  store {engine.store}  events {arguments.events:,}  "
+        f"customers {arguments.customers:,}"
+    )
     for run in range(arguments.runs):
         figures = measure(arguments.events, arguments.customers, seed=run)
         print("  ".join(f"{name} {value:,.1f}" for name, value in figures.items()), flush=True)
@@ -40,9 +45,7 @@ def main() -> None:
 
 def measure(events: int, customers: int, seed: int) -> dict[str, float]:
     """One run on a broker of its own: events/s, CPU microseconds an event, peak memory in MiB."""
-    folder = tempfile.mkdtemp()
-    print(folder)
-    with EmbeddedKafka() as kafka:
+    with tempfile.TemporaryDirectory() as folder, EmbeddedKafka() as kafka:
         configuration, environ = configured(kafka.bootstrap_servers)
         make_topics(configuration)
         topic = configuration.topics.topic_names().physical(EVENTS)
