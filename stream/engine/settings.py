@@ -12,7 +12,7 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     commit_interval_ms: Positive = 100
     """Longest time between the fold of a record and its commit. Half of it is added to the median latency of each
-    role; a commit costs about 5 ms, so that 100 ms spends a twentieth of the time on commits."""
+    role; a shorter one spends a larger share of the time on commits."""
     max_uncommitted_records: Positive = 50_000
     """Commit earlier when this many records are folded: what an abort has to repeat stays bounded."""
     max_pending_records: Positive = 20_000

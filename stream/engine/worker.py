@@ -131,8 +131,7 @@ class Worker(Generic[S, P]):
             TopicMismatch: topics are missing or do not fit together.
             DeadLetterRefused: the broker takes not even the dead letter of a bad record.
         """
-        # What lives long is much and what dies young is more: the collector's default thresholds cost a tenth of the
-        # time.
+        # Most objects die young, and what lives long is much: collect seldom, and leave alone what start-up has made.
         gc.collect()
         gc.freeze()
         gc.set_threshold(100_000, 50, 100)
