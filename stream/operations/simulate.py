@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import heapq
 import math
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import accumulate
 from random import Random
 from typing import Final, NamedTuple
 
@@ -132,12 +134,14 @@ class Load(NamedTuple):
     """Event time between the first and the last event."""
     items: int = 500
     """Products of the shop."""
+    skew: float = 0.6
+    """Zipf exponent of the customers' activity: the k-th customer's share falls with k to the power of minus this. 0:
+    all are alike."""
+    most_lines: int = 4
+    """Lines of a purchase."""
 
 
 _MIX: Final = {"browse": 0.62, "cart": 0.15, "purchase": 0.12, "review": 0.04, "engagement": 0.05, "return": 0.02}
-_SKEW: Final = 0.6
-"""Of the customers' activity: the k-th customer's share falls with k to the power of -0.6, a few are busy and most
-are not."""
 
 
 def synthetic(load: Load) -> Iterator[Event]:
@@ -145,14 +149,16 @@ def synthetic(load: Load) -> Iterator[Event]:
     without one."""
     draw = Random(f"synthetic:{load.seed}")  # noqa: S311 - a simulation, no secret
     shop = [_product(index) for index in range(load.items)]
+    shares = list(accumulate((rank + 1) ** -load.skew for rank in range(load.customers)))
     kinds = draw.choices(list(_MIX), list(_MIX.values()), k=load.events)
     start = to_epoch_ms(load.start)
     step = load.span / timedelta(milliseconds=1) / max(load.events, 1)
     last_orders: dict[int, Event] = {}
     for number, kind in enumerate(kinds):
-        customer = min(int(load.customers * draw.random() ** (1 / (1 - _SKEW))), load.customers - 1)
+        customer = bisect_right(shares, draw.random() * shares[-1], hi=load.customers - 1)
         moment = start + math.floor(number * step)
-        chosen = [_shown_or_wanted(shop, kind, draw) for _ in range(draw.randint(1, 4) if kind == "purchase" else 1)]
+        lines = draw.randint(1, load.most_lines) if kind == "purchase" else 1
+        chosen = [_shown_or_wanted(shop, kind, draw) for _ in range(lines)]
         event = Event(
             event_id=f"{load.seed}-{number}",
             type="browse",
