@@ -91,6 +91,38 @@ def candidates(queries: npt.NDArray[np.float32], own: OwnItems, catalogue: Catal
     return answers
 
 
+def ranked_items(
+    queries: npt.NDArray[np.float32],
+    own: OwnItems,
+    catalogue: Catalogue,
+    most: int,
+    bought: Sequence[frozenset[str]],
+) -> tuple[list[list[str]], list[list[str]]]:
+    """Item ids of B customers, best first, by the same score as ``candidates`` and before variants are dropped.
+
+    Args:
+        most: items of each ranking at most.
+        bought: what each customer bought before.
+
+    Returns:
+        All items, and those that were not bought before.
+    """
+    keys = _keys(queries, own_cells(own, catalogue), catalogue)
+    ids = catalogue.item_ids
+    shortlist = min(len(ids), most + max(map(len, bought), default=0))
+    if not shortlist:
+        return [[] for _ in bought], [[] for _ in bought]
+    ranked = np.argpartition(keys, len(ids) - shortlist, axis=1)[:, len(ids) - shortlist :]
+    ranked = np.take_along_axis(ranked, np.argsort(-np.take_along_axis(keys, ranked, 1), axis=1), 1)
+    everything: list[list[str]] = []
+    new: list[list[str]] = []
+    for row, before in enumerate(bought):
+        items = [ids[place] for place in ranked[row].tolist() if keys[row, place] > -np.inf]
+        everything.append(items[:most])
+        new.append([item for item in items if item not in before][:most])
+    return everything, new
+
+
 def _keys(queries: npt.NDArray[np.float32], bought: OwnCells, catalogue: Catalogue) -> npt.NDArray[np.float64]:
     """What items are ranked by: float64[B, N]. No two of a row are equal: of equal scores the lower id is ahead."""
     # Integers small enough for float32 to add exactly: see ``serving.item_tower``.

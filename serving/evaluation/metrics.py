@@ -10,9 +10,13 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from serving.evaluation.logistic import fit_logistic
+
 Floats = npt.NDArray[np.float64]
 
 ECE_BINS: Final = 10
+_NEVER: Final = 1e-6
+"""Probabilities are kept so far from 0 and 1 before they become log-odds."""
 
 
 def ranks(values: npt.ArrayLike) -> Floats:
@@ -76,6 +80,58 @@ def spearman(truth: npt.ArrayLike, score: npt.ArrayLike) -> float:
     if left.std() == 0 or right.std() == 0:
         return float("nan")
     return float(np.corrcoef(left, right)[0, 1])
+
+
+def gini(actual: npt.ArrayLike, predicted: npt.ArrayLike) -> float:
+    """Gini coefficient of ``actual`` ordered by ``predicted``, over that of ``actual`` ordered by itself; at most 1.
+
+    NaN where nothing was bought.
+    """
+    truth = np.asarray(actual, np.float64)
+    if truth.sum() <= 0:
+        return float("nan")
+    best = _concentration(truth, truth)
+    return _concentration(truth, np.asarray(predicted, np.float64)) / best if best > 0 else float("nan")
+
+
+def _concentration(truth: Floats, order_by: Floats) -> float:
+    gained = np.cumsum(truth[np.argsort(-order_by, kind="stable")]) / truth.sum()
+    return float(gained.mean() - 0.5 - 0.5 / len(truth))
+
+
+def calibration_slope(truth: npt.ArrayLike, probability: npt.ArrayLike) -> float:
+    """Slope of a logistic regression of the outcome on the forecast's log-odds (Cox 1958): below 1 says too extreme."""
+    forecast = np.clip(np.asarray(probability, np.float64), _NEVER, 1 - _NEVER)
+    log_odds = np.log(forecast / (1 - forecast))
+    positive = np.asarray(truth, bool)
+    if positive.all() or not positive.any() or log_odds.std() == 0:
+        return float("nan")
+    fitted = fit_logistic(log_odds[:, None], positive, ridge=0.0)
+    return float(fitted.weights[0] / fitted.scale[0])
+
+
+def recalls_at(ranked: Sequence[Sequence[str]], bought: Sequence[frozenset[str]], k: int) -> Floats:
+    """Share of each basket that is in the first ``k`` of its ranking: float64[N]; NaN for an empty basket."""
+    return np.array(
+        [
+            len(basket.intersection(items[:k])) / len(basket) if basket else np.nan
+            for items, basket in zip(ranked, bought, strict=True)
+        ]
+    )
+
+
+def ndcgs_at(ranked: Sequence[Sequence[str]], bought: Sequence[frozenset[str]], k: int) -> Floats:
+    """Discounted cumulative gain of the first ``k`` (Järvelin, Kekäläinen 2002) over the best possible: float64[N].
+
+    An item of the basket gains 1; NaN for an empty basket.
+    """
+    discounts = 1.0 / np.log2(np.arange(2, k + 2))
+    found = np.full(len(bought), np.nan)
+    for row, (items, basket) in enumerate(zip(ranked, bought, strict=True)):
+        if basket:
+            hits = np.fromiter((item in basket for item in items[:k]), np.float64)
+            found[row] = (hits * discounts[: len(hits)]).sum() / discounts[: min(k, len(basket))].sum()
+    return found
 
 
 def recall_at(ranked: Sequence[Sequence[str]], bought: Sequence[set[str]], k: int) -> float:

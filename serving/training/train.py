@@ -17,7 +17,8 @@ import torch
 
 from serving.catalogue import Catalogue
 from serving.dataset import Example, by_customer, calendar_cutoffs, examples
-from serving.evaluation.report import Evaluation, evaluate, predict_at, sellable, thresholds
+from serving.evaluation.predictions import predict_at
+from serving.evaluation.report import Evaluation, evaluate, sellable, thresholds
 from serving.export import export
 from serving.features import FEATURE_SCHEMA, FEATURES
 from serving.history import Journey, catalogue_items, file_sha256, journeys, read_events
@@ -175,9 +176,11 @@ def _card(
     latest, latest_evaluation, latest_thresholds = measured[0]
     figures: dict[str, dict[str, float]] = {}
     for _, evaluation, _ in measured:
-        for who, metrics in evaluation.metrics.items():
-            for name, figure in metrics.items():
-                figures.setdefault(f"{name} at {evaluation.cutoff}", {})[who] = round(figure, 4)
+        for figure in evaluation.figures:
+            said = {who: round(value, 4) for who, value in figure.values.items()}
+            ends = {"difference": figure.difference, "low": figure.interval.low, "high": figure.interval.high}
+            compared = {name: round(value, 4) for name, value in ends.items() if np.isfinite(value)}
+            figures[f"{figure.metric} at {evaluation.cutoff}"] = said | compared
     flat: dict[str, float | int | str | bool] = {}
     for name, value in msgspec.to_builtins(settings).items():
         flat |= {f"network.{k}": v for k, v in value.items()} if isinstance(value, dict) else {name: value}

@@ -1,14 +1,17 @@
-"""`tidemark evaluate`: the model beside simple baselines, at moments of a recorded history."""
+"""`tidemark evaluate`: the model beside the baselines, at moments of a recorded history."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from stream.cli.context import loaded, notes, output
+
+if TYPE_CHECKING:
+    from stream.operations.evaluate import ModelEvaluation
 
 
 def evaluate(
@@ -17,11 +20,26 @@ def evaluate(
         list[Path] | None,
         typer.Argument(metavar="FILE…", help="Canonical events. Default: the demo's sample, unseen by the model."),
     ] = None,
+    events: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="FILE", help="Canonical events too: .jsonl, .jsonl.gz, .parquet.", show_default=False),
+    ] = None,
     cutoff: Annotated[
         list[datetime] | None,
         typer.Option(
             formats=["%Y-%m-%d"], help="UTC day to score at, as often as wanted. Default: 180 and 90 days back."
         ),
+    ] = None,
+    predictions: Annotated[
+        Path | None,
+        typer.Option(metavar="OUT", help="Write a row for every eligible customer (parquet).", show_default=False),
+    ] = None,
+    items: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The shop's catalogue (.jsonl).", show_default=False)
+    ] = None,
+    against: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="OUT", help="Predictions of another model at this cut-off.", show_default=False),
     ] = None,
     models: Annotated[
         Path | None,
@@ -39,37 +57,70 @@ def evaluate(
 
     from serving.history import read_events
     from serving.model_card import model_repository, version_folder
-    from stream.cli.progress import progress_bar
     from stream.contracts.times import to_epoch_ms
+    from stream.operations.catalogue_items import read_items
     from stream.operations.demo_events import sample
-    from stream.operations.evaluate import evaluate_model
+    from stream.operations.evaluate import Asked, evaluate_model
 
+    if (predictions is not None or against) and len(cutoff or ()) != 1:
+        raise typer.BadParameter("predictions are of one moment: give --cutoff once", param_hint="--cutoff")
     configuration = loaded(context).configuration
-    events = read_events(files, configuration.profiles) if files else sample()
+    given = [*(files or ()), *(events or ())]
+    asked = Asked(
+        cutoffs=[to_epoch_ms(day.replace(tzinfo=UTC)) for day in cutoff or ()],
+        items=read_items(items) if items is not None else [],
+        predictions=predictions,
+        against=against or [],
+    )
     folder = version_folder(models or model_repository(), configuration.triton.model)
-    moments = [to_epoch_ms(day.replace(tzinfo=UTC)) for day in cutoff or ()]
-    with progress_bar("evaluating", "cut-offs") as update:
-        found = evaluate_model(events, folder, moments, configuration.profiles, update)
+    with notes().status("evaluating") as shown:
+        found = evaluate_model(
+            read_events(given, configuration.profiles) if given else sample(),
+            folder,
+            asked,
+            configuration.profiles,
+            lambda what: shown.update(what),
+        )
     if as_json:
         typer.echo(msgspec.json.encode(found))
         return
+    _print(found)
+    if not given:
+        notes().print("[dim]on the demo's sample: real orders of customers that the model was not trained on[/dim]")
+    if predictions is not None:
+        notes().print(f"{found.cutoffs[0].customers:,} customers in {predictions}")
+
+
+def _print(found: ModelEvaluation) -> None:
     from rich.table import Table
 
     console = output()
     console.print(f"model {found.card.name} {found.card.version}, trained on cut-offs until {found.card.training.last}")
     for each in found.cutoffs:
         table = Table(box=None, pad_edge=False, header_style="bold", title_justify="left")
-        table.title = f"\n{each.customers:,} customers at {each.cutoff}"
-        table.add_column("", no_wrap=True)
-        table.add_column("model", justify="right")
-        table.add_column("baselines")
-        for metric, figure in sorted(each.metrics["model"].items()):
-            others = (
-                f"{figures[metric]:,.3f} {sayer.replace('_', ' ')}"
-                for sayer, figures in each.metrics.items()
-                if sayer != "model" and metric in figures
+        rates = ", ".join(f"{horizon} {rate:.3f}" for horizon, rate in each.base_rates.items())
+        table.title = f"\n{each.customers:,} customers at {each.cutoff}" + (f"; churn {rates}" if rates else "")
+        for name in ("", "model", "difference", "95 %"):
+            table.add_column(name, justify="right" if name else "left", no_wrap=True)
+        table.add_column("baselines, best first")
+        for figure in each.figures:
+            ranked = sorted(
+                ((value, name) for name, value in figure.values.items() if name != "model"),
+                key=lambda pair: (pair[1] != figure.best_baseline, -pair[0] if figure.higher_is_better else pair[0]),
             )
-            table.add_row(metric.replace("_", " "), f"{figure:,.3f}", ", ".join(others))
+            table.add_row(
+                figure.metric.replace("_", " "),
+                _figure(figure.values.get("model", float("nan"))),
+                f"{figure.difference:+.3f}" if figure.best_baseline else "",
+                f"{figure.interval.low:+.3f} … {figure.interval.high:+.3f}" if figure.best_baseline else "",
+                ", ".join(f"{_figure(value)} {name.replace('_', ' ')}" for value, name in ranked),
+            )
         console.print(table)
-    if not files:
-        notes().print("[dim]on the demo's sample: real orders of customers that the model was not trained on[/dim]")
+        for segment in each.segments:
+            if segment.auc:
+                aucs = ", ".join(f"{horizon} {_figure(value)}" for horizon, value in segment.auc.items())
+                console.print(f"{segment.customers:,} customers with {segment.baskets} baskets: churn auc {aucs}")
+
+
+def _figure(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3f}"

@@ -78,6 +78,16 @@ def item_names(configuration: Configuration) -> dict[str, str]:
     return {item_id: name for item_id, name in names.items() if name}
 
 
+def read_items(path: str | Path) -> list[CatalogueItem]:
+    """The items of a file, one JSON object a line; of two with one id both.
+
+    Raises:
+        CatalogueFileError: a line is no item.
+    """
+    with open_for_reading(path) as file:
+        return [_item(line, f"{path}, line {number}") for number, line in enumerate(file, start=1) if line.strip()]
+
+
 def load_catalogue(
     configuration: Configuration, path: str | Path, on_progress: Callable[[int], None] = lambda items: None
 ) -> int:

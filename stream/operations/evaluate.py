@@ -1,4 +1,4 @@
-"""Measures a model of the repository at moments of a recorded history, beside simple baselines, by folding up to each
+"""Measures a model of the repository at moments of a recorded history, beside the baselines, by folding up to each
 moment.
 
 What is measured and how is decided in `serving.evaluation`; the model runs in this process, without a server. Called by
@@ -13,11 +13,13 @@ from pathlib import Path
 import msgspec
 
 from serving.dataset import by_customer
-from serving.evaluation.report import Evaluation, evaluate, predict_at, sellable
+from serving.evaluation.predictions import predict_at, read_predictions, write_predictions
+from serving.evaluation.report import Evaluation, evaluate, sellable
 from serving.history import journeys
 from serving.in_process import OnnxScorer
 from serving.item_tower import ITEM_TOWER_FILE, read_item_tower
 from serving.model_card import ModelCard, read_model_card
+from stream.contracts.catalogue import CatalogueItem
 from stream.contracts.events import Event
 from stream.contracts.times import DAY_MS, to_epoch_ms
 from stream.profiles.settings import ProfileSettings
@@ -30,39 +32,59 @@ class ModelEvaluation(msgspec.Struct, frozen=True):
     cutoffs: list[Evaluation]
 
 
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """What is to be measured, and where predictions go."""
+
+    cutoffs: Sequence[int] = ()
+    """Epoch milliseconds; without any, 90 and 180 days before the end of the history."""
+    items: Sequence[CatalogueItem] = ()
+    """The shop's catalogue, beside what the events name."""
+    predictions: Path | None = None
+    """Where to write the predictions of the only cut-off."""
+    against: Sequence[Path] = ()
+    """Predictions of other models at the same cut-off."""
+
+
 def evaluate_model(
     events: Iterable[Event],
     folder: Path,
-    cutoffs: Sequence[int],
+    asked: Asked,
     settings: ProfileSettings,
-    on_progress: Callable[[int, int], None] = lambda done, total: None,
+    on_progress: Callable[[str], None] = lambda what: None,
 ) -> ModelEvaluation:
     """Score everybody at each cut-off and compare with what they did afterwards.
 
     Args:
         events: canonical events; what lies behind a cut-off is used for the outcome alone.
         folder: version folder of the model.
-        cutoffs: epoch milliseconds; without any, 90 and 180 days before the end of the history.
-        on_progress: called with the cut-offs done and in all.
+        on_progress: told what is being done.
 
     Raises:
         ModelMismatch: the model was made for other features than this program makes.
-        ValueError: no events.
+        DifferentCutoffs: a file of ``against`` is about another cut-off or other customers.
+        ValueError: no events, or none before a cut-off.
     """
     card = read_model_card(folder)
     scorer = OnnxScorer(folder, card)
     tower = read_item_tower(folder / ITEM_TOWER_FILE)
+    on_progress("reading events")
     history = sorted(events, key=lambda event: to_epoch_ms(event.time))
     if not history:
         raise ValueError("there are no events to evaluate on")
     # The last day is over: who did not buy on it did not buy.
     end = (to_epoch_ms(history[-1].time) // DAY_MS + 1) * DAY_MS - 1
-    chosen = list(cutoffs) or [end - days * DAY_MS for days in (180, 90)]
+    chosen = list(asked.cutoffs) or [end + 1 - days * DAY_MS for days in (180, 90)]
     histories, purchases = by_customer(history), journeys(history, settings)
     found: list[Evaluation] = []
     for cutoff in chosen:
-        catalogue = sellable(history, cutoff - 1, tower)
-        said = predict_at(histories, purchases, cutoff, catalogue, scorer.run, settings)
-        found.append(evaluate(said, purchases, end))
-        on_progress(len(found), len(chosen))
+        on_progress("scoring")
+        catalogue = sellable(history, cutoff - 1, tower, asked.items)
+        name = f"{card.name} {card.version}"
+        said = predict_at(histories, purchases, cutoff, catalogue, scorer.run, settings, name)
+        if not said.customers:
+            raise ValueError(f"nobody bought within the year before {said.cutoff}: choose a cut-off within the history")
+        others = {str(path): read_predictions(path, said) for path in asked.against}
+        if asked.predictions is not None:
+            write_predictions(asked.predictions, said)
+        found.append(evaluate(said, purchases, end, others, on_progress))
     return ModelEvaluation(card, found)
