@@ -24,6 +24,7 @@ from serving.features import tensors
 from serving.in_process import OnnxScorer
 from serving.item_tower import ITEM_TOWER_FILE, read_item_tower
 from serving.model_card import model_repository, read_model_card, version_folder
+from serving.shop import SHOP_FILE, read_shop
 from stream.configuration.clients import client_properties
 from stream.configuration.load import load
 from stream.configuration.settings import Configuration
@@ -159,7 +160,9 @@ def _at_risk(
     folder = version_folder(model_repository(), configuration.triton.model)
     card = read_model_card(folder)
     scorer = OnnxScorer(folder, card)
-    catalogue = Catalogue.from_items(items.values(), read_item_tower(folder / ITEM_TOWER_FILE))
+    catalogue = Catalogue.from_items(
+        items.values(), read_item_tower(folder / ITEM_TOWER_FILE), read_shop(folder / SHOP_FILE)
+    )
     policies = configuration.policies.in_force(card)
     threshold = max(rule.raise_threshold for rule in policies.rules.values()) + 0.02
     draw = random.Random(1)

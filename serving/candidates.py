@@ -8,7 +8,7 @@ list in a batch of any size. Policies (what was just bought, caps, experiments) 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -16,13 +16,11 @@ import numpy.typing as npt
 from serving.catalogue import Catalogue
 from serving.histories import OwnItems
 from serving.item_tower import QUERY_STEPS, VECTOR_STEPS, quantised_queries
+from serving.ranking import OwnCells, own_cells, scores
 from stream.contracts.scores import Candidate, Retriever
 
 MOST: Final = 40
 """Candidates of one answer."""
-
-REPEAT_WEIGHT: Final = 0.5
-"""What the logarithm of one plus an own item's decayed count adds to a cosine."""
 
 SCORE_STEPS: Final = 1_000_000
 """Scores are compared and written to six digits."""
@@ -35,26 +33,6 @@ _ROW_STEPS: Final = 1 << 24
 
 _MIN_LIKENESS: Final = 0.35
 """Cosine below which no own item is named as the reason: names that share a word or two reach it."""
-
-
-class OwnCells(NamedTuple):
-    """What B customers bought, one entry for each customer and item that the catalogue knows.
-
-    Attributes:
-        cell: int64[M], ascending: customer times catalogue size plus catalogue row.
-        lines: float64[M]: decayed purchase lines.
-    """
-
-    cell: npt.NDArray[np.int64]
-    lines: npt.NDArray[np.float64]
-
-
-def own_cells(own: OwnItems, catalogue: Catalogue) -> OwnCells:
-    """``own`` summed by customer and item, without items that the catalogue does not know."""
-    rows = catalogue.rows(own.item)
-    known = rows >= 0
-    cell, place = np.unique(own.row[known] * len(catalogue) + rows[known], return_inverse=True)
-    return OwnCells(cell, np.bincount(place, own.lines[known], len(cell)).astype(np.float64))
 
 
 def candidates(queries: npt.NDArray[np.float32], own: OwnItems, catalogue: Catalogue) -> list[list[Candidate]]:
@@ -83,10 +61,17 @@ def candidates(queries: npt.NDArray[np.float32], own: OwnItems, catalogue: Catal
     for row in range(batch):
         places = _first_of_each_group(catalogue, ranked[row].tolist())
         items = ranked[row, places]
-        own_rows = bought.cell[edges[row] : edges[row + 1]] - row * size
+        mine = slice(edges[row], edges[row + 1])
+        own_rows = bought.cell[mine] - row * size
+        companion_of = _companion_of(items, own_rows, bought.lines[mine], catalogue)
         because = _likest(items, own_rows, catalogue)
         answers.append(
-            _named(catalogue, items.tolist(), values[row, places].tolist(), repeats[row, places].tolist(), because)
+            [
+                _named(catalogue, item, value, repeat, companion_of.get(item, -1), like)
+                for item, value, repeat, like in zip(
+                    items.tolist(), values[row, places].tolist(), repeats[row, places].tolist(), because, strict=True
+                )
+            ]
         )
     return answers
 
@@ -123,15 +108,16 @@ def ranked_items(
     return everything, new
 
 
+def likeness_of(queries: npt.NDArray[np.float32], catalogue: Catalogue) -> npt.NDArray[np.float64]:
+    """Cosine of each query and each item's name: float64[B, N]."""
+    # Integers small enough for float32 to add exactly: see ``serving.item_tower``.
+    products = quantised_queries(queries) @ catalogue.vectors.T
+    return np.asarray(products.astype(np.float64) / (QUERY_STEPS * VECTOR_STEPS))
+
+
 def _keys(queries: npt.NDArray[np.float32], bought: OwnCells, catalogue: Catalogue) -> npt.NDArray[np.float64]:
     """What items are ranked by: float64[B, N]. No two of a row are equal: of equal scores the lower id is ahead."""
-    # Integers small enough for float32 to add exactly: see ``serving.item_tower``.
-    likeness = quantised_queries(queries) @ catalogue.vectors.T
-    keys = likeness.astype(np.float64)
-    keys *= SCORE_STEPS / (QUERY_STEPS * VECTOR_STEPS)
-    if catalogue.tower is not None:
-        keys += catalogue.popularity.astype(np.float64) * (SCORE_STEPS * catalogue.tower.popularity_weight)
-    keys.ravel()[bought.cell] += SCORE_STEPS * REPEAT_WEIGHT * np.log1p(bought.lines)
+    keys = scores(bought, likeness_of(queries, catalogue), catalogue) * SCORE_STEPS
     np.rint(keys, out=keys)
     keys *= _ROW_STEPS
     keys -= np.arange(len(catalogue))
@@ -152,6 +138,18 @@ def _first_of_each_group(catalogue: Catalogue, rows: Sequence[int]) -> list[int]
     return places
 
 
+def _companion_of(
+    items: npt.NDArray[np.intp], own: npt.NDArray[np.int64], lines: npt.NDArray[np.float64], catalogue: Catalogue
+) -> dict[int, int]:
+    """For those of ``items`` that go with something bought: the row of the own item that speaks for it most."""
+    companions, weights = catalogue.companions
+    targets, strength = companions[own], np.sqrt(lines)[:, None] * weights[own]
+    places, columns = np.nonzero(np.isin(targets, items) & (strength > 0))
+    weakest_first = np.argsort(strength[places, columns], kind="stable")
+    found = zip(targets[places, columns][weakest_first].tolist(), own[places][weakest_first].tolist(), strict=True)
+    return dict(found)
+
+
 def _likest(items: npt.NDArray[np.intp], own: npt.NDArray[np.int64], catalogue: Catalogue) -> list[int]:
     """For each of ``items`` the row of the customer's own item with the nearest vector; -1 where none is near."""
     if not len(own):
@@ -163,23 +161,19 @@ def _likest(items: npt.NDArray[np.intp], own: npt.NDArray[np.int64], catalogue: 
     return rows
 
 
-def _named(
-    catalogue: Catalogue, rows: Sequence[int], values: Sequence[float], repeats: Sequence[bool], because: Sequence[int]
-) -> list[Candidate]:
-    ids, groups, has_vector = catalogue.item_ids, catalogue.groups, catalogue.has_vector
-    return [
-        Candidate(
-            item_id=ids[row],
-            score=value,
-            retriever=_retriever(repeat, has_vector[row]),
-            item_group_id=groups[row] if groups[row] != ids[row] else "",
-            because_item_id=ids[row] if repeat else ids[own] if own >= 0 else "",
-        )
-        for row, value, repeat, own in zip(rows, values, repeats, because, strict=True)
-    ]
-
-
-def _retriever(repeat: bool, has_vector: bool) -> Retriever:
+def _named(catalogue: Catalogue, row: int, value: float, repeat: bool, companion_of: int, like: int) -> Candidate:
+    retriever: Retriever
     if repeat:
-        return "repeat"
-    return "model" if has_vector else "trending"
+        retriever, because = "repeat", row
+    elif companion_of >= 0:
+        retriever, because = "co_bought", companion_of
+    else:
+        retriever, because = "model" if like >= 0 else "trending", like
+    ids, group = catalogue.item_ids, catalogue.groups[row]
+    return Candidate(
+        item_id=ids[row],
+        score=value,
+        retriever=retriever,
+        item_group_id=group if group != ids[row] else "",
+        because_item_id=ids[because] if because >= 0 else "",
+    )

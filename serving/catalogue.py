@@ -17,6 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from serving.item_tower import ITEM_DIMENSIONS, ItemTower
+from serving.ranking import buyers_feature
+from serving.shop import Shop
 from serving.tokens import TOKENS_PER_ITEM, name_tokens
 from stream.contracts.catalogue import CatalogueItem
 from stream.contracts.ids import item_hash
@@ -47,15 +49,21 @@ class Catalogue:
     Arrays are built when first asked for, so applying many changes costs nothing but the changes.
     """
 
-    def __init__(self, entries: Mapping[str, _Entry], tower: ItemTower | None, digest: int) -> None:
+    def __init__(self, entries: Mapping[str, _Entry], tower: ItemTower | None, shop: Shop, digest: int) -> None:
         self._entries = entries
         self._digest = digest
         self.tower = tower
+        self.shop = shop
 
     @classmethod
-    def from_items(cls, items: Iterable[CatalogueItem], tower: ItemTower | None = None) -> Catalogue:
-        """The snapshot of ``items``; of two with one id the later counts. Without a ``tower`` the vectors are zero."""
-        return cls({}, tower, 0).changed({item.item_id: item for item in items})
+    def from_items(
+        cls, items: Iterable[CatalogueItem], tower: ItemTower | None = None, shop: Shop | None = None
+    ) -> Catalogue:
+        """The snapshot of ``items``; of two with one id the later counts.
+
+        Without a ``tower`` the vectors are zero, without a ``shop`` nothing is known of season and sales.
+        """
+        return cls({}, tower, shop or Shop.unknown(), 0).changed({item.item_id: item for item in items})
 
     def changed(self, changes: Mapping[str, CatalogueItem | None]) -> Catalogue:
         """The snapshot after ``changes`` by item id; None takes an item out."""
@@ -67,7 +75,7 @@ class Catalogue:
             if item is not None:
                 entries[item_id] = _entry(item)
                 digest += entries[item_id].digest
-        return Catalogue(entries, self.tower, digest % (1 << _DIGEST_BITS))
+        return Catalogue(entries, self.tower, self.shop, digest % (1 << _DIGEST_BITS))
 
     def with_item(self, item: CatalogueItem) -> Catalogue:
         """The snapshot with ``item`` added or replaced."""
@@ -77,9 +85,9 @@ class Catalogue:
         """The snapshot without ``item_id``."""
         return self.changed({item_id: None})
 
-    def with_tower(self, tower: ItemTower | None) -> Catalogue:
-        """The same items as another model embeds them."""
-        return Catalogue(self._entries, tower, self._digest)
+    def with_model(self, tower: ItemTower | None, shop: Shop) -> Catalogue:
+        """The same items as another model sees them, or with newer item statistics."""
+        return Catalogue(self._entries, tower, shop, self._digest)
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -125,9 +133,26 @@ class Catalogue:
         return [bool(vector.any()) for vector in self.vectors]
 
     @cached_property
-    def popularity(self) -> npt.NDArray[np.float32]:
-        """float32[N]: log popularity as the tower knows it, 0 where it does not."""
-        return np.zeros(len(self), np.float32) if self.tower is None else self.tower.popularity(self.hashes)
+    def buyers(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """float64[N] each: log of how many bought the item in the last month and week, 0 where nothing is known."""
+        statistics = self.shop.items
+        places = statistics.places(self.hashes)
+        counts = (statistics.month_buyers, statistics.week_buyers)
+        month, week = (np.where(places >= 0, np.append(each, 0)[places], 0) for each in counts)
+        return buyers_feature(month), buyers_feature(week)
+
+    @cached_property
+    def companions(self) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.float64]]:
+        """intp[N, K] and float64[N, K]: rows of what the buyers of each row's item buy too, -1 where it is not sold any
+        more, and how strongly."""
+        statistics = self.shop.items
+        places = statistics.places(self.hashes)
+        kept = statistics.companions.shape[1]
+        if not len(statistics.hashes):
+            return np.full((len(self), kept), -1, np.intp), np.zeros((len(self), kept))
+        targets = self.rows(statistics.hashes)[statistics.companions[places]]
+        known = (places >= 0)[:, None]
+        return np.where(known, targets, -1), np.where(known, statistics.weights[places], 0).astype(np.float64)
 
     @cached_property
     def buyable(self) -> npt.NDArray[np.bool_]:
@@ -144,7 +169,7 @@ class Catalogue:
     def by_popularity(self) -> npt.NDArray[np.intp]:
         """Rows of buyable items, most popular first, ties by id."""
         rows = np.flatnonzero(self.buyable)
-        return rows[np.argsort(-self.popularity[rows], kind="stable")]
+        return rows[np.argsort(-self.buyers[0][rows], kind="stable")]
 
     @cached_property
     def _sorted_hashes(self) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.intp]]:

@@ -8,13 +8,15 @@ Called by ``serving.item_statistics`` for the ranker and by the item baselines o
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from serving.history import Journey
 from stream.contracts.times import DAY_MS
+
+if TYPE_CHECKING:
+    from serving.history import Journey
 
 Floats = npt.NDArray[np.float32]
 

@@ -1,5 +1,5 @@
 """From a fitted network to a version of the Triton model repository: ``model.onnx``, ``item_tower.npz``,
-``card.json``, ``config.pbtxt``.
+``shop.npz``, ``card.json``, ``config.pbtxt``.
 
 Everything that serves reads these files alone. Called by ``serving.training.train``; needs the ``train`` extra.
 """
@@ -23,6 +23,7 @@ from serving.item_tower import ITEM_TOWER_FILE, ItemTower, write_item_tower
 from serving.model.network import ServedNetwork
 from serving.model_card import MODEL_NAME, ModelCard, write_model_card
 from serving.scorer import OUTPUTS
+from serving.shop import SHOP_FILE, Shop, write_shop
 from serving.triton_config import write_configs
 
 OPSET: Final = 18
@@ -79,6 +80,7 @@ def network_version(path: Path, repository_version: int) -> str:
 def export(
     network: ServedNetwork,
     tower: ItemTower,
+    shop: Shop,
     card: ModelCard,
     repository: Path,
     repository_version: int = 1,
@@ -95,6 +97,7 @@ def export(
     unfinished.mkdir(parents=True)
     write_onnx(network, unfinished / MODEL_FILE)
     write_item_tower(unfinished / ITEM_TOWER_FILE, tower)
+    write_shop(unfinished / SHOP_FILE, shop)
     fields = {name: getattr(card, name) for name in card.__struct_fields__}
     finished = ModelCard(**(fields | {"version": network_version(unfinished / MODEL_FILE, repository_version)}))
     write_model_card(unfinished, finished)

@@ -1,7 +1,8 @@
 """From profiles to the model's input tensors: the only place where this is defined, for training and for serving alike.
 
-A feature is a function of the profile's bytes, of the moment asked for, and of the item names in the catalogue:
-nothing else is read. Called by the decisions worker for live requests and by ``serving.training`` for examples.
+A feature is a function of the profile's bytes, of the moment asked for, of the item names in the catalogue, and of the
+season and purchase rates that travel with the model: nothing else is read. Called by the decisions worker for live
+requests and by ``serving.training`` for examples.
 """
 
 from __future__ import annotations
@@ -16,9 +17,9 @@ import numpy.typing as npt
 from serving.catalogue import Catalogue
 from serving.histories import HISTORY, Interactions, read_interactions
 from serving.scorer import TensorSpec
+from serving.season import Season
 from serving.statistics import STATISTICS, STATISTICS_VERSION, statistics
 from serving.tokens import TOKEN_BUCKETS, TOKENISER, TOKENS_PER_ITEM
-from stream.contracts.times import DAY_MS
 from stream.profiles import interactions
 from stream.profiles.profile import Profile
 
@@ -44,7 +45,7 @@ beginning.
 ``history_events``
     1 to 5, see ``EVENT_CODES``.
 ``history_gaps``
-    Log of one plus the days since the interaction before, and until the moment asked for.
+    Log of one plus the shop days since the interaction before, and until the moment asked for.
 ``history_values``
     Log of one plus the amount in currency; negative for a return; a review's rating, 1 to 5, over 5.
 """
@@ -55,8 +56,6 @@ FEATURE_SCHEMA: Final = hashlib.sha256(
 """Names, order, types and shapes of the features. A model is served with the schema it was trained on, or not at
 all."""
 
-_DAY: Final = float(DAY_MS)
-
 
 def tensors(profiles: Sequence[Profile], as_of: Sequence[int], catalogue: Catalogue) -> dict[str, npt.NDArray[Any]]:
     """The inputs of B customers by name, each contiguous, with B rows.
@@ -64,7 +63,8 @@ def tensors(profiles: Sequence[Profile], as_of: Sequence[int], catalogue: Catalo
     Args:
         profiles: the customers' states.
         as_of: epoch milliseconds at which each is asked for, not before the profile's newest event.
-        catalogue: names the items. An item that it does not know has no words.
+        catalogue: names the items, and carries what the model knows of the shop. An item that it does not know has no
+            words.
     """
     moments = np.asarray(as_of, np.int64)
     seen = read_interactions(profiles)
@@ -75,11 +75,11 @@ def tensors(profiles: Sequence[Profile], as_of: Sequence[int], catalogue: Catalo
     events = np.zeros((batch, HISTORY), np.int32)
     events[seen.row, seen.column] = seen.code
     gaps = np.zeros((batch, HISTORY, len(GAPS)), np.float32)
-    gaps[seen.row, seen.column] = _gaps(seen, moments)
+    gaps[seen.row, seen.column] = _gaps(seen, moments, catalogue.shop.season)
     values = np.zeros((batch, HISTORY), np.float32)
     values[seen.row, seen.column] = _values(seen)
     return {
-        "stats": statistics(profiles, moments),
+        "stats": statistics(profiles, moments, seen, catalogue.shop),
         "history_tokens": tokens,
         "history_events": events,
         "history_gaps": gaps,
@@ -87,13 +87,13 @@ def tensors(profiles: Sequence[Profile], as_of: Sequence[int], catalogue: Catalo
     }
 
 
-def _gaps(seen: Interactions, moments: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-    before = np.diff(seen.time, prepend=seen.time[:1])
+def _gaps(seen: Interactions, moments: npt.NDArray[np.int64], season: Season) -> npt.NDArray[np.float64]:
+    times = season.elapsed(seen.time)
+    before = np.diff(times, prepend=times[:1])
     before[np.diff(seen.row, prepend=-1) > 0] = 0
-    until = moments[seen.row] - seen.time
+    until = season.elapsed(moments)[seen.row] - times
     # The ring keeps whole seconds, so an interaction may seem to lie up to one after the moment.
-    days: npt.NDArray[np.float64] = np.maximum(np.column_stack([before, until]), 0) / _DAY
-    return np.log1p(days)
+    return np.log1p(np.maximum(np.column_stack([before, until]), 0))
 
 
 def _values(seen: Interactions) -> npt.NDArray[np.float64]:

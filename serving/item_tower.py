@@ -25,19 +25,13 @@ the batch or on the order in which a BLAS library sums."""
 
 
 class ItemTower(NamedTuple):
-    """Learned embeddings of token buckets, and how often each item was bought in the training period.
+    """Learned embeddings of token buckets.
 
     Attributes:
         embeddings: float16[TOKEN_BUCKETS, ITEM_DIMENSIONS]; row 0 (padding) is zero.
-        hashes: uint64[N], sorted: the items whose popularity is known.
-        log_popularity: float16[N]: log of one plus the customers who bought the item in the last 90 days of training.
-        popularity_weight: what one unit of ``log_popularity`` adds to a cosine.
     """
 
     embeddings: npt.NDArray[np.float16]
-    hashes: npt.NDArray[np.uint64]
-    log_popularity: npt.NDArray[np.float16]
-    popularity_weight: float
 
     def vectors(self, tokens: npt.NDArray[np.int32]) -> npt.NDArray[np.float32]:
         """Unit vectors times ``VECTOR_STEPS``, rounded to integers: float32[N, ITEM_DIMENSIONS] from int32[N, tokens].
@@ -48,13 +42,6 @@ class ItemTower(NamedTuple):
         norms = np.linalg.norm(summed, axis=1, keepdims=True)
         rounded: npt.NDArray[np.float32] = np.rint(summed / np.where(norms > 0, norms, 1) * VECTOR_STEPS)
         return rounded
-
-    def popularity(self, hashes: npt.NDArray[np.uint64]) -> npt.NDArray[np.float32]:
-        """``log_popularity`` of the items; 0 for those that the training period did not know."""
-        if not len(self.hashes):
-            return np.zeros(len(hashes), np.float32)
-        places = np.minimum(np.searchsorted(self.hashes, hashes), len(self.hashes) - 1)
-        return np.where(self.hashes[places] == hashes, self.log_popularity[places], 0).astype(np.float32)
 
 
 def quantised_queries(queries: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
@@ -70,9 +57,7 @@ def read_item_tower(path: Path) -> ItemTower:
         ValueError: the embeddings do not have the shape that this version of the tokeniser needs.
     """
     with np.load(path, allow_pickle=False) as stored:
-        tower = ItemTower(
-            stored["embeddings"], stored["hashes"], stored["log_popularity"], float(stored["popularity_weight"])
-        )
+        tower = ItemTower(stored["embeddings"])
     if tower.embeddings.shape != (TOKEN_BUCKETS, ITEM_DIMENSIONS):
         raise ValueError(
             f"{path} has embeddings of shape {tower.embeddings.shape}, expected {(TOKEN_BUCKETS, ITEM_DIMENSIONS)}: "
@@ -83,10 +68,4 @@ def read_item_tower(path: Path) -> ItemTower:
 
 def write_item_tower(path: Path, tower: ItemTower) -> None:
     """Write ``item_tower.npz``, compressed."""
-    np.savez_compressed(
-        path,
-        embeddings=tower.embeddings,
-        hashes=tower.hashes,
-        log_popularity=tower.log_popularity,
-        popularity_weight=np.float32(tower.popularity_weight),
-    )
+    np.savez_compressed(path, embeddings=tower.embeddings)

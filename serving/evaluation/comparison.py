@@ -71,7 +71,7 @@ def compare(forecasts: Mapping[str, Forecast], truth: Truth, draws: Draws) -> li
         asked = {name: measured.of(forecast) for name, forecast in forecasts.items()}
         figures = {name: metric for name, metric in asked.items() if metric is not None}
         everybody = np.arange(len(truth.baskets))
-        values = {name: metric(everybody) for name, metric in figures.items()}
+        values = {name: float(metric(everybody)) for name, metric in figures.items()}
         sign = 1.0 if measured.higher_is_better else -1.0
         others = [name for name, value in values.items() if name != MODEL and np.isfinite(value)]
         best = max(others, key=lambda name: sign * measured.merit(values[name]), default="")
@@ -79,7 +79,7 @@ def compare(forecasts: Mapping[str, Forecast], truth: Truth, draws: Draws) -> li
         if best and MODEL in values:
             mine = np.array([measured.merit(value) for value in draws.values(figures[MODEL])])
             theirs = np.array([measured.merit(value) for value in draws.values(figures[best])])
-            difference = measured.merit(values[MODEL]) - measured.merit(values[best])
+            difference = float(measured.merit(values[MODEL]) - measured.merit(values[best]))
             ends = interval(mine - theirs)
         found.append(Figure(measured.name, measured.higher_is_better, values, best, difference, ends))
     return found

@@ -23,6 +23,7 @@ from serving.evaluation.truth import Truth, truth_after
 from serving.history import Journey, catalogue_items
 from serving.item_tower import ItemTower
 from serving.model_card import HORIZONS_DAYS, Threshold
+from serving.shop import Shop
 from stream.contracts.catalogue import CatalogueItem
 from stream.contracts.events import Event
 
@@ -62,7 +63,11 @@ class Evaluation(msgspec.Struct, frozen=True):
 
 
 def sellable(
-    events: Iterable[Event], until: int, tower: ItemTower | None, listed: Iterable[CatalogueItem] = ()
+    events: Iterable[Event],
+    until: int,
+    tower: ItemTower | None,
+    shop: Shop | None = None,
+    listed: Iterable[CatalogueItem] = (),
 ) -> Catalogue:
     """Every item seen up to ``until``, each in a group of its own: retrieval is measured before variants are dropped.
 
@@ -70,7 +75,7 @@ def sellable(
         listed: the shop's own catalogue; what it says of an item counts.
     """
     found = {item.item_id: item for item in (*catalogue_items(events, until), *listed)}
-    return Catalogue.from_items((msgspec.structs.replace(i, item_group_id="") for i in found.values()), tower)
+    return Catalogue.from_items((msgspec.structs.replace(i, item_group_id="") for i in found.values()), tower, shop)
 
 
 def forecast_of(said: Predictions) -> Forecast:

@@ -110,6 +110,5 @@ def targets_of(made: Labels, rows: npt.NDArray[np.intp]) -> Targets:
     """The labels of ``rows``."""
     return Targets(
         torch.from_numpy(made.bought[rows]),
-        torch.from_numpy(made.revenue[rows]),
         torch.from_numpy(made.next_items[rows].astype(np.int64)),
     )

@@ -1,4 +1,4 @@
-"""Calibrates a fitted network on examples later than those it was trained on: Platt's scaling and the total of revenue.
+"""Calibrates a fitted network: Platt's scaling and the total of revenue.
 
 Called by ``serving.training.fit``; the result goes into the exported graph.
 """
@@ -10,17 +10,20 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from serving.evaluation.logistic import fit_logistic
+from serving.evaluation.logistic import fit_logistic, sigmoid
 
 _SMALLEST: Final = 200
 """Known outcomes below which nothing is fitted and the raw output stands."""
+
+_WIDEST: Final = 6.0
+_HALVINGS: Final = 40
 
 _FACTOR_BOUNDS: Final = (0.5, 2.0)
 """The total of 180 days has a sampling error of about 15 %; a factor beyond these would be an error elsewhere."""
 
 
 class Calibration(NamedTuple):
-    """``P = sigmoid(slope * logit(raw) + intercept)`` per horizon, and the factor on the mean revenue."""
+    """``P = sigmoid(slope * logit(raw) + intercept)`` per horizon, and the factor on the index of value."""
 
     slope: list[float]
     intercept: list[float]
@@ -39,9 +42,30 @@ def platt(raw: npt.NDArray[np.float64], churned: npt.NDArray[np.float32]) -> tup
     return (slope, fitted.intercept - slope * float(fitted.mean[0])) if slope > 0 else (1.0, 0.0)
 
 
-def revenue_factor(predicted: npt.NDArray[np.float64], actual: npt.NDArray[np.float32]) -> float:
-    """Actual over predicted total where the outcome is known (not -1), within bounds."""
+def intercept_of(slope: float, raw: npt.NDArray[np.float64], churned: npt.NDArray[np.float32]) -> float:
+    """The intercept at which the mean probability is the share of churned, at a given slope."""
+    known = churned >= 0
+    if known.sum() < _SMALLEST:
+        return 0.0
+    logit = slope * np.log(raw[known] / (1 - raw[known]))
+    share, low, high = float(churned[known].mean()), -_WIDEST, _WIDEST
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2
+        low, high = (middle, high) if sigmoid(logit + middle).mean() < share else (low, middle)
+    return (low + high) / 2
+
+
+def revenue_factor(
+    index: npt.NDArray[np.float64], actual: npt.NDArray[np.float32], weight: npt.NDArray[np.float64]
+) -> float:
+    """Actual over predicted total where the outcome is known (not -1), within bounds.
+
+    Args:
+        index: of value, in currency.
+        weight: how much each customer counts.
+    """
     known = actual >= 0
-    if known.sum() < _SMALLEST or predicted[known].sum() <= 0:
+    predicted = float((weight[known] * index[known]).sum())
+    if known.sum() < _SMALLEST or predicted <= 0:
         return 1.0
-    return float(np.clip(actual[known].astype(np.float64).sum() / predicted[known].sum(), *_FACTOR_BOUNDS))
+    return float(np.clip((weight[known] * actual[known]).sum() / predicted, *_FACTOR_BOUNDS))

@@ -11,14 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from serving.model.network import Heads
-
 UNKNOWN: Final = -1.0
 """A label whose window ends after the data."""
-
-REVENUE_WEIGHT: Final = 0.2
-NEXT_ITEM_WEIGHT: Final = 0.1
-"""Weights beside the churn loss: about equal gradients at the shared trunk at the start of training."""
 
 SOFTMAX_SCALE: Final = 12.0
 """Cosines lie in [-1, 1]; times this they can single out one of four thousand items."""
@@ -29,8 +23,6 @@ class Targets(NamedTuple):
 
     bought: Tensor
     """float[B, 3]: 1 for a purchase between the former horizon and this one, 0 for none, -1 unknown."""
-    revenue: Tensor
-    """float[B]: gross revenue of 180 days, -1 unknown."""
     next_items: Tensor
     """int[B, K]: rows of the item table that the next basket holds, -1 for none."""
 
@@ -42,16 +34,6 @@ def churn_loss(hazard: Tensor, bought: Tensor) -> Tensor:
     counted = still * (bought >= 0).float()
     loss = functional.binary_cross_entropy_with_logits(hazard, bought.clamp(min=0), reduction="none")
     return (loss * counted).sum() / counted.sum().clamp(min=1)
-
-
-def revenue_loss(heads: Heads, revenue: Tensor) -> Tensor:
-    """Zero-inflated log-normal likelihood (Wang, Liu, Miao 2019), without the constant."""
-    known = (revenue >= 0).float()
-    positive = known * (revenue > 0).float()
-    buys = functional.binary_cross_entropy_with_logits(heads.buys, (revenue > 0).float(), reduction="none")
-    logged = torch.log(revenue.clamp(min=1.0))
-    amount = torch.log(heads.scale) + 0.5 * ((logged - heads.location) / heads.scale) ** 2
-    return (buys * known + amount * positive).sum() / known.sum().clamp(min=1)
 
 
 def next_item_loss(query: Tensor, items: Tensor, popularity: Tensor, next_items: Tensor) -> Tensor:

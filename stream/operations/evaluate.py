@@ -17,8 +17,10 @@ from serving.evaluation.predictions import predict_at, read_predictions, write_p
 from serving.evaluation.report import Evaluation, evaluate, sellable
 from serving.history import journeys
 from serving.in_process import OnnxScorer
+from serving.item_statistics import ItemStatistics
 from serving.item_tower import ITEM_TOWER_FILE, read_item_tower
 from serving.model_card import ModelCard, read_model_card
+from serving.shop import SHOP_FILE, read_shop
 from stream.contracts.catalogue import CatalogueItem
 from stream.contracts.events import Event
 from stream.contracts.times import DAY_MS, to_epoch_ms
@@ -66,7 +68,7 @@ def evaluate_model(
     """
     card = read_model_card(folder)
     scorer = OnnxScorer(folder, card)
-    tower = read_item_tower(folder / ITEM_TOWER_FILE)
+    tower, shop = read_item_tower(folder / ITEM_TOWER_FILE), read_shop(folder / SHOP_FILE)
     on_progress("reading events")
     history = sorted(events, key=lambda event: to_epoch_ms(event.time))
     if not history:
@@ -78,7 +80,9 @@ def evaluate_model(
     found: list[Evaluation] = []
     for cutoff in chosen:
         on_progress("scoring")
-        catalogue = sellable(history, cutoff - 1, tower, asked.items)
+        # As a shop that runs the model has them: from what was bought until then, not from when it was trained.
+        learned = ItemStatistics.learned(purchases, cutoff - 1)
+        catalogue = sellable(history, cutoff - 1, tower, shop._replace(items=learned), asked.items)
         name = f"{card.name} {card.version}"
         said = predict_at(histories, purchases, cutoff, catalogue, scorer.run, settings, name)
         if not said.customers:

@@ -22,6 +22,7 @@ from serving.in_process import OnnxScorer
 from serving.item_tower import ITEM_TOWER_FILE, read_item_tower
 from serving.model_card import ModelCard, model_repository, read_model_card, version_folder
 from serving.scorer import Scorer
+from serving.shop import SHOP_FILE, read_shop
 from stream.configuration.clients import client_properties
 from stream.configuration.settings import Configuration
 from stream.contracts import dead_letters, topics
@@ -116,7 +117,8 @@ def build_processor(
 
 
 def open_model(configuration: Configuration) -> tuple[ModelCard, Scorer, Catalogue]:
-    """The model's card, what scores with it, and a catalogue without items that knows its item tower."""
+    """The model's card, what scores with it, and a catalogue without items that knows its item tower
+    and its shop."""
     folder = version_folder(model_repository(), configuration.triton.model)
     card = read_model_card(folder)
     scorer: Scorer
@@ -124,7 +126,8 @@ def open_model(configuration: Configuration) -> tuple[ModelCard, Scorer, Catalog
         scorer = OnnxScorer(folder, card)
     else:
         scorer = TritonScorer(configuration.triton.url, card)
-    return card, scorer, Catalogue.from_items((), read_item_tower(folder / ITEM_TOWER_FILE))
+    tower, shop = read_item_tower(folder / ITEM_TOWER_FILE), read_shop(folder / SHOP_FILE)
+    return card, scorer, Catalogue.from_items((), tower, shop)
 
 
 def stores(configuration: Configuration, instance: str) -> StoreFactory:

@@ -1,0 +1,162 @@
+"""Learns the weights of ``serving.ranking`` from next baskets: a softmax over candidates of every retriever.
+
+Item statistics and profiles are those of a cut-off before the baskets; the network that makes the queries is the one
+that is served. Called by ``serving.training.train``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from serving.candidates import likeness_of
+from serving.catalogue import Catalogue
+from serving.dataset import Example
+from serving.features import tensors
+from serving.histories import read_interactions, read_own_items
+from serving.history import Journey, outcome
+from serving.ranking import (
+    NEW_FEATURES,
+    OWN_FEATURES,
+    OwnCells,
+    RankWeights,
+    companion_strength,
+    new_features,
+    own_cells,
+    own_features,
+)
+from serving.scorer import Tensors
+from stream.contracts.ids import item_hash
+from stream.profiles import codec
+
+Floats = npt.NDArray[np.float64]
+
+RANKER_DAYS: Final = (120, 75)
+"""Days before the end of what is known at which baskets are ranked: long enough for most customers to come back."""
+
+CUSTOMERS: Final = 1_000
+"""Of each cut-off, drawn among those who bought again."""
+
+_CANDIDATES: Final = 150
+"""Taken from each of two retrievers, beside the customer's own items."""
+
+_CHUNK: Final = 64
+_RIDGE: Final = 1e-3
+_STEPS: Final = 80
+_FEWEST: Final = 50
+
+
+class _Choices(NamedTuple):
+    """C candidates of N customers."""
+
+    customer: Tensor
+    """int[C], ascending."""
+    features: Tensor
+    """float[C, own + new features]; zero in the half that does not apply."""
+    share: Tensor
+    """float[C]: of the customer's basket; adds up to 1 over those that are candidates or less."""
+    customers: int
+
+
+def fit_ranking(
+    cutoffs: Sequence[tuple[Sequence[Example], Catalogue]],
+    journeys: Mapping[str, Journey],
+    until: int,
+    predict: Callable[[Tensors], Mapping[str, npt.NDArray[Any]]],
+    seed: int,
+) -> RankWeights:
+    """Weights at which the next baskets were likeliest; the default ones where too few are known.
+
+    Args:
+        cutoffs: the examples of a moment, and the catalogue with the item statistics of that moment.
+        until: baskets are known up to this moment, epoch milliseconds.
+        predict: the network.
+    """
+    random = np.random.default_rng(seed)
+    choices: list[_Choices] = []
+    for found, catalogue in cutoffs:
+        baskets = [outcome(journeys.get(e.customer_id), e.as_of, until, ()).basket for e in found]
+        again = np.flatnonzero([bool(basket) for basket in baskets])
+        drawn = np.sort(random.permutation(again)[:CUSTOMERS])
+        if len(drawn) >= _FEWEST:
+            chosen = [(found[row], baskets[row]) for row in drawn]
+            choices += [
+                _choices(chosen[start : start + _CHUNK], catalogue, predict) for start in range(0, len(chosen), _CHUNK)
+            ]
+    return _fitted(choices) if choices else RankWeights.default()
+
+
+def _choices(
+    chosen: Sequence[tuple[Example, tuple[str, ...]]],
+    catalogue: Catalogue,
+    predict: Callable[[Tensors], Mapping[str, npt.NDArray[Any]]],
+) -> _Choices:
+    profiles = [codec.decode(example.profile) for example, _ in chosen]
+    moments = np.array([example.as_of for example, _ in chosen], np.int64)
+    outputs = predict(tensors(profiles, moments.tolist(), catalogue))
+    bought = own_cells(read_own_items(profiles, moments, read_interactions(profiles)), catalogue)
+    likeness = likeness_of(np.asarray(outputs["query"]), catalogue)
+    companion = companion_strength(bought, len(chosen), catalogue)
+    own = own_features(bought, companion, likeness, catalogue)
+    new = [np.broadcast_to(each, likeness.shape) for each in new_features(bought, companion, likeness, catalogue)]
+    taken = _taken(bought, companion, catalogue)
+    is_own = np.zeros(likeness.shape, np.bool_)
+    is_own.ravel()[bought.cell] = True
+    row, item = np.nonzero(taken)
+    features = np.zeros((len(row), len(OWN_FEATURES) + len(NEW_FEATURES)))
+    mine = is_own[row, item]
+    # Both run over the cells in ascending order, and every own cell is taken.
+    features[mine, : len(OWN_FEATURES)] = own
+    features[~mine, len(OWN_FEATURES) :] = np.column_stack([each[row[~mine], item[~mine]] for each in new])
+    share = np.zeros(likeness.shape)
+    for place, (_, basket) in enumerate(chosen):
+        rows = catalogue.rows(np.array([item_hash(each) for each in basket], np.uint64))
+        rows = rows[rows >= 0]
+        share[place, rows] = 1.0 / max(len(rows), 1)
+    return _Choices(
+        torch.from_numpy(row),
+        torch.from_numpy(features.astype(np.float32)),
+        torch.from_numpy(share[row, item].astype(np.float32)),
+        len(chosen),
+    )
+
+
+def _taken(bought: OwnCells, companion: Floats, catalogue: Catalogue) -> npt.NDArray[np.bool_]:
+    count = min(_CANDIDATES, companion.shape[1])
+    taken = np.zeros(companion.shape, np.bool_)
+    month, _ = catalogue.buyers
+    for score in (
+        companion,
+        companion * month[None, :] + 1e-6 * month[None, :],
+        np.broadcast_to(month, companion.shape),
+    ):
+        np.put_along_axis(taken, np.argpartition(-score, count - 1, axis=1)[:, :count], True, axis=1)
+    taken.ravel()[bought.cell] = True
+    return taken
+
+
+def _fitted(choices: Sequence[_Choices]) -> RankWeights:
+    weights = torch.zeros(len(OWN_FEATURES) + len(NEW_FEATURES), requires_grad=True)
+    optimiser = torch.optim.LBFGS([weights], max_iter=_STEPS, line_search_fn="strong_wolfe")
+    customers = sum(each.customers for each in choices)
+
+    def loss() -> Tensor:
+        optimiser.zero_grad()
+        total = _RIDGE * (weights**2).sum()
+        for each in choices:
+            score = each.features @ weights
+            best = torch.full((each.customers,), -1e9).scatter_reduce(0, each.customer, score.detach(), "amax")
+            sums = torch.zeros(each.customers).index_add(0, each.customer, torch.exp(score - best[each.customer]))
+            log_share = score - (torch.log(sums) + best)[each.customer]
+            total = total - (log_share * each.share).sum() / customers
+        total.backward()
+        return total
+
+    optimiser.step(loss)
+    fitted = weights.detach().numpy().astype(np.float64)
+    return RankWeights(fitted[: len(OWN_FEATURES)], fitted[len(OWN_FEATURES) :])
