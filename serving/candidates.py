@@ -168,7 +168,7 @@ def _named(catalogue: Catalogue, row: int, value: float, repeat: bool, companion
     elif companion_of >= 0:
         retriever, because = "co_bought", companion_of
     else:
-        retriever, because = "model" if like >= 0 else "trending", like
+        retriever, because = "model" if catalogue.has_vector[row] else "trending", like
     ids, group = catalogue.item_ids, catalogue.groups[row]
     return Candidate(
         item_id=ids[row],

@@ -31,7 +31,7 @@ from serving.purchase_rates import PurchaseRates, fit_purchase_rates
 from serving.ranking import RankWeights
 from serving.scorer import OUTPUTS, Tensors
 from serving.season import Season
-from serving.shop import Shop
+from serving.shop import GIFT_SHOP_RATES, Shop
 from serving.training.arrays import Report, example_arrays, labels
 from serving.training.checkpoints import Checkpoints
 from serving.training.fit import Fitted, ItemTable, fit, split
@@ -181,6 +181,8 @@ def _purchase_rates(journeys: Mapping[str, Journey], season: Season, until: int)
         if len(days):
             first, last = season.elapsed(days[[0, -1]] * DAY_MS)
             rows.append((len(days) - 1, (last - first) / 7, (now - first) / 7))
+    if not rows:
+        return GIFT_SHOP_RATES
     table = np.array(rows, np.float64)
     return fit_purchase_rates(table[:, 0], table[:, 1], table[:, 2])
 

@@ -26,6 +26,7 @@ _NEWEST: Final = 3
 _NO_GAP_DAYS: Final = 999.0
 
 _STEP_DAYS: Final = 28
+_COLUMNS: Final = 27
 _SMALLEST: Final = 200
 _MOST_ROWS: Final = 120_000
 """Rows of earlier cut-offs that are fitted on; a larger shop is sampled by customer."""
@@ -40,7 +41,7 @@ def rfm(journey: Journey, as_of: int) -> tuple[float, float, float]:
 
 
 def table_row(journey: Journey, as_of: int) -> list[float]:
-    """``rfm``, and 23 more: tenure, gaps, baskets and revenue of windows, the newest baskets, breadth, season."""
+    """``rfm``, and 24 more: tenure, gaps, baskets and revenue of windows, the newest baskets, breadth, season."""
     known = int(np.searchsorted(journey.times, as_of, side="right"))
     days, of_day = np.unique(journey.times[:known] // DAY_MS, return_inverse=True)
     revenue = np.bincount(of_day, journey.revenue[:known])
@@ -112,7 +113,7 @@ def past_cutoffs(journeys: Mapping[str, Journey], as_of: int) -> PastCutoffs:
             revenue.append(float(journey.revenue[following:until].sum()) if window <= as_of else -1.0)
     return PastCutoffs(
         customers,
-        np.array(features, np.float64).reshape(len(customers), -1),
+        np.array(features, np.float64).reshape(len(customers), _COLUMNS),
         np.array(cutoffs, np.int64),
         np.array(waited, np.float64),
         np.array(revenue, np.float64),

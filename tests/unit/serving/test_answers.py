@@ -25,7 +25,7 @@ STAMP = ModelStamp("customer", "1.abc", "0123456789abcdef")
 def tower(seed: int = 1) -> ItemTower:
     embeddings = np.random.default_rng(seed).normal(size=(TOKEN_BUCKETS, ITEM_DIMENSIONS)).astype(np.float16)
     embeddings[0] = 0
-    return ItemTower(embeddings, np.array([], np.uint64), np.array([], np.float16), 0.0)
+    return ItemTower(embeddings)
 
 
 def outputs(batch: int, seed: int = 2) -> dict[str, np.ndarray]:
@@ -44,7 +44,7 @@ def own(*bought: tuple[int, str, float]) -> OwnItems:
         np.array([row for row, _, _ in bought], np.intp),
         np.array([item_hash(item) for _, item, _ in bought], np.uint64),
         np.array([count for _, _, count in bought], np.float64),
-        np.array([START for _ in bought], np.int64),
+        np.full(len(bought), 30.0),
     )
 
 

@@ -3,7 +3,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from serving.catalogue import Catalogue
+from serving.item_statistics import ItemStatistics
 from serving.item_tower import ITEM_DIMENSIONS, ItemTower
+from serving.shop import Shop
 from serving.tokens import TOKEN_BUCKETS, name_tokens
 from stream.contracts.catalogue import CatalogueItem
 from stream.contracts.ids import item_hash
@@ -15,8 +17,7 @@ ITEMS = shop_items(6)
 def tower() -> ItemTower:
     embeddings = np.random.default_rng(1).normal(size=(TOKEN_BUCKETS, ITEM_DIMENSIONS)).astype(np.float16)
     embeddings[0] = 0
-    known = np.sort(np.array([item_hash("00001"), item_hash("00003")], np.uint64))
-    return ItemTower(embeddings, known, np.array([2.0, 1.0], np.float16), 0.1)
+    return ItemTower(embeddings)
 
 
 @given(st.permutations(ITEMS))
@@ -86,11 +87,15 @@ def test_restricted_and_sold_out_items_cannot_be_bought():
     assert catalogue.buyable.tolist() == [True, True, False, False, False]
 
 
-def test_items_rank_by_the_towers_popularity_and_then_by_id():
-    catalogue = Catalogue.from_items(ITEMS).with_tower(tower())
+def test_items_rank_by_how_many_bought_them_lately_and_then_by_id():
+    hashes = np.sort(np.array([item_hash("00001"), item_hash("00003")], np.uint64))
+    buyers = np.array([2, 5] if hashes[0] == item_hash("00001") else [5, 2], np.float32)
+    none = np.zeros((2, 1))
+    statistics = ItemStatistics(hashes, buyers, buyers, none.astype(np.int32), none.astype(np.float32))
+    shop = Shop.unknown()._replace(items=statistics)
+    catalogue = Catalogue.from_items(ITEMS).with_model(tower(), shop)
     ranked = [catalogue.item_ids[row] for row in catalogue.by_popularity]
-    assert set(ranked[:2]) == {"00001", "00003"}
-    assert ranked[2:] == ["00000", "00002", "00004", "00005"]
+    assert ranked == ["00003", "00001", "00000", "00002", "00004", "00005"]
 
 
 def test_vectors_are_integers_of_about_unit_length_and_zero_without_a_known_word():

@@ -3,8 +3,11 @@ import pytest
 
 from serving.catalogue import Catalogue
 from serving.dataset import by_customer
-from serving.evaluation import baselines
-from serving.evaluation.report import RESOLVE_BELOW, evaluate, predict_at, sellable, thresholds
+from serving.evaluation.baselines import rfm as baselines
+from serving.evaluation.baselines.bgnbd import BuyTillYouDie, counted
+from serving.evaluation.baselines.items import item_rankings
+from serving.evaluation.predictions import DifferentCutoffs, predict_at, read_predictions, write_predictions
+from serving.evaluation.report import RESOLVE_BELOW, evaluate, sellable, thresholds
 from serving.history import journeys
 from serving.item_tower import ITEM_DIMENSIONS
 from serving.model_card import HORIZONS
@@ -56,21 +59,56 @@ def test_figures_of_the_model_stand_beside_those_of_the_baselines(said):
     assert found.customers == len(said.customers)
     assert set(found.base_rates) == set(HORIZONS)
     for horizon in HORIZONS:
-        model, recency = found.metrics["model"], found.metrics["recency"]
-        assert model[f"churn_{horizon}_auc"] == pytest.approx(recency[f"churn_{horizon}_auc"], abs=0.01)
-        assert model[f"churn_{horizon}_auc"] > 0.6
-        assert 0 <= recency[f"churn_{horizon}_ece"] < 0.3
-        assert f"churn_{horizon}_auc_active" in found.metrics["rfm_logistic"]
-    assert {"revenue_180d_spearman", "revenue_180d_mae", "revenue_180d_bias"} <= set(found.metrics["model"])
-    assert "revenue_180d_spearman" in found.metrics["last_year_revenue"]
-    assert 0 < found.metrics["popularity_30d"]["recall_20"] <= 1
-    assert 0 < found.metrics["own_repeats"]["recall_20"] <= 1
+        assert found.value(f"churn_{horizon}_auc") == pytest.approx(
+            found.value(f"churn_{horizon}_auc", "recency"), abs=0.01
+        )
+        assert found.value(f"churn_{horizon}_auc") > 0.6
+        assert np.isfinite(found.value(f"churn_{horizon}_brier", "bgnbd"))
+    figures = {figure.metric: figure for figure in found.figures}
+    assert {"last_year_revenue", "bgnbd", "model"} <= set(figures["value_180d_spearman"].values)
+    assert {"popularity_30d", "own_repeats_x_popularity", "item_knn", "ease"} <= set(figures["recall_20"].values)
+    for figure in found.figures:
+        if figure.best_baseline and np.isfinite(figure.interval.low):
+            assert figure.interval.low <= figure.difference + 0.05
+            assert figure.interval.high >= figure.difference - 0.05
+
+
+def test_the_best_baseline_is_the_one_that_is_compared(said):
+    for figure in evaluate(said, JOURNEYS, END, draws=5).figures:
+        if figure.metric.endswith(("auc", "brier")):
+            others = [value for name, value in figure.values.items() if name != "model"]
+            best = max(others) if figure.higher_is_better else min(others)
+            assert figure.values[figure.best_baseline] == best
+            assert figure.difference == pytest.approx(figure.values["model"] - best)
+
+
+def test_written_predictions_are_read_back_and_those_of_another_cutoff_are_refused(said, tmp_path):
+    write_predictions(tmp_path / "one.parquet", said)
+    again = read_predictions(tmp_path / "one.parquet", said)
+    assert np.array_equal(again.churn, said.churn)
+    assert np.array_equal(again.revenue, said.revenue)
+    assert (again.items, again.new_items) == (said.items, said.new_items)
+    later = predict_at(HISTORIES, JOURNEYS, CUTOFF + 30 * DAY_MS, CATALOGUE, by_recency, SETTINGS)
+    with pytest.raises(DifferentCutoffs, match="made at cut-off 2010-12-27, this evaluation is at 2011-01-26"):
+        read_predictions(tmp_path / "one.parquet", later)
+    said.customers.append("somebody else")
+    with pytest.raises(DifferentCutoffs, match="not the same"):
+        read_predictions(tmp_path / "one.parquet", said)
+    said.customers.pop()
+
+
+def test_new_items_were_never_bought_before_and_keep_the_order(said):
+    for customer, items, new in zip(said.customers, said.items, said.new_items, strict=True):
+        journey = JOURNEYS[customer]
+        before = {item for t, ids in zip(journey.times, journey.items, strict=True) if t < CUTOFF for item in ids}
+        assert not before.intersection(new)
+        assert new == [item for item in items if item not in before]
 
 
 def test_a_figure_whose_outcome_is_not_known_yet_is_left_out(said):
     found = evaluate(said, JOURNEYS, CUTOFF + 45 * DAY_MS)
     assert set(found.base_rates) == {"30d"}
-    assert not any("90d" in name or "revenue" in name for name in found.metrics["model"])
+    assert not any("90d" in figure.metric or "value" in figure.metric for figure in found.figures)
 
 
 def test_thresholds_alert_the_budgeted_share_of_active_customers(said):
@@ -92,10 +130,12 @@ def test_baselines_know_nothing_from_after_the_cutoff():
     known = {customer: JOURNEYS[customer] for customer in past}
     before, after = baselines.past_cutoffs(past, CUTOFF), baselines.past_cutoffs(known, CUTOFF)
     assert all(np.array_equal(a, b) for a, b in zip(before, after, strict=True))
-    assert baselines.popular_items(past, CUTOFF) == baselines.popular_items(known, CUTOFF)
+    assert item_rankings(past, sorted(past), CUTOFF) == item_rankings(known, sorted(known), CUTOFF)
+    assert BuyTillYouDie.fit(past, CUTOFF) == BuyTillYouDie.fit(known, CUTOFF)
     for customer in past:
-        assert baselines.own_repeats(past[customer], CUTOFF) == baselines.own_repeats(known[customer], CUTOFF)
-        assert baselines.rfm(past[customer], CUTOFF) == baselines.rfm(known[customer], CUTOFF)
+        assert baselines.table_row(past[customer], CUTOFF) == baselines.table_row(known[customer], CUTOFF)
+        one, other = counted([past[customer]], [CUTOFF]), counted([known[customer]], [CUTOFF])
+        assert all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
         assert baselines.last_year_revenue(past[customer], CUTOFF) == baselines.last_year_revenue(
             known[customer], CUTOFF
         )
@@ -116,7 +156,8 @@ def test_own_repeats_prefer_the_recent_and_the_frequent():
         return Event(f"{day}", "purchase", START + day * DAY_MS, "c", items=[Item(i, price=1.0) for i in items])
 
     own = journeys([buy(0, "old", "twice"), buy(200, "new"), buy(201, "twice")], SETTINGS)["c"]
-    assert baselines.own_repeats(own, START + 210 * DAY_MS) == ["twice", "new", "old"]
+    ranked = item_rankings({"c": own}, ["c"], START + 260 * DAY_MS)["own_repeats_x_popularity"].items
+    assert ranked == [["twice", "new", "old"]]
 
 
 def test_what_could_be_bought_at_the_cutoff_keeps_its_variants():

@@ -18,6 +18,7 @@ from serving.model.network import CustomerNetwork, ServedNetwork
 from serving.model.settings import NetworkSettings
 from serving.model_card import model_repository, read_model_card, version_folder
 from serving.scorer import OUTPUTS
+from serving.shop import Shop
 from serving.training.train import predictor
 from tests.unit.serving.small_network import inputs, served
 
@@ -67,9 +68,9 @@ def test_the_shipped_network_is_in_the_form_that_export_writes():
 def test_an_exported_model_is_complete_and_serves(tmp_path):
     card = msgspec.structs.replace(read_model_card(version_folder(model_repository())), version="")
     tower = read_item_tower(version_folder(model_repository()) / ITEM_TOWER_FILE)
-    finished = export(served(), tower, card, tmp_path)
+    finished = export(served(), tower, Shop.unknown(), card, tmp_path)
     folder = version_folder(tmp_path)
-    assert {path.name for path in folder.iterdir()} == {"model.onnx", "item_tower.npz", "card.json"}
+    assert {path.name for path in folder.iterdir()} == {"model.onnx", "item_tower.npz", "shop.npz", "card.json"}
     assert read_model_card(folder) == finished
     assert finished.version.startswith("1.")
     made = inputs()
@@ -85,6 +86,6 @@ def test_a_model_too_large_to_commit_is_refused_and_leaves_the_present_one(tmp_p
         CustomerNetwork(NetworkSettings(width=256, feed_forward=1024)), torch.ones(3), torch.zeros(3), 1.0
     )
     with pytest.raises(ValueError, match="make the network narrower"):
-        export(wide, tower, card, tmp_path)
+        export(wide, tower, Shop.unknown(), card, tmp_path)
     with pytest.raises(FileNotFoundError):
         version_folder(tmp_path)

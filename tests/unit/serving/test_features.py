@@ -182,6 +182,6 @@ def test_statistics_mean_what_their_names_say():
     assert np.expm1(value["revenue"]) == pytest.approx(40, rel=1e-4)
     assert np.expm1(value["mean_basket"]) == pytest.approx(20, rel=1e-4)
     assert np.expm1(value["revenue_365d"]) == pytest.approx(40, rel=1e-4)
-    assert np.expm1(value["last_basket"]) == pytest.approx(30, rel=1e-4)
+    assert np.expm1(value["basket_0"]) == pytest.approx(30, rel=1e-4)
     assert value["silence_in_gaps"] == pytest.approx(np.log(11 / 21), rel=1e-4)
     assert value["one_basket"] == 0.0

@@ -7,8 +7,7 @@ pytest.importorskip("torch", reason="training needs the extra `train`, which `ma
 import numpy as np
 import torch
 
-from serving.model.network import Heads
-from serving.training.losses import churn_loss, next_item_loss, revenue_loss
+from serving.training.losses import churn_loss, next_item_loss
 
 
 def test_a_hazard_counts_until_the_first_purchase_and_only_where_known():
@@ -23,13 +22,6 @@ def test_a_hazard_counts_until_the_first_purchase_and_only_where_known():
     assert loss(0, 1, 0) == pytest.approx((softplus[0] + softplus[1] + 1.0) / 2, rel=1e-4)
     assert loss(0, -1, -1) == pytest.approx(softplus[0], rel=1e-4)
     assert loss(-1, -1, -1) == 0.0
-
-
-def test_unknown_revenue_teaches_nothing():
-    heads = Heads(torch.zeros(2, 3), torch.zeros(2), torch.tensor([5.0, 1.0]), torch.ones(2), torch.zeros(2, 32))
-    known = revenue_loss(Heads(*(part[:1] for part in heads)), torch.tensor([100.0]))
-    assert float(revenue_loss(heads, torch.tensor([100.0, -1.0]))) == pytest.approx(float(known))
-    assert float(revenue_loss(heads, torch.tensor([-1.0, -1.0]))) == 0.0
 
 
 def test_the_next_item_is_learned_against_all_items():

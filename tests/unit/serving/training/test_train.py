@@ -16,7 +16,9 @@ from serving.history import journeys
 from serving.in_process import OnnxScorer
 from serving.item_tower import ITEM_TOWER_FILE, read_item_tower
 from serving.model_card import DataLicence, read_model_card, version_folder
+from serving.shop import SHOP_FILE, read_shop
 from serving.training.arrays import batch_of, example_arrays, labels
+from serving.training.checkpoints import Checkpoints
 from serving.training.settings import TrainingSettings
 from serving.training.train import train
 from stream.contracts.codec import encode
@@ -57,7 +59,7 @@ def test_training_learns_who_stopped_and_ships_what_it_measured(tmp_path):
     events = shop_events(customers=150, days=500)
     path = tmp_path / "events.jsonl"
     path.write_bytes(b"\n".join(map(encode, events)))
-    settings = TrainingSettings(epochs=2, examples_per_epoch=2_000, threads=1, network=SMALL)
+    settings = TrainingSettings(epochs=2, query_epochs=1, examples_per_epoch=2_000, threads=1, network=SMALL)
     told: list[str] = []
     card = train(
         [path], tmp_path / "repository", settings, ProfileSettings(), [DataLicence("t", "a", "s", "l")],
@@ -66,7 +68,7 @@ def test_training_learns_who_stopped_and_ships_what_it_measured(tmp_path):
     folder = version_folder(tmp_path / "repository")
     assert read_model_card(folder) == card
     assert card.feature_schema == FEATURE_SCHEMA
-    assert set(told) == {"features", "training", "evaluation"}
+    assert set(told) == {"features", "rehearsal", "hazards", "queries", "evaluation"}
     assert card.metrics[f"churn_60d_auc at {card.evaluation.last}"]["model"] > 0.6
     assert card.demo_customers
 
@@ -77,9 +79,10 @@ def test_training_learns_who_stopped_and_ships_what_it_measured(tmp_path):
     profiles_then = [codec.decode(e.profile) for e in found]
     outputs = OnnxScorer(folder, card).run(tensors(profiles_then, [e.as_of for e in found], CATALOGUE))
     assert auc(own.churned(1) > 0, outputs["churn"][:, 1]) > 0.7
-    tower = read_item_tower(folder / ITEM_TOWER_FILE)
+    tower, shop = read_item_tower(folder / ITEM_TOWER_FILE), read_shop(folder / SHOP_FILE)
+    assert len(shop.items.hashes) == 32
     mine = read_own_items(profiles_then, np.full(len(found), cutoff, np.int64), read_interactions(profiles_then))
-    assert all(len(row) == 32 for row in candidates(outputs["query"], mine, CATALOGUE.with_tower(tower)))
+    assert all(len(row) == 32 for row in candidates(outputs["query"], mine, CATALOGUE.with_model(tower, shop)))
 
 
 def test_too_short_a_history_says_how_much_is_needed(tmp_path):
@@ -90,3 +93,22 @@ def test_too_short_a_history_says_how_much_is_needed(tmp_path):
     (tmp_path / "none.jsonl").write_bytes(b"")
     with pytest.raises(ValueError, match="no customer's events"):
         train([tmp_path / "none.jsonl"], tmp_path, TrainingSettings(), ProfileSettings())
+
+
+def test_a_run_that_was_interrupted_goes_on_after_its_last_finished_step(tmp_path):
+    made: list[str] = []
+
+    def step(name: str) -> str:
+        made.append(name)
+        return name
+
+    first = Checkpoints(tmp_path / "run", "seed 1")
+    assert first.step("a", lambda: step("a")) == "a"
+    again = Checkpoints(tmp_path / "run", "seed 1")
+    assert again.step("a", lambda: step("a")) == "a"
+    assert again.step("b", lambda: step("b")) == "b"
+    assert made == ["a", "b"]
+    other = Checkpoints(tmp_path / "run", "seed 2")
+    assert other.step("a", lambda: step("a of another seed")) == "a of another seed"
+    again.forget()
+    assert not (tmp_path / "run").exists()
