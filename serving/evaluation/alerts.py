@@ -14,6 +14,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from serving.evaluation.bootstrap import DRAWS, Draws, Interval, Metric, interval
 from stream.contracts.times import DAY_MS
 
 ACTIVE_DAYS: Final = 90
@@ -46,6 +47,12 @@ class AlertWorth(msgspec.Struct, frozen=True):
     """The k at which the rule fires as often as the alerts did."""
     rule_fired: int
     rule_precision: float
+    difference: Interval = Interval(float("nan"), float("nan"))
+    """Precision less the rule's, 95 %, paired by customer."""
+    recall: float = float("nan")
+    """Share of the customers lost within the time looked at who got a right alert after their last purchase."""
+    per_1000_a_week: float = float("nan")
+    """Counted alerts per 1,000 active customers and week."""
 
     @property
     def lift(self) -> float:
@@ -135,6 +142,7 @@ def alert_worth(
     history = _history(histories)
 
     fired = list(alerts)
+    alerted: list[int] = []
     right: list[bool] = []
     base: list[float] = []
     instants: list[int] = []
@@ -146,14 +154,23 @@ def alert_worth(
         if not active[row]:
             continue
         silent = history.silent(alert.as_of, horizon_ms)
+        alerted.append(row)
         right.append(bool(silent[row]))
         base.append(float(silent[active].mean()))
         instants.append(alert.as_of)
 
-    rule_factor, rule_right = float("nan"), list[bool]()
+    rule_factor, rule_customers, rule_right = float("nan"), list[int](), list[bool]()
+    recall = per_week = float("nan")
+    difference = Interval(float("nan"), float("nan"))
     if instants:
+        window = (min(instants), end - horizon_ms)
         silences = _silences(histories, end, active_ms)
-        rule_factor, rule_right = _rule(silences, history, horizon_ms, (min(instants), end - horizon_ms), len(right))
+        rule_factor, rule_customers, rule_right = _rule(silences, history, horizon_ms, window, len(right))
+        difference = _difference(len(customers), (alerted, right), (rule_customers, rule_right))
+        recall = _recall(histories, [(r, at) for r, at, ok in zip(alerted, instants, right, strict=True) if ok], window)
+        weeks = range(window[0], max(window[1], window[0] + 1), 7 * DAY_MS)
+        actives = float(np.mean([history.active(at, active_ms).sum() for at in weeks]))
+        per_week = 1000.0 * len(right) / max(actives, 1.0) / max(len(weeks), 1)
     return AlertWorth(
         horizon_days=horizon_days,
         fired=len(fired),
@@ -163,14 +180,40 @@ def alert_worth(
         rule_factor=rule_factor,
         rule_fired=len(rule_right),
         rule_precision=_mean(rule_right),
+        difference=difference,
+        recall=recall,
+        per_1000_a_week=per_week,
     )
+
+
+def _difference(
+    customers: int, alerts: tuple[Sequence[int], Sequence[bool]], rule: tuple[Sequence[int], Sequence[bool]]
+) -> Interval:
+    counts = [np.bincount(np.array(rows, np.intp), minlength=customers) for rows, _ in (alerts, rule)]
+    rights = [
+        np.bincount(np.array(rows, np.intp), np.array(right, np.float64), customers) for rows, right in (alerts, rule)
+    ]
+
+    def precision(side: int) -> Metric:
+        return lambda rows: float(rights[side][rows].sum() / max(counts[side][rows].sum(), 1))
+
+    draws = Draws(customers, DRAWS)
+    return interval(draws.values(precision(0)) - draws.values(precision(1)))
+
+
+def _recall(purchases: Sequence[Sequence[int]], right: Sequence[tuple[int, int]], window: tuple[int, int]) -> float:
+    """Share of the last purchases within ``window`` that nothing followed until its end plus the horizon, and that a
+    right alert followed."""
+    lost = {row: times[-1] for row, times in enumerate(purchases) if times and window[0] <= times[-1] <= window[1]}
+    found = {row for row, at in right if row in lost and at >= lost[row]}
+    return len(found) / len(lost) if lost else float("nan")
 
 
 def _rule(
     silences: _Silences, history: _History, horizon_ms: int, window: tuple[int, int], wanted: int
-) -> tuple[float, list[bool]]:
-    """The largest factor, to two digits, at which the rule fires ``wanted`` times within ``window``, and which were
-    right.
+) -> tuple[float, list[int], list[bool]]:
+    """The largest factor, to two digits, at which the rule fires ``wanted`` times within ``window``, for which
+    customers, and which were right.
 
     Where it never fires so often, the factor at which it fires most.
     """
@@ -185,7 +228,8 @@ def _rule(
     # More at the last step than wanted are cut in the order of time, so that both are counted over as many alerts.
     at = silences.fired_at(best_factor) if len(best) else silences.since
     chosen = sorted(best.tolist(), key=lambda pause: (int(at[pause]), int(silences.customer[pause])))[:wanted]
-    return best_factor, [bool(history.silent(int(at[p]), horizon_ms)[silences.customer[p]]) for p in chosen]
+    right = [bool(history.silent(int(at[p]), horizon_ms)[silences.customer[p]]) for p in chosen]
+    return best_factor, [int(silences.customer[p]) for p in chosen], right
 
 
 def _mean(values: Sequence[float | bool]) -> float:

@@ -11,6 +11,9 @@ import typer
 from stream.cli.context import loaded, notes, output
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from stream.configuration.settings import Configuration
     from stream.operations.evaluate import ModelEvaluation
 
 
@@ -41,6 +44,9 @@ def evaluate(
         list[Path] | None,
         typer.Option(metavar="OUT", help="Predictions of another model at this cut-off.", show_default=False),
     ] = None,
+    alerts: Annotated[
+        bool, typer.Option("--alerts", help="What the alerts from the cut-off on would have been worth instead.")
+    ] = False,
     models: Annotated[
         Path | None,
         typer.Option(metavar="FOLDER", help="Model repository. Default: the one in use.", show_default=False),
@@ -73,6 +79,9 @@ def evaluate(
         against=against or [],
     )
     folder = version_folder(models or model_repository(), configuration.triton.model)
+    if alerts:
+        _alerts(configuration, given, folder, asked.cutoffs, as_json)
+        return
     with notes().status("evaluating") as shown:
         found = evaluate_model(
             read_events(given, configuration.profiles) if given else sample(),
@@ -89,6 +98,52 @@ def evaluate(
         notes().print("[dim]on the demo's sample: real orders of customers that the model was not trained on[/dim]")
     if predictions is not None:
         notes().print(f"{found.cutoffs[0].customers:,} customers in {predictions}")
+
+
+def _alerts(
+    configuration: Configuration, given: list[Path], folder: Path, cutoffs: Sequence[int], as_json: bool
+) -> None:
+    import msgspec
+    from rich.table import Table
+
+    from serving.history import read_events
+    from stream.operations.demo_events import sample
+    from stream.operations.evaluate_alerts import evaluate_alerts
+
+    with notes().status("evaluating") as shown:
+        found = evaluate_alerts(
+            read_events(given, configuration.profiles) if given else sample(),
+            folder,
+            min(cutoffs, default=None),
+            configuration.profiles,
+            configuration.policies,
+            shown.update,
+        )
+    if as_json:
+        typer.echo(msgspec.json.encode(found))
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold", title_justify="left")
+    table.add_column("", no_wrap=True)
+    for name in ("alerts", "right", "base rate", "lift", "recall", "per 1,000 and week", "rule", "difference 95 %"):
+        table.add_column(name, justify="right")
+    for kind, worth in found.items():
+        table.add_row(
+            kind.replace("_", " "),
+            f"{worth.counted:,}",
+            f"{worth.precision:.3f}",
+            f"{worth.base_rate:.3f}",
+            f"{worth.lift:.2f}",
+            f"{worth.recall:.3f}",
+            f"{worth.per_1000_a_week:.1f}",
+            f"{worth.rule_precision:.3f}",
+            f"{worth.difference.low:+.3f} … {worth.difference.high:+.3f}",
+        )
+    output().print(table)
+    horizon = found["all"].horizon_days
+    notes().print(
+        f"[dim]active customers, one row an episode; right: no order within {horizon} days; rule: silent for "
+        f"{found['all'].rule_factor:.2f} own mean gaps, as often[/dim]"
+    )
 
 
 def _print(found: ModelEvaluation) -> None:
