@@ -173,6 +173,8 @@ def _learn_hazards(
 
 def _learn_queries(network: CustomerNetwork, source: _Source, rows: npt.NDArray[np.intp]) -> None:
     bought_again = rows[(source.known.next_items[rows] >= 0).any(axis=1)]
+    if not len(bought_again) or not source.settings.query_epochs:
+        return
     next_items = torch.from_numpy(source.known.next_items.astype(np.int64))
 
     def loss(batch: npt.NDArray[np.intp]) -> Tensor:

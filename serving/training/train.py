@@ -148,7 +148,7 @@ def make(source: Source, found: Sequence[Example], until: int, settings: Trainin
     """Learn season, purchase rates, network and ranking from what was known at ``until`` (epoch milliseconds)."""
     season = Season.learned(source.journeys.values(), until)
     shop = Shop.unknown()._replace(
-        first=source.first, season=season, rates=_purchase_rates(source.journeys, season, until)
+        first=source.first, season=season, rates=purchase_rates(source.journeys, season, until)
     )
     catalogue = Catalogue.from_items(catalogue_items(source.events, until), shop=shop)
     oldest = until - (HORIZONS_DAYS[-1] + settings.oldest_days) * DAY_MS
@@ -171,7 +171,7 @@ def make(source: Source, found: Sequence[Example], until: int, settings: Trainin
     )
 
 
-def _purchase_rates(journeys: Mapping[str, Journey], season: Season, until: int) -> PurchaseRates:
+def purchase_rates(journeys: Mapping[str, Journey], season: Season, until: int) -> PurchaseRates:
     """BG/NBD in weeks of shop days, on everybody who bought up to ``until``."""
     now = float(season.elapsed(np.array([until + 1]))[0])
     rows = []

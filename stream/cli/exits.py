@@ -69,6 +69,7 @@ def _kinds() -> dict[Exit, tuple[type[BaseException], ...]]:
     # Imported here: the classes come with their libraries, which a command that succeeds may never need.
     from confluent_kafka import KafkaException
 
+    from serving.evaluation.predictions import DifferentCutoffs
     from serving.history import UnreadableEvents
     from serving.scorer import ScorerUnavailable
     from stream.configuration.resolve import ConfigurationError
@@ -92,6 +93,7 @@ def _kinds() -> dict[Exit, tuple[type[BaseException], ...]]:
     from stream.operations.topics import TopicMismatchError
 
     refused = (
+        DifferentCutoffs,
         MissingTopicError,
         TopicMismatchError,
         TopicMismatch,

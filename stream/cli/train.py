@@ -17,7 +17,7 @@ def train(
         typer.Argument(metavar="FILE…", help="Canonical events: .jsonl, .jsonl.gz, .parquet.", show_default=False),
     ],
     out: Annotated[Path, typer.Option(metavar="FOLDER", help="Model repository to write to.")] = Path("triton_models"),
-    epochs: Annotated[int, typer.Option(min=1, help="Passes over the examples at most.")] = 3,
+    epochs: Annotated[int, typer.Option(min=1, help="Passes over the examples at most.")] = 2,
     seed: Annotated[int, typer.Option(help="Another seed is another draw of everything random.")] = 1,
     licence: Annotated[
         list[str] | None,

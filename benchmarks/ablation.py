@@ -1,0 +1,121 @@
+"""What each part of the churn model brings, at cut-offs that it was not trained on: a table for docs/model.md.
+
+    python -m benchmarks.ablation EVENTS [CUTOFF...]
+
+Needs the extra `train`. Every variant is trained anew on what was known before each cut-off; the figures are means over
+the cut-offs, on customers of the demo and all others alike.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from serving.catalogue import Catalogue
+from serving.dataset import Example, by_customer, calendar_cutoffs, examples
+from serving.evaluation import metrics
+from serving.evaluation.baselines.rfm import eligible
+from serving.history import journeys, outcome, read_events
+from serving.holdout import is_demo_customer
+from serving.model.network import raw_churn
+from serving.model.settings import NetworkSettings
+from serving.model_card import HORIZONS_DAYS
+from serving.season import Season
+from serving.shop import Shop
+from serving.training.arrays import ExampleArrays, example_arrays, labels
+from serving.training.fit import ItemTable, fit
+from serving.training.settings import TrainingSettings
+from serving.training.train import purchase_rates
+from stream.contracts.times import DAY_MS, to_epoch_ms
+from stream.profiles.settings import ProfileSettings
+
+CUTOFFS: Final = ("2010-12-09", "2011-01-13", "2011-02-10", "2011-03-10")
+SETTINGS: Final = TrainingSettings(threads=1, query_epochs=0)
+
+
+class Variant(NamedTuple):
+    """One part left out."""
+
+    name: str
+    seasonal: bool = True
+    settings: TrainingSettings = SETTINGS
+
+
+def without(**changes: Any) -> TrainingSettings:
+    """The settings with some of them changed."""
+    return TrainingSettings(**{"threads": 1, "query_epochs": 0, **changes})
+
+
+VARIANTS: Final = (
+    Variant("the shipped model"),
+    Variant("calendar days instead of shop days", seasonal=False),
+    Variant("all cut-offs weigh the same", settings=without(recency_half_life_days=1e6)),
+    Variant("one network instead of five", settings=without(network=NetworkSettings(members=1))),
+    Variant("the outlook alone (BG/NBD in shop days)", settings=without(learning_rate=0.0)),
+)
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Print the table."""
+    torch.set_num_threads(1)
+    profile_settings = ProfileSettings()
+    histories = by_customer(read_events([Path(arguments[0])], profile_settings))
+    bought = journeys((event for own in histories.values() for event in own), profile_settings)
+    end = (max(int(j.times[-1]) for j in bought.values()) // DAY_MS + 1) * DAY_MS - 1
+    figures: dict[str, list[list[float]]] = {variant.name: [] for variant in VARIANTS}
+    for day in arguments[1:] or CUTOFFS:
+        cutoff = to_epoch_ms(datetime.fromisoformat(day).replace(tzinfo=UTC))
+        moments = calendar_cutoffs(cutoff - 340 * DAY_MS, cutoff, SETTINGS.calendar_step_days)
+        found = [e for e in examples(histories, moments, cutoff, profile_settings) if e.as_of < cutoff]
+        judged = set(eligible(bought, cutoff - 1))
+        test = [e for e in found if e.as_of == cutoff - 1 and e.trigger is None and e.customer_id in judged]
+        train = [e for e in found if e.as_of < cutoff - 1 and not is_demo_customer(e.customer_id)]
+        outcomes = [outcome(bought[e.customer_id], e.as_of, end, HORIZONS_DAYS).bought for e in test]
+        churned = np.array([not any(each) for each in outcomes])
+        arrays: dict[bool, tuple[ExampleArrays, ExampleArrays]] = {}
+        for variant in VARIANTS:
+            if variant.seasonal not in arrays:
+                season = Season.learned(bought.values(), cutoff - 1) if variant.seasonal else Season.flat()
+                first = min(int(journey.times[0]) for journey in bought.values())
+                rates = purchase_rates(bought, season, cutoff - 1)
+                shop = Shop.unknown()._replace(first=first, season=season, rates=rates)
+                arrays[variant.seasonal] = (_arrays(train, shop), _arrays(test, shop))
+            learned, asked = arrays[variant.seasonal]
+            known = labels(train, bought, cutoff - 1, Catalogue.from_items(()))
+            items = ItemTable(torch.zeros(1, 8, dtype=torch.int64), torch.zeros(1))
+            fitted = fit(learned, known, items, cutoff - 1, variant.settings, lambda what, done, of: None)
+            with torch.no_grad():
+                raw = raw_churn(fitted.network.hazards(torch.from_numpy(asked.tensors["stats"])))
+            said = raw.numpy().astype(np.float64)[:, -1]
+            shifted = 1 / (1 + np.exp(-(np.log(said / (1 - said)) + fitted.calibration.intercept[-1])))
+            figures[variant.name].append(_figures(churned, shifted))
+            print(day, variant.name, np.round(figures[variant.name][-1], 4).tolist(), flush=True)
+    print("\n| | AUC | AP | Brier | ECE | precision top 10 % | slope |\n| --- | --- | --- | --- | --- | --- | --- |")
+    for name, rows in figures.items():
+        print(f"| {name} | " + " | ".join(f"{value:.4f}" for value in np.mean(rows, axis=0)) + " |")
+
+
+def _arrays(found: Sequence[Example], shop: Shop) -> ExampleArrays:
+    return example_arrays(found, Catalogue.from_items((), None, shop), lambda what, done, of: None)
+
+
+def _figures(churned: npt.NDArray[np.bool_], said: npt.NDArray[np.float64]) -> list[float]:
+    return [
+        metrics.auc(churned, said),
+        metrics.average_precision(churned, said),
+        metrics.brier(churned, said),
+        metrics.ece(churned, said),
+        metrics.precision_at(churned, said, 0.1),
+        metrics.calibration_slope(churned, said),
+    ]
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,80 @@
+"""Evaluating the shipped model on a recorded history of another shop, as somebody does who has only the program."""
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from serving.evaluation.predictions import DifferentCutoffs
+from serving.history import journeys
+from serving.model_card import model_repository, version_folder
+from stream.contracts.catalogue import CatalogueItem
+from stream.contracts.times import DAY_MS
+from stream.decisions.policies import Policies, Rule
+from stream.operations.evaluate import Asked, evaluate_model
+from stream.operations.evaluate_alerts import evaluate_alerts
+from stream.profiles.settings import ProfileSettings
+from tests.unit.serving.recorded_shop import START, shop_events
+
+SETTINGS = ProfileSettings()
+EVENTS = shop_events(customers=80)
+CUTOFF = START + 360 * DAY_MS
+FOLDER = version_folder(model_repository())
+
+
+def test_predictions_have_a_row_for_every_eligible_customer_and_the_columns_promised(tmp_path):
+    out = tmp_path / "said.parquet"
+    listed = [CatalogueItem("99999", "RED LANTERN")]
+    found = evaluate_model(EVENTS, FOLDER, Asked(cutoffs=[CUTOFF], predictions=out, items=listed), SETTINGS)
+    table = pq.read_table(out)
+    bought = journeys(EVENTS, SETTINGS)
+    recent = {c for c, j in bought.items() if ((j.times < CUTOFF) & (j.times >= CUTOFF - 365 * DAY_MS)).any()}
+    assert set(table["customer_id"].to_pylist()) == recent
+    assert found.cutoffs[0].customers == len(recent)
+    for name in ("churn_30d", "churn_90d"):
+        churn = table[name].to_numpy()
+        assert ((churn > 0) & (churn < 1)).all()
+    assert (table["churn_30d"].to_numpy() >= table["churn_90d"].to_numpy()).all()
+    assert (table["expected_revenue_180d"].to_numpy() >= table["median_revenue_180d"].to_numpy()).all()
+    for items, new in zip(table["items"].to_pylist(), table["new_items"].to_pylist(), strict=True):
+        assert len(set(items)) == len(items) == 33
+        assert set(new) < set(items)
+        assert "99999" in new
+
+
+def test_what_happens_after_the_cutoff_changes_no_prediction(tmp_path):
+    past = [event for event in EVENTS if event.time < CUTOFF]
+    for name, events in (("all", EVENTS), ("past", past)):
+        evaluate_model(events, FOLDER, Asked(cutoffs=[CUTOFF], predictions=tmp_path / name), SETTINGS)
+    assert pq.read_table(tmp_path / "all").equals(pq.read_table(tmp_path / "past"))
+
+
+def test_predictions_of_another_cutoff_are_not_compared(tmp_path):
+    evaluate_model(EVENTS, FOLDER, Asked(cutoffs=[CUTOFF], predictions=tmp_path / "one"), SETTINGS)
+    same = evaluate_model(EVENTS, FOLDER, Asked(cutoffs=[CUTOFF], against=[tmp_path / "one"]), SETTINGS)
+    brier = next(figure for figure in same.cutoffs[0].figures if figure.metric == "churn_90d_brier")
+    assert brier.values[str(tmp_path / "one")] == brier.values["model"]
+    with pytest.raises(DifferentCutoffs, match="must not be compared"):
+        evaluate_model(EVENTS, FOLDER, Asked(cutoffs=[CUTOFF + DAY_MS], against=[tmp_path / "one"]), SETTINGS)
+
+
+def test_a_cutoff_before_the_history_says_so():
+    with pytest.raises(ValueError, match="nobody bought within the year before 2009-01-01"):
+        evaluate_model(EVENTS, FOLDER, Asked(cutoffs=[START - 365 * DAY_MS]), SETTINGS)
+
+
+def test_alerts_are_counted_once_an_episode_and_judged_by_what_followed():
+    rule = Rule(raise_threshold=0.3, resolve_threshold=0.1, silent_from_days=7.0)
+    policies = Policies(churn_risk=rule, second_purchase=rule)
+    found = evaluate_alerts(EVENTS, FOLDER, START + 200 * DAY_MS, SETTINGS, policies)
+    worth = found["all"]
+    assert worth.counted > 5
+    assert worth.fired == sum(each.fired for kind, each in found.items() if kind != "all")
+    assert 0 <= worth.precision <= 1
+    assert worth.difference.low <= worth.precision - worth.rule_precision <= worth.difference.high
+    assert 0 <= worth.recall <= 1
+    assert worth.per_1000_a_week > 0
+    # Nobody is above 1: nothing is raised, and nothing is claimed.
+    never = Rule(raise_threshold=1.0, resolve_threshold=0.9)
+    silent = evaluate_alerts(EVENTS, FOLDER, None, SETTINGS, Policies(churn_risk=never, second_purchase=never))
+    assert silent["all"].fired == 0
+    assert np.isnan(silent["all"].precision)
