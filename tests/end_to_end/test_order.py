@@ -16,6 +16,7 @@ from serving.catalogue import Catalogue
 from serving.features import tensors
 from serving.in_process import OnnxScorer
 from serving.model_card import HORIZONS, model_repository, read_model_card, version_folder
+from serving.shop import SHOP_FILE, read_shop
 from stream.configuration.clients import client_properties
 from stream.configuration.load import load
 from stream.configuration.settings import Configuration
@@ -166,7 +167,8 @@ def _assert_views_follow(predictions: list[Record], answered: list[Score]) -> No
 def _assert_own_answers(given: list[Score], asked: list[ScoreRequest]) -> None:
     """Each question has the answer to itself, as the same model gives it in process."""
     folder = version_folder(model_repository())
-    scorer, catalogue = OnnxScorer(folder, read_model_card(folder)), Catalogue.from_items(())
+    scorer = OnnxScorer(folder, read_model_card(folder))
+    catalogue = Catalogue.from_items((), None, read_shop(folder / SHOP_FILE))
     profiles = {request.customer_id: profile_codec.decode(request.profile) for request in asked}
     by_model = [score for score in given if not score.answer.fallback]
     for start in range(0, len(by_model), _BATCH):
