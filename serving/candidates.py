@@ -143,11 +143,16 @@ def _companion_of(
 ) -> dict[int, int]:
     """For those of ``items`` that go with something bought: the row of the own item that speaks for it most."""
     companions, weights = catalogue.companions
-    targets, strength = companions[own], np.sqrt(lines)[:, None] * weights[own]
-    places, columns = np.nonzero(np.isin(targets, items) & (strength > 0))
-    weakest_first = np.argsort(strength[places, columns], kind="stable")
-    found = zip(targets[places, columns][weakest_first].tolist(), own[places][weakest_first].tolist(), strict=True)
-    return dict(found)
+    # One more than the rows, which stays False: it is what a companion that is not sold any more points to.
+    listed = np.zeros(len(catalogue) + 1, np.bool_)
+    listed[items] = True
+    targets = companions[own]
+    places, columns = np.nonzero(listed[targets])
+    strength = np.sqrt(lines[places]) * weights[own[places], columns]
+    weakest_first = np.argsort(strength, kind="stable")
+    weakest_first = weakest_first[strength[weakest_first] > 0]
+    speaking = own[places[weakest_first]].tolist()
+    return dict(zip(targets[places, columns][weakest_first].tolist(), speaking, strict=True))
 
 
 def _likest(items: npt.NDArray[np.intp], own: npt.NDArray[np.int64], catalogue: Catalogue) -> list[int]:
