@@ -19,6 +19,9 @@ Metric = Callable[[Rows], float]
 DRAWS: Final = 300
 """Enough for the ends of a 95 % interval to a tenth of its width."""
 
+FEWEST_DRAWS: Final = 60
+_MOST_ROWS: Final = 2_000_000
+
 _SEED: Final = 20110609
 _TAILS: Final = (2.5, 97.5)
 
@@ -33,7 +36,9 @@ class Interval(NamedTuple):
 class Draws:
     """Draws of ``customers`` rows, the same for every metric and every forecast: differences are paired."""
 
-    def __init__(self, customers: int, draws: int) -> None:
+    def __init__(self, customers: int, draws: int = DRAWS) -> None:
+        # Where there are many customers intervals are narrow anyway, and each draw takes long.
+        draws = min(draws, max(FEWEST_DRAWS, _MOST_ROWS // max(customers, 1)))
         random = np.random.default_rng(_SEED)
         self._rows = [random.integers(0, customers, customers) for _ in range(draws if customers else 0)]
 
