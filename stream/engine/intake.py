@@ -118,10 +118,10 @@ class Intake(Generic[S, P]):
             if processor is not None and type(parsed) is Parsed and processor.needs(parsed.payload):
                 ticket = Ticket()
                 work.append((parsed.payload, ticket))
-            entry = Entry(record, parsed, ticket)
-            held.pending.append(entry)
+            bytes_ = 0 if record.value is None else len(record.value)
+            held.pending.append(Entry(record, parsed, ticket, bytes_))
             count += 1
-            size += entry.size
+            size += bytes_
         holdings.pending += count
         holdings.pending_bytes += size
         if size:

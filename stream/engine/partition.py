@@ -129,20 +129,21 @@ class Partition(Generic[S, P]):
             self.uncommitted += 1
             self._steps.bury(record, parsed)
         else:
-            if parsed.time > self._moved_to:
-                if not self._move(parsed.time):
+            key, time = parsed.key, parsed.time
+            if time > self._moved_to:
+                if not self._move(time):
                     return False
-            elif parsed.key is not None and not self._catch_up(parsed.key, parsed.time):
+            elif key is not None and not self._catch_up(key, time):
                 return False
             if parsed.signal and not self._wake():
                 return False
             if self._budget <= 0:
                 return False
             self.uncommitted += 1
-            if parsed.key is not None:
-                self._steps.fold(parsed.key, parsed, entry)
+            if key is not None:
+                self._steps.fold(key, parsed, entry)
             self.last_append_time = record.append_time
-            self.last_event_time = parsed.time
+            self.last_event_time = time
         self._window.append(entry)
         self.next_offset = record.offset + 1
         return True
@@ -150,7 +151,7 @@ class Partition(Generic[S, P]):
     def _move(self, time: int) -> bool:
         """Move partition time to ``time``, firing what becomes due on the way. False when the budget ran out first."""
         context, timers = self.context, self._states.timers
-        while (fired := timers.pop(time)) is not None:
+        while not timers.none_due(time) and (fired := timers.pop(time)) is not None:
             due, key = fired
             if not self._spend():
                 timers.set(key, due)

@@ -36,8 +36,9 @@ class States(Generic[S]):
     def __init__(self, processor: Processor[S, Any], store: Store, cached: int, max_bytes: int) -> None:
         self.store = store
         self.timers = Timers()
-        self._processor = processor
         self._codec = processor.codec
+        self._due = processor.due
+        self._waiting = processor.waiting
         self._cached = cached
         self._max_bytes = max_bytes
         self._decoded: dict[bytes, S | None] = {}
@@ -85,8 +86,8 @@ class States(Generic[S]):
             timers.set(key, 0)
             timers.waiting.discard(key)
             return
-        timers.set(key, self._processor.due(state))
-        if self._processor.waiting(state):
+        timers.set(key, self._due(state))
+        if self._waiting(state):
             timers.waiting.add(key)
         elif timers.waiting:
             timers.waiting.discard(key)
@@ -145,8 +146,7 @@ class States(Generic[S]):
         state = self._decoded[key]
         if state is None:
             return None
-        processor = self._processor
-        framed = frame(processor.due(state), processor.waiting(state), self._codec.encode(state))
+        framed = frame(self._due(state), self._waiting(state), self._codec.encode(state))
         if len(framed) > self._max_bytes:
             raise OutputTooLarge(f"a state has {len(framed):,} bytes, the limit is {self._max_bytes:,}")
         return framed

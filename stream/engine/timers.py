@@ -67,6 +67,11 @@ class Timers:
             heapq.heappop(heap)
         return 0
 
+    def none_due(self, time: int) -> bool:
+        """Whether nothing can be due at ``time``, at the price of one look: False may be a false alarm."""
+        heap = self._heap
+        return not heap or heap[0][0] > time
+
     def pop(self, time: int) -> tuple[int, bytes] | None:
         """Take out the earliest timer that is due at ``time``; equal due times in order of key."""
         due = self.next_due()
