@@ -144,7 +144,7 @@ CLICKSTREAM: Final[Mix] = {
     "engagement": 0.01,
     "return": 0.002,
 }
-"""As shops see it: REES46's multi-category store had 97.8 % views, 1.0 % carts and 1.2 % purchases in October 2019. With
+"""As shops see it: REES46's multi-category store had 97.8 % views, 1.0 % carts and 1.2 % purchases in October 2019; and
 some of what it does not record."""
 
 
