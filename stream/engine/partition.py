@@ -28,7 +28,8 @@ class Partition(Generic[S, P]):
         committed_offset: as of the last commit.
         uncommitted: steps since the last commit: records, timers, and keys woken by a signal.
         tally: of everything committed since the partition was taken up.
-        last_append_time, last_event_time: of the newest record that was not refused, epoch milliseconds.
+        behind: milliseconds by which the newest record that was not refused was appended after its event time; None
+            before there was one.
     """
 
     def __init__(
@@ -44,8 +45,7 @@ class Partition(Generic[S, P]):
         self.next_offset = 0
         self.committed_offset = 0
         self.uncommitted = 0
-        self.last_append_time = 0
-        self.last_event_time = 0
+        self.behind: int | None = None
         self.tally = Tally()
         self.context: Context[P] = Context(max_output_bytes)
         self._processor = processor
@@ -65,6 +65,7 @@ class Partition(Generic[S, P]):
         """Take up from the store's content: ``offset`` is the next input record."""
         self._committed_time = position.time if position else 0
         self._committed_shared = position.shared if position else b""
+        self.behind = position.behind if position else None
         self.committed_offset = offset
         self._states.load_timers()
         self._reset()
@@ -142,8 +143,7 @@ class Partition(Generic[S, P]):
             self.uncommitted += 1
             if key is not None:
                 self._steps.fold(key, parsed, entry)
-            self.last_append_time = record.append_time
-            self.last_event_time = time
+            self.behind = record.append_time - time
         self._window.append(entry)
         self.next_offset = record.offset + 1
         return True
@@ -238,7 +238,7 @@ class Partition(Generic[S, P]):
         except Exception:
             self._start_over()
             changed, shared = self._encoded()
-        return changed, Position(self.next_offset, self._moved_to, self._processor.fold_version, shared)
+        return changed, Position(self.next_offset, self._moved_to, self._processor.fold_version, shared, self.behind)
 
     def _encoded(self) -> tuple[dict[bytes, bytes | None], bytes]:
         return self._states.changes(), self._processor.encode_shared(self.context.shared)
