@@ -30,7 +30,11 @@ class ConsumerFenced(RuntimeError):
 
 
 class Intake(Generic[S, P]):
-    """The way in. What is in flight is bounded in records and bytes: at the bound nothing is consumed."""
+    """The way in. What is in flight is bounded in records and bytes: at the bound nothing is consumed.
+
+    Attributes:
+        backlog: whether the log had at least as many records as there was room for when last asked.
+    """
 
     def __init__(
         self,
@@ -40,6 +44,7 @@ class Intake(Generic[S, P]):
         settings: EngineSettings,
         stage: StageRunner[P] | None,
     ) -> None:
+        self.backlog = False
         self._consumer = consumer
         self._processor = processor
         self._holdings = holdings
@@ -63,6 +68,7 @@ class Intake(Generic[S, P]):
             return
         self._last_poll = time.monotonic()
         messages = self._consumer.consume(room, 0)
+        self.backlog = len(messages) == room
         if not messages and self._holdings.pending and self._stage is not None:
             self._wait_for_answers()
         elif not messages:

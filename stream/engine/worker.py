@@ -212,7 +212,7 @@ class Worker(Generic[S, P]):
         settings = self._settings
         if (
             commit
-            or (time.monotonic() - self._commits.last) * 1000 >= settings.commit_interval_ms
+            or (time.monotonic() - self._commits.last) * 1000 >= self._commit_interval_ms()
             or self._holdings.uncommitted() >= settings.max_uncommitted_records
         ):
             self._commits.commit()
@@ -220,6 +220,12 @@ class Worker(Generic[S, P]):
             self._start_afresh()
         elif self._commits.producer_spent:
             self._replace_producer()
+
+    def _commit_interval_ms(self) -> int:
+        settings = self._settings
+        if not self._intake.backlog:
+            return settings.commit_interval_ms
+        return max(settings.commit_interval_ms, settings.backlog_commit_interval_ms)
 
     def _fold_ready(self) -> bool:
         """Fold what is ready, partition by partition in offset order. True when a commit should not wait."""
