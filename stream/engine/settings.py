@@ -35,7 +35,7 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
     """``classic`` with static membership lets a killed worker come back within a second. ``consumer`` (KIP-848) uses
     dynamic members: with static ones a worker that was killed cannot come back (UNRELEASED_INSTANCE_ID)."""
     store: Literal["memory", "rocksdb"] = "memory"
-    cached_states: Positive = 50_000
+    cached_states: Positive = 10_000
     """Decoded states kept a partition. The rest is kept as bytes."""
     max_output_bytes: Positive = 1_000_000
     """A larger output makes its input a dead letter ``too_large``. Kafka's own bound is 1,048,588 with headers."""

@@ -59,8 +59,8 @@ VISITOR_LADDER: Final = (
     Rung("settled_revenue", 0),
 )
 
-_SCALARS: Final = 480
-"""More than the scalars and the headers of the tables can take."""
+_SCALARS: Final = 300
+"""More than the scalars and the headers of the tables can take, with counts of events below 2**32."""
 _REST: Final = _SCALARS + 520
 """More than all that is not looked at can take: beside the scalars counts 224, categories 144, settled revenue 150."""
 
