@@ -33,6 +33,7 @@ def worker(
     SIGTERM and Ctrl-C stop it after a last commit; kill -9 loses nothing either.
     """
     from stream.configuration.resolve import ConfigurationError
+    from stream.operations.brokers import connect_admin
     from stream.workers.process import run_worker
 
     configuration = loaded(context).configuration
@@ -41,4 +42,5 @@ def worker(
             "deployment.secret is the one that everybody knows: set TIDEMARK__DEPLOYMENT__SECRET, or name a file that "
             "holds one with deployment.secret_file, to the same value on every worker"
         )
+    connect_admin(configuration.kafka)
     raise typer.Exit(run_worker(configuration, role.value, instance, metrics_port))

@@ -6,6 +6,7 @@ talks to Kafka.
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterable, Iterator
 from typing import Any, Final, cast
@@ -22,12 +23,20 @@ ANSWER_WITHIN: Final = 10.0
 
 RETRY_SECONDS: Final = 0.05
 
-# librdkafka writes every lost connection to standard error, in the middle of a progress bar. What matters is raised
-# as well.
-QUIET: Final = {"log_level": 0}
-
+_LOOK_SECONDS: Final = 1.0
+"""A refusal is known at once, but only looked at between two attempts to get an answer."""
 
 _NOT_YET: Final = (KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE)
+
+_CREDENTIALS: Final = (KafkaError._AUTHENTICATION, KafkaError.SASL_AUTHENTICATION_FAILED)
+_PERMISSIONS: Final = {
+    KafkaError.TOPIC_AUTHORIZATION_FAILED: "topic",
+    KafkaError.GROUP_AUTHORIZATION_FAILED: "consumer group",
+    KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED: "transactional id",
+    KafkaError.CLUSTER_AUTHORIZATION_FAILED: "cluster",
+}
+_SETTINGS: Final = (KafkaError._INVALID_ARG, KafkaError._CONFLICT)
+_SILENCE: Final = (KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._TIMED_OUT)
 
 
 class KafkaUnreachableError(ConnectionError):
@@ -38,32 +47,105 @@ class MissingTopicError(LookupError):
     """A topic that must be there is not."""
 
 
+class AccessError(RuntimeError):
+    """Kafka answers, but not to what the configuration says: credentials, TLS, permissions, or a property of
+    librdkafka."""
+
+
 def connect_admin(kafka: KafkaSettings) -> AdminClient:
     """An AdminClient of a cluster that answers.
 
     Raises:
         KafkaUnreachableError: nobody answered within ten seconds.
+        AccessError: somebody did, and refused.
     """
-    admin = AdminClient({**QUIET, **client_properties(kafka)})
+    heard: list[KafkaError] = []
     try:
-        admin.list_topics(timeout=ANSWER_WITHIN)
+        properties: dict[str, Any] = {**client_properties(kafka), "error_cb": heard.append}
+        admin = AdminClient(properties)
     except KafkaException as error:
-        raise KafkaUnreachableError(
-            f"no Kafka answers at {kafka.bootstrap_servers}: "
-            "start one with `tidemark up`, or set kafka.bootstrap_servers"
-        ) from error
-    return admin
+        raise explained(error) from error
+    give_up = time.monotonic() + ANSWER_WITHIN
+    while True:
+        try:
+            admin.list_topics(timeout=min(_LOOK_SECONDS, ANSWER_WITHIN))
+        except KafkaException as error:
+            admin.poll(0)
+            for complaint in heard:
+                if (refused := _refusal(complaint)) is not None:
+                    raise refused from error
+            if time.monotonic() > give_up:
+                raise KafkaUnreachableError(
+                    f"no Kafka answers at {kafka.bootstrap_servers}{_why(heard)}: "
+                    "start one with `tidemark up`, or set kafka.bootstrap_servers"
+                ) from error
+        else:
+            return admin
+
+
+def explained(exception: KafkaException, what: str = "") -> Exception:
+    """The error in one sentence with what to do, for one that no operation has a better sentence for.
+
+    Args:
+        what: the topic, group or transactional id that it is about, where the caller knows.
+    """
+    error = exception.args[0]
+    refused = _refusal(error, what)
+    if refused is not None:
+        return refused
+    if error.code() in _SILENCE:
+        return KafkaUnreachableError(f"Kafka does not answer ({error.str()}): run it again when it does")
+    return KafkaUnreachableError(f"Kafka could not do it ({error.name()}: {error.str()})")
+
+
+def _refusal(error: KafkaError, what: str = "") -> AccessError | None:
+    """What an error says against the configuration; None where it says nothing against it."""
+    code, text = error.code(), error.str()
+    if code in _CREDENTIALS:
+        return AccessError(
+            f"Kafka refuses the credentials ({_last_words(text)}): check sasl.mechanism, sasl.username and "
+            "sasl.password of kafka.client"
+        )
+    if code == KafkaError._SSL:
+        return AccessError(
+            f"no TLS connection to Kafka ({_last_words(text)}): check the ssl.* properties of kafka.client"
+        )
+    if code in _PERMISSIONS:
+        kind = _PERMISSIONS[code]
+        named = f"{kind} {what}" if what else f"a {kind}"
+        return AccessError(
+            f"Kafka does not allow this user what Tidemark needs of {named} ({text.rstrip('.')}): have whoever "
+            "administers Kafka allow it, or set another user in kafka.client"
+        )
+    if code in _SETTINGS:
+        return AccessError(f"kafka.client, kafka.consumer or kafka.producer: {text}")
+    return None
+
+
+def _why(heard: list[KafkaError]) -> str:
+    """What a person can see to when nobody answers: a name that nobody knows, or two sides that speak differently."""
+    if any(error.code() == KafkaError._RESOLVE for error in heard):
+        return " (the name of the host is not known here)"
+    down = any(error.code() == KafkaError._ALL_BROKERS_DOWN for error in heard)
+    if down and not any("in state CONNECT" in error.str() for error in heard):
+        return " (somebody takes connections and ends them: does security.protocol of kafka.client fit?)"
+    return ""
+
+
+def _last_words(text: str) -> str:
+    """What librdkafka says after the broker's address and before how long it took."""
+    return re.sub(r"\s*\(after \d+ms in state \w+\)", "", text).rpartition(": ")[2].rstrip(".")
 
 
 def make_consumer(kafka: KafkaSettings, group: str, **properties: Any) -> Consumer:
     """A consumer of committed records that starts where nothing was committed at the beginning."""
     own = {"group.id": group, "auto.offset.reset": "earliest"}
-    return Consumer({**QUIET, **own, **consumer_properties(kafka), **properties})
+    return Consumer({**own, **consumer_properties(kafka), **properties})
 
 
 def make_producer(kafka: KafkaSettings, **properties: Any) -> Producer:
     """A producer that partitions by murmur2."""
-    return Producer({**QUIET, **producer_properties(kafka), **properties})
+    return Producer({**producer_properties(kafka), **properties})
 
 
 def headers_of(message: Message) -> Headers:
@@ -77,11 +159,14 @@ def partitions_of(consumer: Consumer, topics: Iterable[str]) -> list[TopicPartit
 
     Raises:
         MissingTopicError: one of them does not exist.
+        AccessError: this user may not even know whether one exists.
     """
     found: list[TopicPartition] = []
     for topic in topics:
         metadata = consumer.list_topics(topic, timeout=ANSWER_WITHIN).topics[topic]
         if metadata.error is not None:
+            if (refused := _refusal(metadata.error, topic)) is not None:
+                raise refused
             raise MissingTopicError(f"topic {topic} does not exist: create the topics with `tidemark topics`")
         found += [TopicPartition(topic, partition) for partition in sorted(metadata.partitions)]
     return found

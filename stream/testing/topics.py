@@ -6,6 +6,7 @@ a call returns, what it did is done.
 
 from __future__ import annotations
 
+import logging
 import time
 import uuid
 from collections.abc import Iterable, Mapping
@@ -26,6 +27,9 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 DEFAULT_TIMEOUT_SECONDS = 10.0
+# librdkafka's own lines, such as every connection that a stopping broker ends, in the middle of a test's output.
+_KAFKA_LOG = logging.getLogger("tidemark.kafka.testing")
+_KAFKA_LOG.addHandler(logging.NullHandler())
 # Larger than the records any test may want refused by what it tests.
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024 - 1024
 
@@ -68,10 +72,11 @@ class Topics:
     def __init__(self, bootstrap_servers: str, *, label: str = "test") -> None:
         self.bootstrap_servers = bootstrap_servers
         self.prefix = f"{label}.{uuid.uuid4().hex[:8]}."
-        self._admin = AdminClient({"bootstrap.servers": bootstrap_servers})
+        common: dict[str, Any] = {"bootstrap.servers": bootstrap_servers, "logger": _KAFKA_LOG}
+        self._admin = AdminClient(common)
         self._producer = Producer(
             {
-                "bootstrap.servers": bootstrap_servers,
+                **common,
                 "enable.idempotence": True,
                 "partitioner": "murmur2_random",
                 "message.max.bytes": MAX_MESSAGE_BYTES,
@@ -169,6 +174,7 @@ class Topics:
         consumer = Consumer(
             {
                 "bootstrap.servers": self.bootstrap_servers,
+                "logger": _KAFKA_LOG,
                 "group.id": f"{self.prefix}reader",
                 "isolation.level": "read_committed",
                 "enable.auto.commit": False,

@@ -22,7 +22,7 @@ from serving.in_process import OnnxScorer
 from serving.item_tower import ITEM_TOWER_FILE, read_item_tower
 from serving.model_card import ModelCard, model_repository, read_model_card, version_folder
 from serving.scorer import Scorer
-from stream.configuration.clients import client_properties
+from stream.configuration.clients import client_properties, show_kafka_log
 from stream.configuration.settings import Configuration
 from stream.contracts import dead_letters, topics
 from stream.contracts.emission import Rejected
@@ -165,5 +165,5 @@ def configure_logging(level: str) -> None:
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
-    # librdkafka's own lines repeat what the clients' errors say; they are worth reading only when looking for a fault.
-    logging.getLogger("tidemark.kafka").setLevel(logging.DEBUG if level == "debug" else logging.CRITICAL)
+    if level == "debug":
+        show_kafka_log()

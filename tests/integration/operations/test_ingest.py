@@ -15,7 +15,8 @@ from stream.contracts import topics as logical
 from stream.contracts.partitioning import partition_for
 from stream.operations.brokers import bounds_of, make_consumer, partitions_of
 from stream.operations.catalogue_items import CatalogueFileError, item_names, load_catalogue
-from stream.operations.ingest import IngestError, Options, Progress, ingest
+from stream.operations.ingest import IngestError, ingest
+from stream.operations.loading import Options, Progress
 from stream.operations.sources import Columns, Source, SourceError
 from stream.operations.tail import TailedRecord, tail
 from stream.testing.waiting import eventually
