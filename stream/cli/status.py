@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
     from stream.operations.status import RoleStatus
 
+HELD_OPEN_SECONDS = 5.0
+"""Tidemark's own transactions last a quarter of a second."""
+
 
 def status(
     context: typer.Context, as_json: Annotated[bool, typer.Option("--json", help="For scripts.")] = False
@@ -42,6 +45,12 @@ def status(
             if partition.paused:
                 console.print(f"[red]partition {partition.partition} is paused[/red]: {partition.paused}")
                 console.print("when it is put right upstream: tidemark resume")
+            if partition.open_seconds >= HELD_OPEN_SECONDS:
+                console.print(
+                    f"[yellow]partition {partition.partition}: a transaction has been open for "
+                    f"{partition.open_seconds:,.0f} s[/yellow], {partition.open_records:,} records wait for its end. "
+                    "Its producer hangs or was killed: Kafka ends it after that producer's transaction.timeout.ms"
+                )
     if found.model is None:
         console.print("[bold]model[/bold]: no answer yet")
     else:

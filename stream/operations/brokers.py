@@ -11,8 +11,9 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import Any, Final, cast
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka import Consumer, IsolationLevel, KafkaError, KafkaException, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._listoffsets import OffsetSpec
 
 from stream.configuration.clients import client_properties, consumer_properties, producer_properties
 from stream.configuration.settings import KafkaSettings
@@ -22,6 +23,7 @@ ANSWER_WITHIN: Final = 10.0
 """Seconds until a broker that does not answer counts as unreachable."""
 
 RETRY_SECONDS: Final = 0.05
+SETTLE_SECONDS: Final = 1.0
 
 _LOOK_SECONDS: Final = 1.0
 """A refusal is known at once, but only looked at between two attempts to get an answer."""
@@ -189,18 +191,61 @@ def bounds_of(consumer: Consumer, place: TopicPartition) -> tuple[int, int]:
             return low, high
 
 
-def read_to_end(consumer: Consumer, topics: Iterable[str]) -> Iterator[Message]:
+def ends_of(admin: AdminClient, places: Iterable[TopicPartition], *, committed: bool) -> dict[tuple[str, int], int]:
+    """Offset behind the last record of each partition, by topic and partition.
+
+    Args:
+        committed: the end for readers of committed records, which is the first record of an open transaction where
+            there is one.
+    """
+    level = IsolationLevel.READ_COMMITTED if committed else IsolationLevel.READ_UNCOMMITTED
+    left = [TopicPartition(place.topic, place.partition) for place in places]
+    ends: dict[tuple[str, int], int] = {}
+    give_up = time.monotonic() + ANSWER_WITHIN
+    while left:
+        latest = {place: OffsetSpec.latest() for place in left}  # type: ignore[no-untyped-call]
+        asked = admin.list_offsets(latest, isolation_level=level)
+        for place, future in asked.items():
+            try:
+                ends[place.topic, place.partition] = future.result(ANSWER_WITHIN).offset
+            except KafkaException as error:
+                if error.args[0].code() not in _NOT_YET or time.monotonic() > give_up:
+                    raise
+        left = [place for place in left if (place.topic, place.partition) not in ends]
+        if left:
+            time.sleep(RETRY_SECONDS)
+    return ends
+
+
+def settled_ends(admin: AdminClient, places: list[TopicPartition]) -> dict[tuple[str, int], int]:
+    """The ends of what is committed now, by topic and partition.
+
+    A commit returns some milliseconds before its markers lie in all partitions, and until then nobody gets its records.
+    So this waits for the transactions that are open now, a second at most: one may be held open for longer.
+    """
+    ends = ends_of(admin, places, committed=False)
+    give_up = time.monotonic() + SETTLE_SECONDS
+    while True:
+        stable = ends_of(admin, places, committed=True)
+        if all(stable[place] >= end for place, end in ends.items()) or time.monotonic() > give_up:
+            return {place: min(stable[place], end) for place, end in ends.items()}
+        time.sleep(RETRY_SECONDS)
+
+
+def read_to_end(consumer: Consumer, admin: AdminClient, topics: Iterable[str]) -> Iterator[Message]:
     """Every committed record that the topics hold now, partition by partition in no particular order.
 
     The ends are asked for first, so records that are written meanwhile do not keep it going.
     """
     left: dict[tuple[str, int], int] = {}
     starts: list[TopicPartition] = []
-    for partition in partitions_of(consumer, topics):
-        low, high = bounds_of(consumer, partition)
-        if low < high:
-            starts.append(TopicPartition(partition.topic, partition.partition, low))
-            left[partition.topic, partition.partition] = high
+    places = partitions_of(consumer, topics)
+    ends = settled_ends(admin, places)
+    for place in places:
+        low, _ = bounds_of(consumer, place)
+        if low < (end := ends[place.topic, place.partition]):
+            starts.append(TopicPartition(place.topic, place.partition, low))
+            left[place.topic, place.partition] = end
     if not starts:
         return
     consumer.assign(starts)

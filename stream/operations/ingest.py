@@ -24,6 +24,7 @@ from stream.contracts.codec import encode
 from stream.operations.brokers import (
     ANSWER_WITHIN,
     AccessError,
+    connect_admin,
     explained,
     make_consumer,
     make_producer,
@@ -166,7 +167,7 @@ class _Load:
     def _load_catalogue(self) -> None:
         reader: Consumer = make_consumer(self._kafka, f"{PROGRESS_GROUP}catalogue")
         try:
-            self._items.read_known(reader, self._catalogue_topic)
+            self._items.read_known(reader, connect_admin(self._kafka), self._catalogue_topic)
         finally:
             reader.close()
         if self._source.is_stream:

@@ -26,6 +26,8 @@ from confluent_kafka import (
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
+from stream.operations.brokers import settled_ends
+
 DEFAULT_TIMEOUT_SECONDS = 10.0
 # librdkafka's own lines, such as every connection that a stopping broker ends, in the middle of a test's output.
 _KAFKA_LOG = logging.getLogger("tidemark.kafka.testing")
@@ -194,11 +196,9 @@ class Topics:
             raise KafkaException(described.error)
         partitions = described.partitions
         consumer.assign([TopicPartition(topic, partition, OFFSET_BEGINNING) for partition in partitions])
-        # The consumer is read_committed, so these ends lie before every open transaction.
-        unread = {
-            partition: consumer.get_watermark_offsets(TopicPartition(topic, partition), DEFAULT_TIMEOUT_SECONDS)[1]
-            for partition in partitions
-        }
+        # They lie before every transaction that is held open, and behind those that were just committed.
+        ends = settled_ends(self._admin, [TopicPartition(topic, partition) for partition in partitions])
+        unread = {partition: end for (_, partition), end in ends.items()}
         records: list[Record] = []
         while unread or (count is not None and len(records) < count):
             if time.monotonic() > deadline:
