@@ -16,7 +16,7 @@ def ingest(
         str,
         typer.Argument(
             metavar="FILE",
-            help=".jsonl, .csv, .parquet, each also .gz or .xz, or - for JSON lines.",
+            help=".jsonl or .csv, also with .gz, .xz or .bz2 behind it; .parquet; - for JSON lines.",
             show_default=False,
         ),
     ],

@@ -34,6 +34,10 @@ OWN_PROPERTIES: Final = {
 }
 """Properties that exactly-once rests on, and what to do instead of setting them."""
 
+MODEL_MAX_BATCH: Final = 256
+"""``max_batch_size`` of the models that `tidemark train` exports (`serving.triton_config`, which is not imported, since
+it brings numpy to every command)."""
+
 DEFAULT_SECRET: Final = "tidemark-embedded-parts-only"  # noqa: S105 - good for nothing but demo and tests, see DeploymentSettings
 _LOOPBACK: Final = ("127.0.0.1:", "localhost:", "[::1]:")
 
@@ -103,8 +107,8 @@ class TritonSettings(msgspec.Struct, frozen=True, kw_only=True):
     """The same for questions that have waited so long already: a backlog is left to the model, not to the fallback."""
     retries: Annotated[int, msgspec.Meta(ge=0, le=3)] = 1
     """Further calls after a failed one, before the fallback answers."""
-    max_batch: Annotated[int, msgspec.Meta(gt=0, le=1024)] = 64
-    """Customers a call."""
+    max_batch: Annotated[int, msgspec.Meta(gt=0, le=MODEL_MAX_BATCH)] = 64
+    """Customers a call. Triton refuses calls that are larger than the ``max_batch_size`` of its model."""
     in_flight: Positive = 4
     """Calls under way at once; the server joins them to larger batches. On two cores full calls take 30 ms each, one
     after the other: twice as many would come near the deadline whenever there is a backlog."""
