@@ -21,9 +21,11 @@ Positive = Annotated[int, msgspec.Meta(gt=0)]
 Port = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
 
 OWN_PROPERTIES: Final = {
+    "auto.offset.reset": "a lost position is refused instead of guessed",
     "bootstrap.servers": "set kafka.bootstrap_servers",
     "enable.auto.commit": "offsets are committed in the transaction of what they led to",
     "enable.auto.offset.store": "offsets are committed in the transaction of what they led to",
+    "enable.idempotence": "without it a client may reorder a customer's events when it repeats a request",
     "group.id": "a role is its own group",
     "group.instance.id": "give `tidemark worker --instance`",
     "group.protocol": "set engine.group_protocol",

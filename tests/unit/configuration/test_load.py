@@ -10,8 +10,9 @@ from stream.configuration.clients import KAFKA_LOG, client_properties, consumer_
 from stream.configuration.load import load
 from stream.configuration.resolve import DEFAULT, ConfigurationError, Layer
 from stream.configuration.running import Running, RunningFile, running_layer
-from stream.configuration.settings import DEFAULT_SECRET, MODEL_MAX_BATCH, Configuration
+from stream.configuration.settings import DEFAULT_SECRET, MODEL_MAX_BATCH, OWN_PROPERTIES, Configuration
 from stream.configuration.view import masked
+from stream.engine.clients import FIXED
 
 SHIPPED = Path(__file__).parents[3] / "tidemark.toml"
 
@@ -75,6 +76,10 @@ def test_a_bad_file_is_refused_and_named(tmp_path: Path, text: str, message: str
     with pytest.raises(ConfigurationError, match=r"bad\.toml") as caught:
         load(tmp_path / "bad.toml", {})
     assert message in str(caught.value)
+
+
+def test_what_the_engine_refuses_is_refused_with_the_file_and_the_reason() -> None:
+    assert OWN_PROPERTIES.keys() >= FIXED
 
 
 def test_no_call_is_larger_than_the_shipped_model_takes() -> None:
