@@ -19,6 +19,7 @@ from stream.configuration.settings import KafkaSettings, TopicSettings
 from stream.embedded.kafka import EmbeddedKafka
 from stream.embedded.ports import free_ports
 from stream.operations.brokers import AccessError, KafkaUnreachableError, connect_admin
+from stream.operations.status import members_of
 from stream.operations.topics import create_topics
 from stream.testing.waiting import eventually
 
@@ -117,17 +118,22 @@ def test_what_a_user_may_not_do_is_said_with_what_to_do(
     assert "have whoever administers Kafka allow it, or set another user in kafka.client" in line
 
 
+def allow(secured: SecuredKafka, kind: ResourceType, prefix: str, *operations: AclOperation) -> None:
+    admin = connect_admin(KafkaSettings(bootstrap_servers=secured.bootstrap_servers))
+    pattern, allowed = ResourcePatternType.PREFIXED, AclPermissionType.ALLOW
+    created = admin.create_acls(
+        [AclBinding(kind, prefix, pattern, "User:clerk", "*", operation, allowed) for operation in operations]
+    )
+    for each in created.values():
+        each.result(10)
+
+
 def test_a_user_who_may_look_but_not_write_is_not_told_that_something_was_written(
     secured: SecuredKafka, folder: Path
 ) -> None:
     admin = connect_admin(KafkaSettings(bootstrap_servers=secured.bootstrap_servers))
     create_topics(admin, TopicSettings(prefix="look."))
-    allowed = AclBinding(
-        ResourceType.TOPIC, "look.", ResourcePatternType.PREFIXED, "User:clerk", "*", AclOperation.READ,
-        AclPermissionType.ALLOW,
-    )  # fmt: skip
-    for created in admin.create_acls([allowed]).values():
-        created.result(10)
+    allow(secured, ResourceType.TOPIC, "look.", AclOperation.READ)
     environ = {**environment(secured, "right"), "TIDEMARK__TOPICS__PREFIX": "look."}
     properties = {"security.protocol": "sasl_plaintext", "sasl.mechanism": "PLAIN", "sasl.username": "clerk"}
     secured_servers = environ["TIDEMARK__KAFKA__BOOTSTRAP_SERVERS"]
@@ -156,3 +162,31 @@ def test_another_protocol_than_the_brokers_is_guessed(secured: SecuredKafka, mon
     monkeypatch.setattr("stream.operations.brokers.ANSWER_WITHIN", 1.0)
     with pytest.raises(KafkaUnreachableError, match=r"does security\.protocol of kafka\.client fit"):
         connect_admin(KafkaSettings(bootstrap_servers=f"127.0.0.1:{secured.secured_port}"))
+
+
+def test_the_permissions_that_the_documentation_lists_are_enough(secured: SecuredKafka, folder: Path) -> None:
+    topic = (AclOperation.CREATE, AclOperation.READ, AclOperation.WRITE, AclOperation.DESCRIBE_CONFIGS)
+    allow(secured, ResourceType.TOPIC, "enough.", *topic)
+    allow(secured, ResourceType.GROUP, "enough.tidemark.", AclOperation.READ)
+    allow(secured, ResourceType.GROUP, "tidemark.", AclOperation.READ)
+    allow(secured, ResourceType.TRANSACTIONAL_ID, "enough.tidemark.", AclOperation.WRITE)
+    allow(secured, ResourceType.TRANSACTIONAL_ID, "tidemark.", AclOperation.WRITE)
+    environ = {**os.environ, **environment(secured, "right"), "TIDEMARK__TOPICS__PREFIX": "enough."}
+
+    def done(*arguments: str) -> bool:
+        command = [sys.executable, "-m", "stream.cli", *arguments]
+        return subprocess.run(command, env=environ, cwd=folder, capture_output=True, timeout=60).returncode == 0
+
+    # The broker takes a moment to obey.
+    assert eventually(lambda: done("topics"))
+    for command in COMMANDS:
+        assert done(*command, *(("--no-follow",) if command[0] == "tail" else ())), command
+    worker = [sys.executable, "-m", "stream.cli", "worker", "--role", "profiles"]
+    admin = connect_admin(KafkaSettings(bootstrap_servers=secured.bootstrap_servers))
+    with subprocess.Popen(worker, env=environ, cwd=folder, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert eventually(lambda: members_of(admin, "enough.tidemark.profiles") == ("stable", 1)), process.poll()
+        finally:
+            process.terminate()
+            _, said = process.communicate(timeout=30)
+    assert process.returncode == 0, said
