@@ -35,9 +35,9 @@ def status(
         return
     console = output()
     for role in found.roles:
-        workers = "no worker" if role.workers == 0 else f"{role.workers} worker" + ("s" if role.workers > 1 else "")
+        workers = f"{role.workers} worker" + ("s" if role.workers > 1 else "") + f", group {role.state}"
         console.print(
-            f"[bold]{role.role}[/bold]: {workers}, group {role.state}, "
+            f"[bold]{role.role}[/bold]: {workers if role.workers else 'no worker'}, "
             f"{role.lag_records:,} records and {role.lag_seconds:,.1f} s behind"
         )
         console.print(_partitions(role, now))
@@ -68,9 +68,9 @@ def _partitions(role: RoleStatus, now: int) -> Table:
 
     from stream.operations.rendering import minute
 
-    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
-    for title in ("partition", "committed", "end", "lag", "lag s", "event time", "last commit"):
-        table.add_column(title, justify="left" if title in ("event time", "last commit") else "right")
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 1, 0, 0))
+    for title in ("part", "committed", "end", "lag", "lag s", "event time", "last commit"):
+        table.add_column(title, justify="left" if title in ("event time", "last commit") else "right", no_wrap=True)
     for partition in role.partitions:
         table.add_row(
             str(partition.partition),

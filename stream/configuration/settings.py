@@ -143,7 +143,7 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True):
     metrics_host: str = "127.0.0.1"
     """Address on which a worker serves Prometheus metrics; ``0.0.0.0`` inside a container."""
     metrics_port: Port = 0
-    """Port on 127.0.0.1 where a worker serves Prometheus metrics; 0 serves none."""
+    """Port of ``metrics_host`` where a worker serves Prometheus metrics; 0 serves none."""
 
     def lacks_secret(self) -> bool:
         """Whether the secret that everybody knows would key ids on a Kafka that is not this machine's own."""

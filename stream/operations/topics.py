@@ -18,7 +18,7 @@ from confluent_kafka.cimpl import NewTopic
 from stream.configuration.resolve import ConfigurationError
 from stream.configuration.settings import TopicSettings
 from stream.contracts.topics import TOPICS, TopicSpec, changelog
-from stream.operations.brokers import RETRY_SECONDS, explained
+from stream.operations.brokers import RETRY_SECONDS, MissingTopicError, explained
 
 STATEFUL_ROLES: Final = ("profiles", "decisions")
 CREATE_WITHIN: Final = 30.0
@@ -79,7 +79,7 @@ def inspect_topics(admin: AdminClient, settings: TopicSettings) -> list[TopicSta
         AccessError: this user may not look at them.
     """
     wanted = wanted_topics(settings)
-    shapes = _shapes(admin, wanted)
+    shapes = _shapes(admin, [topic.name for topic in wanted])
     existing = [topic for topic in wanted if topic.name in shapes]
     differences = [
         *_wrong_partitions(settings, [(topic, shapes[topic.name]) for topic in existing]),
@@ -89,6 +89,19 @@ def inspect_topics(admin: AdminClient, settings: TopicSettings) -> list[TopicSta
     if differences:
         raise TopicMismatchError(differences)
     return [TopicState(topic, "exists" if topic in existing else "missing") for topic in wanted]
+
+
+def require_topics(admin: AdminClient, names: list[str]) -> None:
+    """See that topics are there, by their names on the broker.
+
+    Raises:
+        MissingTopicError: one is not.
+        AccessError: this user may not know.
+    """
+    shapes = _shapes(admin, names)
+    for name in names:
+        if name not in shapes:
+            raise MissingTopicError(f"topic {name} does not exist: create the topics with `tidemark topics`")
 
 
 def create_topics(admin: AdminClient, settings: TopicSettings) -> list[TopicState]:
@@ -143,9 +156,9 @@ def _await_leaders(admin: AdminClient, names: set[str]) -> None:
         time.sleep(RETRY_SECONDS)
 
 
-def _shapes(admin: AdminClient, topics: list[WantedTopic]) -> dict[str, _Shape]:
+def _shapes(admin: AdminClient, names: list[str]) -> dict[str, _Shape]:
     """What those topics are like that exist, by name."""
-    described = admin.describe_topics(TopicCollection([topic.name for topic in topics]), request_timeout=CREATE_WITHIN)
+    described = admin.describe_topics(TopicCollection(names), request_timeout=CREATE_WITHIN)
     shapes: dict[str, _Shape] = {}
     for name, future in described.items():
         try:

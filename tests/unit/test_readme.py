@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 COMMANDS = {command.callback.__name__ for command in app.registered_commands if command.callback is not None}
 SPEAKING = ("cli", "operations", "configuration", "workers", "embedded", "testing")
-"""Packages whose messages a person reads first. Messages of the engine name `tidemark rebuild`, which is still to come."""
+"""Packages whose messages people read. Those of the engine name `tidemark rebuild`, which is still to come."""
 SOURCES = [path for package in SPEAKING for path in (ROOT / "stream" / package).rglob("*.py")]
 SETTINGS = ProfileSettings()
 DOCUMENTS = [ROOT / "README.md", ROOT / "tidemark.toml", ROOT / "docker-compose.yml", *(ROOT / "docs").rglob("*.md")]

@@ -109,7 +109,7 @@ def test_wrong_credentials_are_a_matter_of_configuration(
     assert "Kafka refuses the credentials (Invalid username or password): check sasl.mechanism" in line
 
 
-@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+@pytest.mark.parametrize("command", [*COMMANDS, ["worker", "--role", "decisions"]], ids=" ".join)
 def test_what_a_user_may_not_do_is_said_with_what_to_do(
     secured: SecuredKafka, folder: Path, command: list[str]
 ) -> None:

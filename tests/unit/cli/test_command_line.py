@@ -9,11 +9,14 @@ import orjson
 import pytest
 
 from stream.cli.app import _shared_first, main
+from stream.cli.context import output
 from stream.cli.exits import Exit, exit_code
+from stream.cli.status import _partitions
 from stream.configuration.resolve import ConfigurationError
 from stream.embedded.cache import InstallError
 from stream.operations.brokers import KafkaUnreachableError
 from stream.operations.sources import Source, SourceError
+from stream.operations.status import PartitionStatus, RoleStatus
 from stream.operations.topics import TopicMismatchError
 
 SHIPPED = Path(__file__).parents[3] / "tidemark.toml"
@@ -219,6 +222,16 @@ def test_help_fits_into_80_columns(
     monkeypatch.setenv("COLUMNS", "80")
     _, out, _ = run(command, "--help", capsys=capsys)
     assert max(map(len, out.splitlines())) <= 80
+
+
+def test_status_of_a_large_deployment_fits_into_80_columns(capsys: pytest.CaptureFixture[str]) -> None:
+    far = PartitionStatus(31, 987_654_321, 998_765_432, 11_111_111, 98_765.4, 0, 0.0, 1_700_000_000_000, 0)
+    console = output()
+    console.print(_partitions(RoleStatus("profiles", "tidemark.profiles", "stable", 32, [far]), 90 * 3_600_000))
+    out = capsys.readouterr().out
+    for figure in ("31", "987,654,321", "998,765,432", "11,111,111", "98,765.4", "2023-11-14 22:13", "4 d ago"):
+        assert figure in out
+    assert max(len(line.rstrip()) for line in out.splitlines()) <= 80
 
 
 def test_ingest_of_an_unknown_kind_of_file_ends_with_five(capsys: pytest.CaptureFixture[str]) -> None:
