@@ -70,11 +70,15 @@ def _explained(error: Exception) -> Exception:
     """An error of Kafka that came through as it is, in words."""
     from confluent_kafka import KafkaException
 
-    from stream.operations.brokers import explained
+    from stream.operations.brokers import KafkaUnreachableError, explained
 
-    if not isinstance(error, KafkaException):
+    if isinstance(error, KafkaException):
+        sentence = explained(error)
+    elif isinstance(error, TimeoutError) and not str(error):
+        # A future of an AdminClient.
+        sentence = KafkaUnreachableError("Kafka does not answer in time: run it again when it does")
+    else:
         return error
-    sentence = explained(error)
     sentence.__cause__ = error
     return sentence
 
@@ -121,6 +125,7 @@ def _kinds() -> dict[Exit, tuple[type[BaseException], ...]]:
         IngestError,
         StartError,
         ScorerUnavailable,
+        TimeoutError,
     )
     return {
         Exit.PROMISE_BROKEN: (DemoError,),

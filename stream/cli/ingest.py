@@ -98,7 +98,7 @@ def ingest(
         typer.echo(orjson.dumps(asdict(done)))
         return
     console = notes()
-    speed = f" ({done.sent / done.seconds:,.0f}/s)" if done.seconds > 1 else ""
+    speed = f" ({done.sent / done.seconds:,.0f}/s)" if done.sent > done.seconds > 1 else ""
     console.print(f"{done.sent:,} events sent{speed}, {done.items:,} catalogue items written")
     if done.resumed_at:
         console.print(f"{done.resumed_at:,} lines were loaded before; --again would load them once more")

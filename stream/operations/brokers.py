@@ -18,6 +18,7 @@ from confluent_kafka.admin._listoffsets import OffsetSpec
 from stream.configuration.clients import client_properties, consumer_properties, producer_properties
 from stream.configuration.settings import KafkaSettings
 from stream.contracts.emission import Headers
+from stream.engine.clients import error_of
 
 ANSWER_WITHIN: Final = 10.0
 """Seconds until a broker that does not answer counts as unreachable."""
@@ -91,7 +92,7 @@ def explained(exception: KafkaException, what: str = "") -> Exception:
     Args:
         what: the topic, group or transactional id that it is about, where the caller knows.
     """
-    error = exception.args[0]
+    error = error_of(exception)
     refused = _refusal(error, what)
     if refused is not None:
         return refused

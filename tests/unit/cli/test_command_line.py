@@ -7,10 +7,11 @@ from pathlib import Path
 
 import orjson
 import pytest
+from confluent_kafka import KafkaError, KafkaException
 
 from stream.cli.app import _shared_first, main
 from stream.cli.context import output
-from stream.cli.exits import Exit, exit_code
+from stream.cli.exits import Exit, end_with, exit_code
 from stream.cli.status import _partitions
 from stream.configuration.resolve import ConfigurationError
 from stream.embedded.cache import InstallError
@@ -87,6 +88,41 @@ def test_wrong_usage_ends_with_two(arguments: list[str], capsys: pytest.CaptureF
 )
 def test_each_kind_of_error_has_its_exit_code(error: Exception, code: Exit) -> None:
     assert exit_code(error) is code
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "line"),
+    [
+        (
+            KafkaException(KafkaError(KafkaError._TRANSPORT, "Connection reset")),
+            Exit.UNREACHABLE,
+            "Kafka does not answer (Connection reset): run it again when it does",
+        ),
+        (
+            KafkaException(KafkaError(KafkaError.GROUP_AUTHORIZATION_FAILED, "Group authorization failed.")),
+            Exit.USAGE,
+            "Kafka does not allow this user what Tidemark needs of a consumer group (Group authorization failed): have "
+            "whoever administers Kafka allow it, or set another user in kafka.client",
+        ),
+        (
+            KafkaException(KafkaError(KafkaError._INVALID_ARG, 'No such configuration property: "x"')),
+            Exit.USAGE,
+            'kafka.client, kafka.consumer or kafka.producer: No such configuration property: "x"',
+        ),
+        (
+            KafkaException(KafkaError(KafkaError.POLICY_VIOLATION, "Not today.")),
+            Exit.UNREACHABLE,
+            "Kafka could not do it (POLICY_VIOLATION: Not today.)",
+        ),
+        (TimeoutError(), Exit.UNREACHABLE, "Kafka does not answer in time: run it again when it does"),
+        (TimeoutError("topic x"), Exit.UNREACHABLE, "topic x"),
+    ],
+)
+def test_what_kafka_says_is_said_in_words(
+    error: Exception, code: Exit, line: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert end_with(error, debug=False) is code
+    assert capsys.readouterr().err == f"tidemark: {line}\n"
 
 
 def test_an_error_is_one_line_that_says_what_to_do(
