@@ -160,8 +160,8 @@ class Intake(Generic[S, P]):
             if held is not None:
                 raise StateLost(
                     f"{self._processor.input_topic}[{number}]: the log has no offset "
-                    f"{held.partition.next_offset} any more: {error}. Run `tidemark rebuild --role "
-                    f"{self._processor.role}` to fold what is left of it into a new state"
+                    f"{held.partition.next_offset} any more: {error}. To go on with what is left of it, fold the "
+                    "log anew: docs/operations.md says how"
                 )
         elif error.fatal() or code == KafkaError._FATAL:
             raise KafkaException(error)
