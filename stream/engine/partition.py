@@ -151,7 +151,7 @@ class Partition(Generic[S, P]):
     def _move(self, time: int) -> bool:
         """Move partition time to ``time``, firing what becomes due on the way. False when the budget ran out first."""
         context, timers = self.context, self._states.timers
-        while not timers.none_due(time) and (fired := timers.pop(time)) is not None:
+        while (fired := self._states.next_timer(time)) is not None:
             due, key = fired
             if not self._spend():
                 timers.set(key, due)
