@@ -5,6 +5,7 @@ take records in and when to commit; a roll-back puts everything back to the last
 the partition goes back there by itself and takes every step again, carefully.
 """
 
+import sys
 from typing import Generic, TypeVar
 
 from stream.contracts.emission import Rejected
@@ -199,20 +200,23 @@ class Partition(Generic[S, P]):
         """A step failed half-way: go back to the last commit, and take the same steps again, each with a copy of what
         it touches. True when the last record is folded."""
         steps = max(self.uncommitted, 1)
-        entries = [*self._window]
+        window = [*self._window]
         unfinished, fired = self._unfinished, self._steps.fired_last
-        if unfinished is not None:
-            entries.append(unfinished)
-            if isinstance(unfinished.parsed, Parsed) and unfinished.parsed.key is not None:
-                self._states.spoil(unfinished.parsed.key)
+        if unfinished is not None and isinstance(unfinished.parsed, Parsed) and unfinished.parsed.key is not None:
+            self._states.spoil(unfinished.parsed.key)
         if fired is not None:
             self._states.spoil(fired)
         self.roll_back()
         self._steps.careful = True
-        done = True
-        for entry in entries:
-            done = self.uncommitted < steps and self.process(entry, steps - self.uncommitted)
-            self._unfinished = None if done else entry
+        for entry in window:
+            # Nobody will bring it again, so it is folded whatever it takes: a step that is undone can leave a timer
+            # standing which it had moved away before.
+            self.process(entry, sys.maxsize)
+        if unfinished is None:
+            return True
+        budget = steps - self.uncommitted
+        done = budget > 0 and self.process(unfinished, budget)
+        self._unfinished = None if done else unfinished
         return done
 
     def condemn(self) -> bool:

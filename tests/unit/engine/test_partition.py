@@ -282,6 +282,22 @@ def test_what_cannot_be_written_is_found_and_buried(word: str, code: str) -> Non
     assert (state_of(life, b"a").total, state_of(life, b"b").total) == (1, 1)
 
 
+def test_a_step_that_is_undone_at_the_commit_leaves_its_older_timer_and_no_record_out() -> None:
+    life = Life()
+    straight = Straight(life.processor, LIMIT)
+    straight.fold(life.append(b"a", b"1000 1"))
+    life.finish()
+    # Moves the timer of 2000 away, which comes back when it is undone, and is one step more than there was room for.
+    straight.fold(life.append(b"a", b"1900 1 unencodable"))
+    for number in range(3):
+        straight.fold(life.append(b"b", b"%d 1" % (2_500 + number)))
+    life.process()
+    life.commit()
+    assert life.partition.committed_offset == len(life.log), "what was taken in is not brought again"
+    assert _plain(life.outputs) == _plain(straight.outputs)
+    assert state_of(life, b"b").records == 3
+
+
 def test_a_timer_whose_state_cannot_be_encoded_is_buried_though_its_budget_ran_out_before_its_record() -> None:
     class Spoiling(Counting):
         def on_timer(self, state: Sum, due: int, context: Context[Said]) -> Sum | None:
