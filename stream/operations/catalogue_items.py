@@ -116,7 +116,7 @@ def load_catalogue(
     except BaseException:
         producer.abort_transaction(ANSWER_WITHIN)
         raise
-    producer.commit_transaction()
+    producer.commit_transaction(ANSWER_WITHIN)
     return written
 
 

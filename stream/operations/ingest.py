@@ -183,7 +183,7 @@ class _Load:
         self.progress.total = lines
         self._producer.begin_transaction()
         self._write_items()
-        self._producer.commit_transaction()
+        self._producer.commit_transaction(ANSWER_WITHIN)
 
     def _write_items(self) -> None:
         for item in self._items.take_new():
@@ -264,7 +264,7 @@ class _Load:
             self._producer.send_offsets_to_transaction(
                 [self._place(self._next_line)], self._consumer.consumer_group_metadata(), ANSWER_WITHIN
             )
-        self._producer.commit_transaction()
+        self._producer.commit_transaction(ANSWER_WITHIN)
         self.progress.sent += self._open
         self.progress.lines = self._next_line
         self._open = 0

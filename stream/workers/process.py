@@ -41,6 +41,7 @@ from stream.workers.control import ControlReader
 from stream.workers.decisions import DecisionsProcessor, Question
 from stream.workers.profiles import ProfilesProcessor
 from stream.workers.scoring import ScoringStage
+from stream.workers.watchdog import Watchdog
 
 VERSION: Final = version("tidemark")
 ROLES: Final = (profiles.ROLE, decisions.ROLE)
@@ -77,7 +78,10 @@ def run_worker(configuration: Configuration, role: str, instance: str | None, me
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: worker.stop())
         names = configuration.topics.topic_names()
-        with ControlReader(kafka, names.physical(topics.CONTROL), role, worker.resume):
+        with (
+            ControlReader(kafka, names.physical(topics.CONTROL), role, worker.resume),
+            Watchdog(lambda: worker.waits_for),
+        ):
             worker.run()
     return 0
 
