@@ -70,15 +70,14 @@ def test_the_command_writes_predictions_and_says_what_it_did(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (("no.csv", "--text-column", "x", "--predictions", "o.parquet"), 5, "there is no file no.csv"),
+        (("no.csv", "--text-column", "x", "--predictions", "o.parquet"), 5, "there is no file"),
         (("t.csv", "--text-column", "x", "--predictions", "o.parquet"), 2, "no column x; it has note"),
         (("t.csv", "--predictions", "o.parquet"), 2, "--text-column"),
     ],
 )
-def test_the_command_says_what_is_wrong_in_a_line(tmp_path, monkeypatch, arguments, code, message):
-    monkeypatch.chdir(tmp_path)
-    Path("t.csv").write_text("note\nfine\n")
-    done = run("sentiment", *arguments)
+def test_the_command_says_what_is_wrong_in_a_line(tmp_path, arguments, code, message):
+    (tmp_path / "t.csv").write_text("note\nfine\n")
+    done = run("sentiment", *(str(tmp_path / each) if "." in each else each for each in arguments))
     assert done.returncode == code
     assert message in done.stderr
     assert "Traceback" not in done.stderr
