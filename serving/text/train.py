@@ -21,6 +21,7 @@ import typer
 from serving.history import file_sha256
 from serving.model_card import DataLicence
 from serving.text.adapt import adapt
+from serving.text.bars import bars
 from serving.text.base import base_folder, load_encoder, sentence_vectors
 from serving.text.card import TextCard, TextDataFile
 from serving.text.fit import Report, best_device
@@ -231,9 +232,7 @@ def command(
     workers: Annotated[int, typer.Option(min=1, help="Networks trained at once.")] = 1,
 ) -> None:
     """Train the text encoder."""
-    from stream.cli.progress import progress_steps
-
-    with progress_steps() as report:
+    with bars() as report:
         card = train(
             reviews,
             products,
