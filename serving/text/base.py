@@ -44,8 +44,10 @@ def load_encoder(folder: Path) -> Any:
     from transformers import AutoModel
     from transformers.utils import logging
 
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
+    # Typed where the library is installed, and not where types are checked without it.
+    talk: Any = logging
+    talk.set_verbosity_error()
+    talk.disable_progress_bar()
     return AutoModel.from_pretrained(folder, dtype=torch.float32, add_pooling_layer=False)
 
 
