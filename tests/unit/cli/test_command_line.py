@@ -22,7 +22,7 @@ from stream.operations.topics import TopicMismatchError
 
 SHIPPED = Path(__file__).parents[3] / "tidemark.toml"
 COMMANDS = (
-    "demo up topics worker ingest convert simulate train evaluate status tail resume config version".split()  # noqa: SIM905
+    "demo up topics worker ingest convert simulate train evaluate sentiment status tail resume config version".split()  # noqa: SIM905
 )
 
 
