@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from confluent_kafka import ConsumerGroupTopicPartitions, Producer, TopicPartition
+from confluent_kafka import ConsumerGroupState, ConsumerGroupTopicPartitions, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from stream.configuration.clients import client_properties, producer_properties
@@ -54,6 +54,14 @@ def committed(admin: AdminClient, configuration: Configuration, group: str, topi
     wanted = [TopicPartition(topic, number) for number in range(configuration.topics.partitions)]
     answer = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group, wanted)])[group].result()
     return [max(found.offset, 0) for found in answer.topic_partitions]
+
+
+def members(admin: AdminClient, group: str) -> int:
+    """How many members the group has that were given partitions; 0 while it settles who gets what."""
+    description = admin.describe_consumer_groups([group])[group].result()
+    if description.state != ConsumerGroupState.STABLE:
+        return 0
+    return sum(bool(member.assignment and member.assignment.topic_partitions) for member in description.members)
 
 
 @contextmanager

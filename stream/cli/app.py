@@ -19,6 +19,7 @@ from stream.cli import (
     evaluate,
     ingest,
     resume,
+    sentiment,
     simulate,
     status,
     tail,
@@ -64,6 +65,7 @@ app.command()(convert.convert)
 app.command()(simulate.simulate)
 app.command()(train.train)
 app.command()(evaluate.evaluate)
+app.command()(sentiment.sentiment)
 app.command()(status.status)
 app.command()(tail.tail)
 app.command()(resume.resume)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Iterator
+from typing import Annotated, Any
 
 import typer
 
-from stream.cli.context import loaded, output
+from stream.cli.context import COLUMNS, loaded, output
+
+KEY_COLUMNS = 43
+"""The longest key of a setting has 42 letters."""
+VALUE_COLUMNS = 21
 
 
 def config(
@@ -32,13 +37,37 @@ def config(
 
         typer.echo(orjson.dumps({line.key: {"value": line.value, "origin": line.origin} for line in shown}))
         return
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("setting", overflow="fold")
-    table.add_column("value", overflow="fold", max_width=28)
-    table.add_column("from", overflow="fold", max_width=22)
+    console = output()
     for line in shown:
-        value = "" if line.value is None else str(line.value)
-        table.add_row(line.key, value, line.origin, style="dim" if line.origin == DEFAULT else None)
-    output().print(table)
+        style = "dim" if line.origin == DEFAULT else None
+        for row in _rows(line.key, _values(line.value), line.origin):
+            console.print(row, style=style, markup=False, soft_wrap=True)
+
+
+def _values(value: Any) -> list[str]:
+    """The value as it would stand in tidemark.toml; a list with one element a line."""
+    import orjson
+
+    if value is None:
+        return ["-"]
+    if isinstance(value, str) and value:
+        return [value]
+    if isinstance(value, (list, tuple)) and value:
+        return [orjson.dumps(each).decode() for each in value]
+    return [orjson.dumps(value).decode()]
+
+
+def _rows(key: str, values: list[str], origin: str) -> Iterator[str]:
+    """Key, value and origin on one line, so that they can be searched for; what does not fit comes below.
+
+    The variable that an environment's value came from follows from the key, and is not repeated.
+    """
+    origin = origin.partition(" ")[0] if origin.startswith("environment ") else origin
+    fits = len(values) == 1 and len(values[0]) <= VALUE_COLUMNS
+    room = COLUMNS - KEY_COLUMNS - VALUE_COLUMNS - 2
+    first = f"{key:<{KEY_COLUMNS}} {values[0] if fits else '':<{VALUE_COLUMNS}} {origin if len(origin) <= room else ''}"
+    yield first.rstrip()
+    if not fits:
+        yield from (f"    {value}" for value in values)
+    if len(origin) > room:
+        yield f"    from {origin}"

@@ -32,9 +32,12 @@ def loaded(context: typer.Context) -> Loaded:
     Raises:
         ConfigurationError: see `stream.configuration.load`.
     """
+    from stream.configuration.clients import show_kafka_log
     from stream.configuration.load import load
     from stream.configuration.running import running_layer
 
+    if context.obj.debug:
+        show_kafka_log()
     return load(context.obj.config, os.environ, running_layer())
 
 

@@ -27,7 +27,7 @@ class Exit(IntEnum):
 
 
 EXIT_CODES = (
-    "Exit codes: 0 done; 1 something promised did not happen; 2 wrong usage or configuration; "
+    "Exit codes: 0 done; 1 something promised did not happen; 2 wrong usage, configuration or credentials; "
     "3 Kafka or Triton not reachable; 4 topics, state or instance are not what they must be; "
     "5 input cannot be read; 6 something must be installed first; 70 an error in tidemark itself."
 )
@@ -35,6 +35,7 @@ EXIT_CODES = (
 
 def end_with(error: Exception, debug: bool) -> Exit:
     """Print ``error`` as one line (with ``debug``, as its trace) and say how to end."""
+    error = _explained(error)
     code = exit_code(error)
     if debug:
         traceback.print_exception(error)
@@ -65,10 +66,25 @@ def exit_code(error: Exception) -> Exit:
     return Exit.INTERNAL
 
 
-def _kinds() -> dict[Exit, tuple[type[BaseException], ...]]:
-    # Imported here: the classes come with their libraries, which a command that succeeds may never need.
+def _explained(error: Exception) -> Exception:
+    """An error of Kafka that came through as it is, in words."""
     from confluent_kafka import KafkaException
 
+    from stream.operations.brokers import KafkaUnreachableError, explained
+
+    if isinstance(error, KafkaException):
+        sentence = explained(error)
+    elif isinstance(error, TimeoutError) and not str(error):
+        # A future of an AdminClient.
+        sentence = KafkaUnreachableError("Kafka does not answer in time: run it again when it does")
+    else:
+        return error
+    sentence.__cause__ = error
+    return sentence
+
+
+def _kinds() -> dict[Exit, tuple[type[BaseException], ...]]:
+    # Imported here: the classes come with their libraries, which a command that succeeds may never need.
     from serving.evaluation.predictions import DifferentCutoffs
     from serving.history import UnreadableEvents
     from serving.scorer import ScorerUnavailable
@@ -82,7 +98,7 @@ def _kinds() -> dict[Exit, tuple[type[BaseException], ...]]:
     from stream.engine.processor import NewerState
     from stream.engine.restore import StateLost
     from stream.engine.worker import WorkerFenced
-    from stream.operations.brokers import KafkaUnreachableError, MissingTopicError
+    from stream.operations.brokers import AccessError, KafkaUnreachableError, MissingTopicError
     from stream.operations.catalogue_items import CatalogueFileError
     from stream.operations.convert import ConversionError
     from stream.operations.demo import DemoError
@@ -92,6 +108,7 @@ def _kinds() -> dict[Exit, tuple[type[BaseException], ...]]:
     from stream.operations.sources import SourceError
     from stream.operations.topics import TopicMismatchError
 
+    usage = (ConfigurationError, AccessError, UnknownTopicError, MappingError, FixedProperty, InvalidInstance)
     refused = (
         DifferentCutoffs,
         MissingTopicError,
@@ -108,13 +125,13 @@ def _kinds() -> dict[Exit, tuple[type[BaseException], ...]]:
         KafkaUnreachableError,
         ClusterUnreachable,
         IngestError,
-        KafkaException,
         StartError,
         ScorerUnavailable,
+        TimeoutError,
     )
     return {
         Exit.PROMISE_BROKEN: (DemoError,),
-        Exit.USAGE: (ConfigurationError, UnknownTopicError, MappingError, FixedProperty, InvalidInstance),
+        Exit.USAGE: usage,
         Exit.REFUSED: refused,
         Exit.INPUT: (*unreadable, IsADirectoryError, PermissionError),
         Exit.INSTALL: (InstallError,),

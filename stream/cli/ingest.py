@@ -16,7 +16,7 @@ def ingest(
         str,
         typer.Argument(
             metavar="FILE",
-            help=".jsonl, .csv, .parquet, each also .gz or .xz, or - for JSON lines.",
+            help=".jsonl or .csv, also with .gz, .xz or .bz2 behind it; .parquet; - for JSON lines.",
             show_default=False,
         ),
     ],
@@ -69,9 +69,10 @@ def ingest(
     from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
     from stream.cli.progress import progress_bar
-    from stream.operations import ingest as loading
     from stream.operations.brokers import connect_admin
     from stream.operations.catalogue_items import load_catalogue
+    from stream.operations.ingest import ingest as load
+    from stream.operations.loading import Options
     from stream.operations.sources import Columns, Source
 
     configuration = loaded(context).configuration
@@ -83,11 +84,11 @@ def ingest(
     events = Source(source, columns)
     connect_admin(configuration.kafka)
     items = load_catalogue(configuration, catalogue) if catalogue else 0
-    options = loading.Options(
+    options = Options(
         rate=rate, speedup=speedup, backfill=backfill, catalogue=not (no_catalogue or catalogue), again=again
     )
     with progress_bar("loading", "events") as update:
-        done = loading.ingest(configuration, events, options, lambda progress: update(progress.lines, progress.total))
+        done = load(configuration, events, options, lambda progress: update(progress.lines, progress.total))
     done.items += items
     if as_json:
         from dataclasses import asdict
@@ -97,7 +98,7 @@ def ingest(
         typer.echo(orjson.dumps(asdict(done)))
         return
     console = notes()
-    speed = f" ({done.sent / done.seconds:,.0f}/s)" if done.seconds > 1 else ""
+    speed = f" ({done.sent / done.seconds:,.0f}/s)" if done.sent > done.seconds > 1 else ""
     console.print(f"{done.sent:,} events sent{speed}, {done.items:,} catalogue items written")
     if done.resumed_at:
         console.print(f"{done.resumed_at:,} lines were loaded before; --again would load them once more")

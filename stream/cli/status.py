@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
     from stream.operations.status import RoleStatus
 
+HELD_OPEN_SECONDS = 5.0
+"""Tidemark's own transactions last a quarter of a second."""
+
 
 def status(
     context: typer.Context, as_json: Annotated[bool, typer.Option("--json", help="For scripts.")] = False
@@ -32,9 +35,9 @@ def status(
         return
     console = output()
     for role in found.roles:
-        workers = "no worker" if role.workers == 0 else f"{role.workers} worker" + ("s" if role.workers > 1 else "")
+        workers = f"{role.workers} worker" + ("s" if role.workers > 1 else "") + f", group {role.state}"
         console.print(
-            f"[bold]{role.role}[/bold]: {workers}, group {role.state}, "
+            f"[bold]{role.role}[/bold]: {workers if role.workers else 'no worker'}, "
             f"{role.lag_records:,} records and {role.lag_seconds:,.1f} s behind"
         )
         console.print(_partitions(role, now))
@@ -42,6 +45,12 @@ def status(
             if partition.paused:
                 console.print(f"[red]partition {partition.partition} is paused[/red]: {partition.paused}")
                 console.print("when it is put right upstream: tidemark resume")
+            if partition.open_seconds >= HELD_OPEN_SECONDS:
+                console.print(
+                    f"[yellow]partition {partition.partition}: a transaction has been open for "
+                    f"{partition.open_seconds:,.0f} s[/yellow], {partition.open_records:,} records wait for its end. "
+                    "Its producer hangs or was killed: Kafka ends it after that producer's transaction.timeout.ms"
+                )
     if found.model is None:
         console.print("[bold]model[/bold]: no answer yet")
     else:
@@ -59,9 +68,9 @@ def _partitions(role: RoleStatus, now: int) -> Table:
 
     from stream.operations.rendering import minute
 
-    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
-    for title in ("partition", "committed", "end", "lag", "lag s", "event time", "last commit"):
-        table.add_column(title, justify="left" if title in ("event time", "last commit") else "right")
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 1, 0, 0))
+    for title in ("part", "committed", "end", "lag", "lag s", "event time", "last commit"):
+        table.add_column(title, justify="left" if title in ("event time", "last commit") else "right", no_wrap=True)
     for partition in role.partitions:
         table.add_row(
             str(partition.partition),

@@ -12,16 +12,23 @@ from stream.cli.exits import Exit
 
 def topics(
     context: typer.Context,
-    check: Annotated[bool, typer.Option("--check", help="Create nothing; exit 1 when topics are missing.")] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Create nothing; exit 1 when topics are missing, 4 when one is wrong.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="For scripts.")] = False,
 ) -> None:
     """Create the topics that are missing; refuse those that are not what they must be."""
     from stream.operations.brokers import connect_admin
-    from stream.operations.topics import create_topics, inspect_topics
+    from stream.operations.topics import TopicMismatchError, create_topics, inspect_topics
 
     configuration = loaded(context).configuration
     admin = connect_admin(configuration.kafka)
-    states = (inspect_topics if check else create_topics)(admin, configuration.topics)
+    try:
+        states = (inspect_topics if check else create_topics)(admin, configuration.topics)
+    except TopicMismatchError as error:
+        for difference in error.differences:
+            typer.echo(f"tidemark: {difference}", err=True)
+        raise typer.Exit(Exit.REFUSED) from error
     if as_json:
         import orjson
 

@@ -25,7 +25,10 @@ def worker(
         typer.Option(help="Name that outlives the process. Default: host and a free slot.", show_default=False),
     ] = None,
     metrics_port: Annotated[
-        int | None, typer.Option(help="Serve Prometheus metrics on 127.0.0.1.", min=0, max=65535, show_default=False)
+        int | None,
+        typer.Option(
+            help="Serve Prometheus metrics; 0 serves none. Default: metrics_port.", min=0, max=65535, show_default=False
+        ),
     ] = None,
 ) -> None:
     """Run one worker of a role; any number of them share the partitions out.
@@ -33,6 +36,10 @@ def worker(
     SIGTERM and Ctrl-C stop it after a last commit; kill -9 loses nothing either.
     """
     from stream.configuration.resolve import ConfigurationError
+    from stream.contracts import topics
+    from stream.operations.brokers import connect_admin
+    from stream.operations.status import INPUTS
+    from stream.operations.topics import require_topics
     from stream.workers.process import run_worker
 
     configuration = loaded(context).configuration
@@ -41,4 +48,7 @@ def worker(
             "deployment.secret is the one that everybody knows: set TIDEMARK__DEPLOYMENT__SECRET, or name a file that "
             "holds one with deployment.secret_file, to the same value on every worker"
         )
+    names = configuration.topics.topic_names()
+    used = [names.physical(INPUTS[role.value]), names.changelog(role.value), names.physical(topics.DEAD_LETTERS)]
+    require_topics(connect_admin(configuration.kafka), used)
     raise typer.Exit(run_worker(configuration, role.value, instance, metrics_port))

@@ -5,14 +5,31 @@ It makes no client. The engine adds its transactional ids and groups; operations
 
 from __future__ import annotations
 
-from typing import Any
+import logging
+from typing import Any, Final
 
 from stream.configuration.settings import KafkaSettings
+
+KAFKA_LOG: Final = logging.getLogger("tidemark.kafka")
+"""librdkafka's own lines, such as every lost connection. They repeat what the clients' errors say, so they are shown
+only where a program gives this logger, or the root, a handler."""
+KAFKA_LOG.addHandler(logging.NullHandler())
+
+
+def show_kafka_log() -> None:
+    """Print librdkafka's own lines on standard error, for who looks for a fault."""
+    KAFKA_LOG.addHandler(logging.StreamHandler())
+    KAFKA_LOG.setLevel(logging.DEBUG)
 
 
 def client_properties(kafka: KafkaSettings) -> dict[str, Any]:
     """For an AdminClient, and the start of the other two."""
-    return {"client.id": "tidemark", **kafka.client, "bootstrap.servers": kafka.bootstrap_servers}
+    return {
+        "client.id": "tidemark",
+        "logger": KAFKA_LOG,
+        **kafka.client,
+        "bootstrap.servers": kafka.bootstrap_servers,
+    }
 
 
 def consumer_properties(kafka: KafkaSettings) -> dict[str, Any]:

@@ -21,9 +21,11 @@ Positive = Annotated[int, msgspec.Meta(gt=0)]
 Port = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
 
 OWN_PROPERTIES: Final = {
+    "auto.offset.reset": "a lost position is refused instead of guessed",
     "bootstrap.servers": "set kafka.bootstrap_servers",
     "enable.auto.commit": "offsets are committed in the transaction of what they led to",
     "enable.auto.offset.store": "offsets are committed in the transaction of what they led to",
+    "enable.idempotence": "without it a client may reorder a customer's events when it repeats a request",
     "group.id": "a role is its own group",
     "group.instance.id": "give `tidemark worker --instance`",
     "group.protocol": "set engine.group_protocol",
@@ -33,6 +35,10 @@ OWN_PROPERTIES: Final = {
     "transactional.id": "it follows from role and instance",
 }
 """Properties that exactly-once rests on, and what to do instead of setting them."""
+
+MODEL_MAX_BATCH: Final = 256
+"""``max_batch_size`` of the models that `tidemark train` exports (`serving.triton_config`, which is not imported, since
+it brings numpy to every command)."""
 
 DEFAULT_SECRET: Final = "tidemark-embedded-parts-only"  # noqa: S105 - good for nothing but demo and tests, see DeploymentSettings
 _LOOPBACK: Final = ("127.0.0.1:", "localhost:", "[::1]:")
@@ -103,8 +109,8 @@ class TritonSettings(msgspec.Struct, frozen=True, kw_only=True):
     """The same for questions that have waited so long already: a backlog is left to the model, not to the fallback."""
     retries: Annotated[int, msgspec.Meta(ge=0, le=3)] = 1
     """Further calls after a failed one, before the fallback answers."""
-    max_batch: Annotated[int, msgspec.Meta(gt=0, le=1024)] = 64
-    """Customers a call."""
+    max_batch: Annotated[int, msgspec.Meta(gt=0, le=MODEL_MAX_BATCH)] = 64
+    """Customers a call. Triton refuses calls that are larger than the ``max_batch_size`` of its model."""
     in_flight: Positive = 4
     """Calls under way at once; the server joins them to larger batches. On two cores full calls take 30 ms each, one
     after the other: twice as many would come near the deadline whenever there is a backlog."""
@@ -137,7 +143,7 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True):
     metrics_host: str = "127.0.0.1"
     """Address on which a worker serves Prometheus metrics; ``0.0.0.0`` inside a container."""
     metrics_port: Port = 0
-    """Port on 127.0.0.1 where a worker serves Prometheus metrics; 0 serves none."""
+    """Port of ``metrics_host`` where a worker serves Prometheus metrics; 0 serves none."""
 
     def lacks_secret(self) -> bool:
         """Whether the secret that everybody knows would key ids on a Kafka that is not this machine's own."""

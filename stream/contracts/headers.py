@@ -12,6 +12,9 @@ TICK: Final = "tidemark-tick"
 REDRIVEN: Final = "tidemark-redriven"
 """On a dead letter that was put back: how often, in ASCII digits. Exempt from lateness; fires nothing."""
 
+OUTCOME: Final = "tidemark-outcome"
+"""On every record of the scores topic: what became of alerts, such as ``churn_risk=cool_down``."""
+
 RecordHeaders = Sequence[tuple[str, bytes | None]]
 """Headers as a Kafka client hands them over: in order, names may repeat, values may be null."""
 

@@ -20,8 +20,6 @@ LATEST_MS: Final = 4_102_444_800_000
 """2100-01-01T00:00:00Z. An epoch in microseconds or nanoseconds lands far beyond it and is refused instead of
 believed."""
 
-_MILLISECOND: Final = timedelta(milliseconds=1)
-
 WireTime = Annotated[datetime, msgspec.Meta(tz=True)] | int
 """A time as producers write it: RFC 3339 with an offset, or integer epoch milliseconds."""
 
@@ -33,7 +31,12 @@ def to_epoch_ms(moment: datetime | int) -> int:
         ValueError: outside 1970 to 2100, which is what seconds, microseconds or nanoseconds taken for milliseconds
             look like.
     """
-    milliseconds = moment if isinstance(moment, int) else (moment - EPOCH) // _MILLISECOND
+    if isinstance(moment, int):
+        milliseconds = moment
+    else:
+        since = moment - EPOCH
+        # What dividing by a millisecond gives, in a third of the time: this runs for every event.
+        milliseconds = since.days * DAY_MS + since.seconds * SECOND_MS + since.microseconds // 1000
     if not EARLIEST_MS <= milliseconds < LATEST_MS:
         raise ValueError(f"time {moment} is outside 1970-01-01 to 2100-01-01: integers are epoch milliseconds")
     return milliseconds

@@ -7,6 +7,7 @@ they are given. The workers processor calls them in the order of the log.
 
 from typing import Final
 
+from stream.contracts import headers
 from stream.contracts.emission import Origin, Output
 from stream.contracts.scores import Answer, Prediction, Score, ScoreRequest
 from stream.decisions import episodes, lists, messages
@@ -24,10 +25,6 @@ alert."""
 
 FOLD_VERSION: Final = 1
 """Goes up with every change after which the same log would give other records."""
-
-OUTCOME_HEADER: Final = "tidemark-outcome"
-"""On every record of the scores topic: what became of alerts, such as ``churn_risk=cool_down``. ``tidemark explain``
-reads it."""
 
 
 def decide(
@@ -162,7 +159,7 @@ def _answered(request: ScoreRequest, origin: Origin, answer: Answer, policies: P
         simulated=request.simulated,
         policy_version=policies.version,
     )
-    return messages.answered(score, ((OUTCOME_HEADER, outcome.encode()),))
+    return messages.answered(score, ((headers.OUTCOME, outcome.encode()),))
 
 
 def _prediction(request: ScoreRequest, answer: Answer, policies: PoliciesInForce) -> Prediction:

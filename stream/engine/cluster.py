@@ -68,8 +68,8 @@ def check_topics(admin: AdminClient, processor: Processor[Any, Any], keep_trying
     if inputs != changelogs:
         raise TopicMismatch(
             f"topic {processor.input_topic} has {inputs} partitions, {changelog} has {changelogs}: a customer's state "
-            "would be looked for on the wrong partition. Make the topics alike again, or run "
-            f"`tidemark rebuild --role {processor.role}` to fold the log into a changelog of {inputs} partitions"
+            "would be looked for on the wrong partition. Make the topics alike again, or fold the log anew: "
+            "docs/operations.md says how"
         )
     stamp = Stamp(
         cluster_id=str(metadata.cluster_id),

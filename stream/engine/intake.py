@@ -30,7 +30,11 @@ class ConsumerFenced(RuntimeError):
 
 
 class Intake(Generic[S, P]):
-    """The way in. What is in flight is bounded in records and bytes: at the bound nothing is consumed."""
+    """The way in. What is in flight is bounded in records and bytes: at the bound nothing is consumed.
+
+    Attributes:
+        backlog: whether the log had at least as many records as there was room for when last asked.
+    """
 
     def __init__(
         self,
@@ -40,6 +44,7 @@ class Intake(Generic[S, P]):
         settings: EngineSettings,
         stage: StageRunner[P] | None,
     ) -> None:
+        self.backlog = False
         self._consumer = consumer
         self._processor = processor
         self._holdings = holdings
@@ -63,6 +68,7 @@ class Intake(Generic[S, P]):
             return
         self._last_poll = time.monotonic()
         messages = self._consumer.consume(room, 0)
+        self.backlog = len(messages) == room
         if not messages and self._holdings.pending and self._stage is not None:
             self._wait_for_answers()
         elif not messages:
@@ -118,10 +124,10 @@ class Intake(Generic[S, P]):
             if processor is not None and type(parsed) is Parsed and processor.needs(parsed.payload):
                 ticket = Ticket()
                 work.append((parsed.payload, ticket))
-            entry = Entry(record, parsed, ticket)
-            held.pending.append(entry)
+            bytes_ = 0 if record.value is None else len(record.value)
+            held.pending.append(Entry(record, parsed, ticket, bytes_))
             count += 1
-            size += entry.size
+            size += bytes_
         holdings.pending += count
         holdings.pending_bytes += size
         if size:
@@ -154,8 +160,8 @@ class Intake(Generic[S, P]):
             if held is not None:
                 raise StateLost(
                     f"{self._processor.input_topic}[{number}]: the log has no offset "
-                    f"{held.partition.next_offset} any more: {error}. Run `tidemark rebuild --role "
-                    f"{self._processor.role}` to fold what is left of it into a new state"
+                    f"{held.partition.next_offset} any more: {error}. To go on with what is left of it, fold the "
+                    "log anew: docs/operations.md says how"
                 )
         elif error.fatal() or code == KafkaError._FATAL:
             raise KafkaException(error)

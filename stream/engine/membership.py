@@ -123,8 +123,7 @@ class Membership(Generic[S, P]):
             raise TopicMismatch(
                 f"topic {self._processor.input_topic} has got more partitions, and "
                 f"{self._processor.changelog_topic} has {self._partitions}: keys have moved to other partitions than "
-                f"their state. Run `tidemark rebuild --role {self._processor.role}` to fold the log into a changelog "
-                "that fits"
+                f"their state. Fold the log anew: docs/operations.md says how"
             )
 
     def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:

@@ -16,7 +16,7 @@ class EngineMetrics:
         self.outputs = Counter("tidemark_outputs", "Output records committed", ("role",), registry=registry)
         self.aborts = Counter("tidemark_aborts", "Transactions aborted", ("role", "error"), registry=registry)
         self.restored = Counter("tidemark_restored_records", "Changelog records restored", labels, registry=registry)
-        self.states = Gauge("tidemark_timers", "Keys with a timer", labels, registry=registry)
+        self.states = Gauge("tidemark_timers", "Timers in memory", labels, registry=registry)
         self.time = Gauge("tidemark_partition_time_seconds", "Greatest event time folded", labels, registry=registry)
         self.paused = Gauge(
             "tidemark_partition_paused", "1 while the guard holds the partition", labels, registry=registry

@@ -5,6 +5,7 @@ take records in and when to commit; a roll-back puts everything back to the last
 the partition goes back there by itself and takes every step again, carefully.
 """
 
+import sys
 from typing import Generic, TypeVar
 
 from stream.contracts.emission import Rejected
@@ -28,7 +29,8 @@ class Partition(Generic[S, P]):
         committed_offset: as of the last commit.
         uncommitted: steps since the last commit: records, timers, and keys woken by a signal.
         tally: of everything committed since the partition was taken up.
-        last_append_time, last_event_time: of the newest record that was not refused, epoch milliseconds.
+        behind: milliseconds by which the newest record that was not refused was appended after its event time; None
+            before there was one.
     """
 
     def __init__(
@@ -44,8 +46,7 @@ class Partition(Generic[S, P]):
         self.next_offset = 0
         self.committed_offset = 0
         self.uncommitted = 0
-        self.last_append_time = 0
-        self.last_event_time = 0
+        self.behind: int | None = None
         self.tally = Tally()
         self.context: Context[P] = Context(max_output_bytes)
         self._processor = processor
@@ -65,6 +66,7 @@ class Partition(Generic[S, P]):
         """Take up from the store's content: ``offset`` is the next input record."""
         self._committed_time = position.time if position else 0
         self._committed_shared = position.shared if position else b""
+        self.behind = position.behind if position else None
         self.committed_offset = offset
         self._states.load_timers()
         self._reset()
@@ -129,20 +131,20 @@ class Partition(Generic[S, P]):
             self.uncommitted += 1
             self._steps.bury(record, parsed)
         else:
-            if parsed.time > self._moved_to:
-                if not self._move(parsed.time):
+            key, time = parsed.key, parsed.time
+            if time > self._moved_to:
+                if not self._move(time):
                     return False
-            elif parsed.key is not None and not self._catch_up(parsed.key, parsed.time):
+            elif key is not None and not self._catch_up(key, time):
                 return False
             if parsed.signal and not self._wake():
                 return False
             if self._budget <= 0:
                 return False
             self.uncommitted += 1
-            if parsed.key is not None:
-                self._steps.fold(parsed.key, parsed, entry)
-            self.last_append_time = record.append_time
-            self.last_event_time = parsed.time
+            if key is not None:
+                self._steps.fold(key, parsed, entry)
+            self.behind = record.append_time - time
         self._window.append(entry)
         self.next_offset = record.offset + 1
         return True
@@ -150,7 +152,7 @@ class Partition(Generic[S, P]):
     def _move(self, time: int) -> bool:
         """Move partition time to ``time``, firing what becomes due on the way. False when the budget ran out first."""
         context, timers = self.context, self._states.timers
-        while (fired := timers.pop(time)) is not None:
+        while (fired := self._states.next_timer(time)) is not None:
             due, key = fired
             if not self._spend():
                 timers.set(key, due)
@@ -198,20 +200,23 @@ class Partition(Generic[S, P]):
         """A step failed half-way: go back to the last commit, and take the same steps again, each with a copy of what
         it touches. True when the last record is folded."""
         steps = max(self.uncommitted, 1)
-        entries = [*self._window]
+        window = [*self._window]
         unfinished, fired = self._unfinished, self._steps.fired_last
-        if unfinished is not None:
-            entries.append(unfinished)
-            if isinstance(unfinished.parsed, Parsed) and unfinished.parsed.key is not None:
-                self._states.spoil(unfinished.parsed.key)
+        if unfinished is not None and isinstance(unfinished.parsed, Parsed) and unfinished.parsed.key is not None:
+            self._states.spoil(unfinished.parsed.key)
         if fired is not None:
             self._states.spoil(fired)
         self.roll_back()
         self._steps.careful = True
-        done = True
-        for entry in entries:
-            done = self.uncommitted < steps and self.process(entry, steps - self.uncommitted)
-            self._unfinished = None if done else entry
+        for entry in window:
+            # Nobody will bring it again, so it is folded whatever it takes: a step that is undone can leave a timer
+            # standing which it had moved away before.
+            self.process(entry, sys.maxsize)
+        if unfinished is None:
+            return True
+        budget = steps - self.uncommitted
+        done = budget > 0 and self.process(unfinished, budget)
+        self._unfinished = None if done else unfinished
         return done
 
     def condemn(self) -> bool:
@@ -237,7 +242,7 @@ class Partition(Generic[S, P]):
         except Exception:
             self._start_over()
             changed, shared = self._encoded()
-        return changed, Position(self.next_offset, self._moved_to, self._processor.fold_version, shared)
+        return changed, Position(self.next_offset, self._moved_to, self._processor.fold_version, shared, self.behind)
 
     def _encoded(self) -> tuple[dict[bytes, bytes | None], bytes]:
         return self._states.changes(), self._processor.encode_shared(self.context.shared)

@@ -24,12 +24,15 @@ class Position(msgspec.Struct, array_like=True, frozen=True):
         time: partition time, epoch milliseconds.
         fold_version: of the processor that wrote the state.
         shared: the encoded state that all keys of the partition share.
+        behind: milliseconds by which the newest record that was not refused was appended after its event time, which
+            tells a live log from history; None before there was one.
     """
 
     offset: int
     time: int
     fold_version: int
     shared: bytes = b""
+    behind: int | None = None
 
 
 _encoder: Final = msgspec.msgpack.Encoder()

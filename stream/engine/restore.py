@@ -219,8 +219,8 @@ class Restorer:
         if offset < input_start:
             raise StateLost(
                 f"{self._processor.input_topic}[{task.partition}]: the log begins at offset {input_start} and the "
-                f"state ends at {offset}: the records between are gone. Lengthen the topic's retention, and run "
-                f"`tidemark rebuild --role {self._processor.role}`"
+                f"state ends at {offset}: the records between are gone. Lengthen the topic's retention, and fold "
+                "the log anew: docs/operations.md says how"
             )
         del self._tasks[task.partition]
         self._unassign(task.partition)
@@ -237,7 +237,7 @@ class Restorer:
         """
         position, committed = task.position, task.bounds.committed
         where = f"{self._processor.input_topic}[{task.partition}]"
-        repair = f"run `tidemark rebuild --role {self._processor.role}` to fold the log into a new state"
+        repair = "fold the log anew: docs/operations.md says how"
         if position is None:
             if len(store):
                 raise StateLost(

@@ -13,6 +13,9 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
     commit_interval_ms: Positive = 100
     """Longest time between the fold of a record and its commit. Half of it is added to the median latency of each
     role; a shorter one spends a larger share of the time on commits."""
+    backlog_commit_interval_ms: Positive = 400
+    """The same while there is a backlog, where no record is waited for: larger commits write states that change often
+    once instead of four times, and cost the broker a third less."""
     max_uncommitted_records: Positive = 50_000
     """Commit earlier when this many records are folded: what an abort has to repeat stays bounded."""
     max_pending_records: Positive = 20_000
@@ -32,7 +35,7 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
     """``classic`` with static membership lets a killed worker come back within a second. ``consumer`` (KIP-848) uses
     dynamic members: with static ones a worker that was killed cannot come back (UNRELEASED_INSTANCE_ID)."""
     store: Literal["memory", "rocksdb"] = "memory"
-    cached_states: Positive = 50_000
+    cached_states: Positive = 10_000
     """Decoded states kept a partition. The rest is kept as bytes."""
     max_output_bytes: Positive = 1_000_000
     """A larger output makes its input a dead letter ``too_large``. Kafka's own bound is 1,048,588 with headers."""

@@ -5,7 +5,7 @@ and no offsets: those are the partition's (``stream.engine.partition``), which a
 """
 
 from itertools import islice
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 from stream.engine.position import HEADER_BYTES, Position, due_of, frame, is_waiting
 from stream.engine.processor import OutputTooLarge, Processor
@@ -13,6 +13,9 @@ from stream.engine.stores.store import Store
 from stream.engine.timers import Timers
 
 S = TypeVar("S")
+
+NEAR_TIMERS: Final = 20_000
+"""Timers of a partition that are kept in memory, the nearest ones, where the store finds the others by time."""
 
 
 class Before(NamedTuple):
@@ -36,8 +39,9 @@ class States(Generic[S]):
     def __init__(self, processor: Processor[S, Any], store: Store, cached: int, max_bytes: int) -> None:
         self.store = store
         self.timers = Timers()
-        self._processor = processor
         self._codec = processor.codec
+        self._due = processor.due
+        self._waiting = processor.waiting
         self._cached = cached
         self._max_bytes = max_bytes
         self._decoded: dict[bytes, S | None] = {}
@@ -46,14 +50,22 @@ class States(Generic[S]):
 
     def load_timers(self) -> None:
         """Take due times and waiting keys from the store's content."""
-        dues: list[tuple[bytes, int]] = []
-        for key, framed in self.store.items():
-            due = due_of(framed)
-            if due:
-                dues.append((key, due))
-            if is_waiting(framed):
-                self.timers.waiting.add(key)
+        self.timers.waiting.update(self.store.waiting())
+        dues, self.timers.horizon = self.store.due(0, NEAR_TIMERS)
         self.timers.load(dues)
+
+    def next_timer(self, time: int) -> tuple[int, bytes] | None:
+        """Take out the earliest timer that is due at ``time``; equal due times in order of key."""
+        timers = self.timers
+        while not timers.none_due(time):
+            fired = timers.pop(min(time, timers.horizon - 1))
+            if fired is not None:
+                return fired
+            if time >= timers.horizon:
+                # Of what was touched since the commit the store does not know the newest.
+                dues, horizon = self.store.due(timers.horizon, NEAR_TIMERS)
+                timers.extend(horizon, ((key, due) for key, due in dues if key not in self._touched))
+        return None
 
     @property
     def changed(self) -> bool:
@@ -85,8 +97,8 @@ class States(Generic[S]):
             timers.set(key, 0)
             timers.waiting.discard(key)
             return
-        timers.set(key, self._processor.due(state))
-        if self._processor.waiting(state):
+        timers.set(key, self._due(state))
+        if self._waiting(state):
             timers.waiting.add(key)
         elif timers.waiting:
             timers.waiting.discard(key)
@@ -145,8 +157,7 @@ class States(Generic[S]):
         state = self._decoded[key]
         if state is None:
             return None
-        processor = self._processor
-        framed = frame(processor.due(state), processor.waiting(state), self._codec.encode(state))
+        framed = frame(self._due(state), self._waiting(state), self._codec.encode(state))
         if len(framed) > self._max_bytes:
             raise OutputTooLarge(f"a state has {len(framed):,} bytes, the limit is {self._max_bytes:,}")
         return framed
@@ -157,7 +168,8 @@ class States(Generic[S]):
 
     def committed(self, changed: dict[bytes, bytes | None], position: Position, changelog_offset: int) -> None:
         """What was touched is now what was committed."""
-        self.store.write(changed, position, changelog_offset)
+        self.store.write(changed, position, changelog_offset, fired_until=position.time + 1)
+        self.timers.settle(NEAR_TIMERS if self.store.indexed else None)
         self._touched.clear()
         self._muted.clear()
         decoded = self._decoded

@@ -35,22 +35,19 @@ BROKER_REFUSED = "the broker refused what this makes, alone in its transaction"
 _log = structlog.get_logger(__name__)
 
 
-class Entry(Generic[P]):
+class Entry(msgspec.Struct, Generic[P], gc=False):
     """A record on its way to the fold.
 
     Attributes:
         parsed: what it says, or why it is refused.
-        size: bytes of the record's value.
         ticket: its place in the stage; None when it does not pass through it.
+        size: bytes of the record's value.
     """
 
-    __slots__ = ("parsed", "record", "size", "ticket")
-
-    def __init__(self, record: Record, parsed: Parsed[P] | Rejected, ticket: Any = None) -> None:
-        self.record = record
-        self.size = len(record.value or b"")
-        self.parsed = parsed
-        self.ticket = ticket
+    record: Record
+    parsed: Parsed[P] | Rejected
+    ticket: Any = None
+    size: int = 0
 
 
 class Tally(msgspec.Struct):
@@ -99,19 +96,18 @@ class Steps(Generic[S, P]):
         """Fold a record into the state of ``key``."""
         try:
             if not self.careful:
-                self._fold(key, parsed, entry)
-            elif (error := self._carefully(key, partial(self._fold, key, parsed, entry))) is not None:
+                self._fold(key, parsed, entry.ticket)
+            elif (error := self._carefully(key, partial(self._fold, key, parsed, entry.ticket))) is not None:
                 self.bury(entry.record, _refusal(error))
         except Rejected as refusal:
             self.bury(entry.record, refusal)
         except StateUnreadable as error:
             self._quarantine(entry.record, error)
 
-    def _fold(self, key: bytes, parsed: Parsed[P], entry: Entry[P]) -> None:
-        states, ticket = self._states, entry.ticket
-        state = states.get(key)
+    def _fold(self, key: bytes, parsed: Parsed[P], ticket: Any) -> None:
+        states = self._states
         answer = None if ticket is None else ticket.answer()
-        states.keep(key, self._processor.fold(state, parsed, answer, self._context))
+        states.keep(key, self._processor.fold(states.get(key), parsed, answer, self._context))
 
     def fire(self, key: bytes, due: int) -> None:
         """Run the timer of ``key``."""

@@ -14,6 +14,8 @@ T = TypeVar("T")
 _RETRY_PAUSE_S: Final = 0.05
 _QUEUE_FULL_POLL_S: Final = 0.1
 _CALL_S: Final = 0.2
+_OFFSETS_S: Final = 5.0
+"""Longer than a coordinator takes that is well: a call that is repeated asks it once more."""
 
 
 class GivenUp(Exception):
@@ -47,9 +49,13 @@ class Transactions:
         producer: on which ``init_transactions`` was called.
         changelog_topic: physical name.
         keep_trying: asked before a retriable call is repeated; False raises ``GivenUp``.
+
+    Attributes:
+        waiting_since: monotonic seconds at which the present call of the client began; 0.0 between calls.
     """
 
     def __init__(self, producer: Producer, changelog_topic: str, keep_trying: Callable[[], bool]) -> None:
+        self.waiting_since = 0.0
         self._producer = producer
         self._changelog_topic = changelog_topic
         self._keep_trying = keep_trying
@@ -84,7 +90,7 @@ class Transactions:
             self._put(self._changelog_topic, value, key, commit.number, None, commit.delivered)
 
     def send_offsets(self, offsets: list[TopicPartition], group_metadata: Any) -> None:
-        self._again(lambda: self._producer.send_offsets_to_transaction(offsets, group_metadata))
+        self._again(lambda: self._producer.send_offsets_to_transaction(offsets, group_metadata, _OFFSETS_S))
 
     def complete(self) -> None:
         # In short calls: behind a record that was refused, others wait for their time-out; only the next call tells.
@@ -94,7 +100,7 @@ class Transactions:
         """Raises ``KafkaException`` when the producer was fenced."""
         # What is on its way is not waited for either.
         self._producer.purge()
-        self._again(self._producer.abort_transaction)
+        self._again(lambda: self._producer.abort_transaction(_OFFSETS_S))
 
     def close(self) -> None:
         """Let go of the producer."""
@@ -121,6 +127,7 @@ class Transactions:
 
     def _again(self, call: Callable[[], T]) -> T:
         while True:
+            self.waiting_since = time.monotonic()
             try:
                 return call()
             except KafkaException as exception:
@@ -129,4 +136,6 @@ class Transactions:
                     raise
                 if not self._keep_trying():
                     raise GivenUp(str(error)) from exception
-                time.sleep(_RETRY_PAUSE_S)
+            finally:
+                self.waiting_since = 0.0
+            time.sleep(_RETRY_PAUSE_S)

@@ -101,9 +101,9 @@ class Upkeep(Generic[S, P]):
         """Only a live, caught-up, idle partition gets a tick, and none that is ahead of what may still be on its
         way."""
         partition, settings = held.partition, self._settings
-        if held.guard.tripped or held.pending or not held.caught_up or not partition.last_append_time:
+        if held.guard.tripped or held.pending or not held.caught_up:
             return False
-        if partition.last_append_time - partition.last_event_time > settings.live_within_ms:
+        if partition.behind is None or partition.behind > settings.live_within_ms:
             return False
         if (now - held.last_record) * 1000 < settings.tick_interval_ms:
             return False

@@ -97,6 +97,7 @@ class Worker(Generic[S, P]):
         self._stage: StageRunner[P] | None = None
         self._restorer: Restorer | None = None
         self._consumer: Consumer | None = None
+        self._transactions: Transactions | None = None
         self._stopping = threading.Event()
         self._stop_by = 0.0
         self._resume = threading.Event()
@@ -120,6 +121,13 @@ class Worker(Generic[S, P]):
     def deepest_in_flight(self) -> int:
         """The most batches that were with the stage at once."""
         return self._stage.deepest if self._stage is not None else 0
+
+    @property
+    def waits_for(self) -> float:
+        """Seconds for which the present call of a transaction has lasted; 0.0 between calls. For a watchdog, from any
+        thread."""
+        since = self._transactions.waiting_since if self._transactions is not None else 0.0
+        return time.monotonic() - since if since else 0.0
 
     def run(self) -> None:
         """Work until ``stop``.
@@ -181,7 +189,10 @@ class Worker(Generic[S, P]):
         while True:
             try:
                 producer.init_transactions(_INIT_TIMEOUT_S)
-                return self._make_transactions(producer, self._processor.changelog_topic, self._keep_trying)
+                self._transactions = self._make_transactions(
+                    producer, self._processor.changelog_topic, self._keep_trying
+                )
+                return self._transactions
             except KafkaException as exception:
                 if error_of(exception).fatal() or not error_of(exception).retriable():
                     raise
@@ -212,7 +223,7 @@ class Worker(Generic[S, P]):
         settings = self._settings
         if (
             commit
-            or (time.monotonic() - self._commits.last) * 1000 >= settings.commit_interval_ms
+            or (time.monotonic() - self._commits.last) * 1000 >= self._commit_interval_ms()
             or self._holdings.uncommitted() >= settings.max_uncommitted_records
         ):
             self._commits.commit()
@@ -220,6 +231,12 @@ class Worker(Generic[S, P]):
             self._start_afresh()
         elif self._commits.producer_spent:
             self._replace_producer()
+
+    def _commit_interval_ms(self) -> int:
+        settings = self._settings
+        if not self._intake.backlog:
+            return settings.commit_interval_ms
+        return max(settings.commit_interval_ms, settings.backlog_commit_interval_ms)
 
     def _fold_ready(self) -> bool:
         """Fold what is ready, partition by partition in offset order. True when a commit should not wait."""

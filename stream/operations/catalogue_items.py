@@ -12,12 +12,13 @@ from typing import Any, Final
 
 import msgspec
 from confluent_kafka import Consumer, Producer
+from confluent_kafka.admin import AdminClient
 
 from stream.configuration.settings import Configuration
 from stream.contracts import topics
 from stream.contracts.catalogue import CatalogueItem
 from stream.contracts.codec import decode_catalogue_item, encode
-from stream.operations.brokers import ANSWER_WITHIN, make_consumer, make_producer, read_to_end
+from stream.operations.brokers import ANSWER_WITHIN, connect_admin, make_consumer, make_producer, read_to_end
 from stream.operations.envelopes import Envelope
 from stream.operations.files import open_for_reading
 
@@ -35,9 +36,9 @@ class CatalogueItems:
         self._known: set[str] = set()
         self._new: dict[str, CatalogueItem] = {}
 
-    def read_known(self, consumer: Consumer, topic: str) -> None:
+    def read_known(self, consumer: Consumer, admin: AdminClient, topic: str) -> None:
         """Take the items of the catalogue topic for known; a topic that does not exist knows none."""
-        for message in read_to_end(consumer, [topic]):
+        for message in read_to_end(consumer, admin, [topic]):
             self._known.add((message.key() or b"").decode(errors="replace"))
 
     def see(self, envelope: Envelope) -> None:
@@ -69,7 +70,8 @@ def item_names(configuration: Configuration) -> dict[str, str]:
     consumer = make_consumer(configuration.kafka, "tidemark.item-names")
     names: dict[str, str] = {}
     try:
-        for message in read_to_end(consumer, [configuration.topics.topic_names().physical(topics.CATALOGUE)]):
+        catalogue = configuration.topics.topic_names().physical(topics.CATALOGUE)
+        for message in read_to_end(consumer, connect_admin(configuration.kafka), [catalogue]):
             if (value := message.value()) is not None:
                 item = decode_catalogue_item(value)
                 names[item.item_id] = item.item_name
@@ -99,7 +101,14 @@ def load_catalogue(
         CatalogueFileError: a line is no item; nothing is written then.
     """
     topic = configuration.topics.topic_names().physical(topics.CATALOGUE)
-    producer: Producer = make_producer(configuration.kafka, **{"transactional.id": "tidemark.catalogue"})
+    producer: Producer = make_producer(
+        configuration.kafka,
+        **{
+            "transactional.id": f"{configuration.topics.prefix}tidemark.catalogue",
+            # What a killed load left open holds up every reader of the catalogue for so long.
+            "transaction.timeout.ms": configuration.engine.transaction_timeout_ms,
+        },
+    )
     producer.init_transactions(ANSWER_WITHIN)
     producer.begin_transaction()
     written = 0
@@ -117,7 +126,7 @@ def load_catalogue(
     except BaseException:
         producer.abort_transaction(ANSWER_WITHIN)
         raise
-    producer.commit_transaction()
+    producer.commit_transaction(ANSWER_WITHIN)
     return written
 
 

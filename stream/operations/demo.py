@@ -19,7 +19,8 @@ from stream.contracts.codec import encode
 from stream.contracts.events import Event
 from stream.operations.brokers import make_producer
 from stream.operations.demo_events import DemoEvents
-from stream.operations.ingest import Options, Progress, ingest
+from stream.operations.ingest import ingest
+from stream.operations.loading import Options, Progress
 from stream.operations.observe import AlertObserver, SeenAlert
 from stream.operations.sources import Source
 from stream.operations.stack import Stack

@@ -27,7 +27,7 @@ from stream.contracts.recommendations import Recommendation
 from stream.contracts.times import to_epoch_ms
 from stream.engine.position import HEADER_BYTES, POSITION_KEY
 from stream.operations import promises
-from stream.operations.brokers import headers_of, make_consumer, read_to_end
+from stream.operations.brokers import connect_admin, headers_of, make_consumer, read_to_end
 from stream.operations.catalogue_items import item_names
 from stream.operations.demo import DemoRun
 from stream.operations.demo_events import DemoEvents
@@ -152,11 +152,12 @@ class _Reader:
 
     def __init__(self, configuration: Configuration) -> None:
         self._consumer = make_consumer(configuration.kafka, "tidemark.demo", **{"fetch.wait.max.ms": 20})
+        self._admin = connect_admin(configuration.kafka)
         self._names = configuration.topics.topic_names()
 
     def records(self, topic: str) -> Iterator[Message]:
         """Every committed record of a topic by its logical name."""
-        return read_to_end(self._consumer, [self._names.physical(topic)])
+        return read_to_end(self._consumer, self._admin, [self._names.physical(topic)])
 
     def latest(self, topic: str) -> list[str]:
         """The keys of a compacted topic that are not deleted."""
@@ -168,7 +169,7 @@ class _Reader:
     def profiles(self) -> list[Profile]:
         """The customers' states as the changelog has them."""
         last: dict[bytes, bytes | None] = {}
-        for message in read_to_end(self._consumer, [self._names.changelog("profiles")]):
+        for message in read_to_end(self._consumer, self._admin, [self._names.changelog("profiles")]):
             last[message.key() or b""] = message.value()
         last.pop(POSITION_KEY, None)
         return [profile_codec.decode(framed[HEADER_BYTES:]) for framed in last.values() if framed is not None]

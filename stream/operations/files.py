@@ -19,12 +19,12 @@ STANDARD_STREAM: Final = "-"
 
 
 def open_for_reading(path: str | Path) -> BinaryIO:
-    """The bytes of a file, decompressed where its name ends in ``.gz``, ``.xz`` or ``.bz2``; ``-`` is standard
-    input."""
+    """The bytes of a file, decompressed where its name ends in ``.gz``, ``.xz`` or ``.bz2``, in small letters or
+    capitals; ``-`` is standard input."""
     if str(path) == STANDARD_STREAM:
         return sys.stdin.buffer
     openers: dict[str, Callable[..., object]] = {".gz": gzip.open, ".xz": lzma.open, ".bz2": bz2.open}
-    opener = openers.get(Path(path).suffix)
+    opener = openers.get(Path(path).suffix.lower())
     if opener is None:
         return Path(path).open("rb")
     return cast(BinaryIO, opener(path, "rb"))
@@ -44,7 +44,7 @@ def whole_file(path: str | Path) -> Iterator[IO[bytes]]:
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".unfinished-{path.name}")
     try:
-        with unfinished.open("wb") as raw, _compressed(raw, path.suffix) as out:
+        with unfinished.open("wb") as raw, _compressed(raw, path.suffix.lower()) as out:
             yield out
         unfinished.replace(path)
     finally:

@@ -13,8 +13,7 @@ import time
 import uuid
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
@@ -22,9 +21,18 @@ from stream.configuration.clients import producer_properties
 from stream.configuration.settings import Configuration
 from stream.contracts import topics
 from stream.contracts.codec import encode
-from stream.operations.brokers import ANSWER_WITHIN, make_consumer, make_producer, partitions_of
+from stream.operations.brokers import (
+    ANSWER_WITHIN,
+    AccessError,
+    connect_admin,
+    explained,
+    make_consumer,
+    make_producer,
+    partitions_of,
+)
 from stream.operations.catalogue_items import CatalogueItems
 from stream.operations.envelopes import Envelope, read_envelope
+from stream.operations.loading import DEFAULT_OPTIONS, Options, Progress
 from stream.operations.pacing import Pacer
 from stream.operations.sources import Line, Source, SourceError, check_size
 
@@ -42,47 +50,6 @@ class IngestError(RuntimeError):
     """The load stopped; what was committed stays, and the same command goes on behind it."""
 
 
-class Options(NamedTuple):
-    """How to load."""
-
-    rate: float | None = None
-    """Events a second at most."""
-    speedup: float | None = None
-    """Seconds of event time a second, from the first event on."""
-    backfill: bool = False
-    """Mark every event as ``mode: backfill``: history that fires no alert."""
-    catalogue: bool = True
-    """Add items that the events name and the catalogue topic lacks."""
-    again: bool = False
-    """Load from the first line whatever was loaded before."""
-
-
-DEFAULT_OPTIONS: Final = Options()
-
-
-@dataclass
-class Progress:
-    """How far a load is; the same object is updated all the time."""
-
-    lines: int = 0
-    """Lines of the source that are dealt with, those of earlier runs included."""
-    total: int | None = None
-    """Lines in all; None where nobody knows."""
-    resumed_at: int = 0
-    """Lines that earlier runs had committed."""
-    sent: int = 0
-    """Events that this run committed."""
-    derived_ids: int = 0
-    """Events whose id was derived from their content."""
-    unreadable: int = 0
-    """Lines sent as they are, without a key, which will be dead letters."""
-    unreadable_lines: list[int] = field(default_factory=list)
-    """One-based numbers of the first of them."""
-    items: int = 0
-    """Catalogue items written."""
-    seconds: float = 0.0
-
-
 def ingest(
     configuration: Configuration,
     source: Source,
@@ -95,6 +62,7 @@ def ingest(
 
     Raises:
         IngestError: Kafka refused, or another load of the same source took over.
+        AccessError: this user may not write what a load writes.
         MissingTopicError: there are no topics yet.
         SourceError, MappingError: the source cannot be read, or a line of it is larger than Kafka takes.
     """
@@ -165,7 +133,7 @@ class _Load:
         self._on_progress(self.progress)
         return self.progress
 
-    def explained(self, error: KafkaException) -> IngestError:
+    def explained(self, error: KafkaException) -> Exception:
         code = error.args[0].code()
         done = self.progress.resumed_at + self.progress.sent
         if code in (KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH):
@@ -179,6 +147,9 @@ class _Load:
                 f"another load of the same source took over, or {still}: "
                 "let the other one finish, or run this one again; it goes on behind what was committed"
             )
+        sentence = explained(error)
+        if isinstance(sentence, AccessError):
+            return sentence
         return IngestError(
             f"Kafka refused after {done:,} committed events ({error.args[0].str()}): "
             "run the same command again, it goes on behind them"
@@ -196,7 +167,7 @@ class _Load:
     def _load_catalogue(self) -> None:
         reader: Consumer = make_consumer(self._kafka, f"{PROGRESS_GROUP}catalogue")
         try:
-            self._items.read_known(reader, self._catalogue_topic)
+            self._items.read_known(reader, connect_admin(self._kafka), self._catalogue_topic)
         finally:
             reader.close()
         if self._source.is_stream:
@@ -212,7 +183,7 @@ class _Load:
         self.progress.total = lines
         self._producer.begin_transaction()
         self._write_items()
-        self._producer.commit_transaction()
+        self._producer.commit_transaction(ANSWER_WITHIN)
 
     def _write_items(self) -> None:
         for item in self._items.take_new():
@@ -293,7 +264,7 @@ class _Load:
             self._producer.send_offsets_to_transaction(
                 [self._place(self._next_line)], self._consumer.consumer_group_metadata(), ANSWER_WITHIN
             )
-        self._producer.commit_transaction()
+        self._producer.commit_transaction(ANSWER_WITHIN)
         self.progress.sent += self._open
         self.progress.lines = self._next_line
         self._open = 0

@@ -6,11 +6,16 @@ Called by tail and by whatever takes a topic from the command line.
 from __future__ import annotations
 
 import difflib
-from typing import NamedTuple
+import re
+from typing import Final, NamedTuple
 
 from stream.configuration.settings import TopicSettings
 from stream.contracts.topics import TOPICS
 from stream.operations.topics import STATEFUL_ROLES
+
+SUGGESTED: Final = 3
+_EMPTY_WORDS: Final = ("", "v", "customer", "customers", "tidemark", "topic")
+"""What many names on the broker have in common."""
 
 
 class UnknownTopicError(ValueError):
@@ -40,6 +45,24 @@ def find_topic(name: str, settings: TopicSettings) -> NamedTopic:
         if wanted == topic.logical or name == topic.physical:
             return topic
     known = [topic.logical for topic in topics]
-    close = difflib.get_close_matches(wanted, known, n=1)
-    advice = f"did you mean {close[0]}?" if close else f"there are {', '.join(known)}"
+    near = _near(name, known)
+    advice = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(known)}"
     raise UnknownTopicError(f"there is no topic {name!r}; {advice}")
+
+
+def _near(name: str, known: list[str]) -> list[str]:
+    """The names of the same words in another order, or those that have one of the words, or those spelt alike."""
+    words = [word for word in re.split(r"[^a-z]+", name.lower()) if word not in _EMPTY_WORDS]
+    met = {topic: sum(any(_alike(word, part) for part in topic.split("_")) for word in words) for topic in known}
+    most = max(met.values())
+    if most:
+        # Of those that have as many of the words, the ones with the fewest others.
+        best = [topic for topic in known if met[topic] == most]
+        fewest = min(topic.count("_") for topic in best)
+        return [topic for topic in best if topic.count("_") == fewest][:SUGGESTED]
+    return difflib.get_close_matches(name.lower().replace("-", "_"), known, n=SUGGESTED)
+
+
+def _alike(word: str, part: str) -> bool:
+    """Whether a person who typed the one may have meant the other: mistyped, abbreviated, singular for plural."""
+    return (len(word) > 2 and part.startswith(word)) or difflib.SequenceMatcher(None, word, part).ratio() >= 0.8

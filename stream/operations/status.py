@@ -22,7 +22,7 @@ from stream.contracts.dead_letters import read_verdict
 from stream.contracts.scores import ModelStamp
 from stream.contracts.topics import TopicNames
 from stream.engine.position import POSITION_KEY, decode_position
-from stream.operations.brokers import ANSWER_WITHIN, bounds_of, headers_of, make_consumer, partitions_of
+from stream.operations.brokers import ANSWER_WITHIN, bounds_of, ends_of, headers_of, make_consumer, partitions_of
 from stream.operations.ends import first_records, newest_records, records_from
 from stream.operations.topics import STATEFUL_ROLES
 
@@ -42,9 +42,14 @@ class PartitionStatus(msgspec.Struct, frozen=True):
     committed: int | None
     """Offset of the next record to fold; None where the role never committed."""
     end: int
+    """Offset behind the last record, committed or not."""
     lag_records: int
     lag_seconds: float
     """Since the oldest record that is not folded was appended; 0 where all are."""
+    open_records: int
+    """How many of them wait for an open transaction, their own or one before them."""
+    open_seconds: float
+    """Since the first record of the oldest open transaction was appended; 0 where none is open."""
     event_time: int | None
     """Partition time: the greatest event time folded."""
     last_commit: int | None
@@ -96,50 +101,67 @@ def status(configuration: Configuration, admin: AdminClient, now: int) -> Status
         now: epoch milliseconds, from which lag in seconds is counted.
     """
     names = configuration.topics.topic_names()
-    consumer = make_consumer(configuration.kafka, _GROUP, **{"enable.partition.eof": True, "fetch.wait.max.ms": 50})
+    properties = {"enable.partition.eof": True, "fetch.wait.max.ms": 50}
+    consumer = make_consumer(configuration.kafka, _GROUP, **properties)
+    unstable = make_consumer(configuration.kafka, _GROUP, **properties, **{"isolation.level": "read_uncommitted"})
     try:
-        roles = [_role(role, names, admin, consumer, now) for role in STATEFUL_ROLES]
+        roles = [_role(role, names, admin, consumer, unstable, now) for role in STATEFUL_ROLES]
         return Status(
             roles=roles,
             model=_model(consumer, names.physical(topics.SCORES)),
             dead_letters=_dead_letters(consumer, names.physical(topics.DEAD_LETTERS)),
         )
     finally:
+        unstable.close()
         consumer.close()
 
 
-def _role(role: str, names: TopicNames, admin: AdminClient, consumer: Consumer, now: int) -> RoleStatus:
+def _role(
+    role: str, names: TopicNames, admin: AdminClient, consumer: Consumer, unstable: Consumer, now: int
+) -> RoleStatus:
     group, input_topic = names.group(role), names.physical(INPUTS[role])
     places = partitions_of(consumer, [input_topic])
     answered = commits_of(admin, group, places)
     committed = {partition: commit.offset for partition, commit in answered.items()}
-    ends = {place.partition: bounds_of(consumer, place)[1] for place in places}
+    ends = {partition: end for (_, partition), end in ends_of(admin, places, committed=False).items()}
+    stable = {partition: end for (_, partition), end in ends_of(admin, places, committed=True).items()}
     behind = [
         TopicPartition(input_topic, partition, max(committed.get(partition) or 0, 0))
-        for partition, end in ends.items()
+        for partition, end in stable.items()
         if (committed.get(partition) or 0) < end
     ]
     oldest = first_records(consumer, behind)
+    opened = first_records(
+        unstable, [TopicPartition(input_topic, number, end) for number, end in stable.items() if end < ends[number]]
+    )
     positions = newest_records(consumer, names.changelog(role), lambda message: message.key() == POSITION_KEY)
     state, workers = members_of(admin, group)
     partitions = []
     for partition, end in sorted(ends.items()):
-        next_record = oldest.get(partition)
+        first_open = opened.get(partition)
+        next_record = oldest.get(partition) or first_open
+        # What lies between the commit and the end may be markers of transactions alone, which nobody folds.
+        start = stable[partition] if partition not in oldest else committed.get(partition) or 0
         position = positions.get(partition)
         partitions.append(
             PartitionStatus(
                 partition=partition,
                 committed=committed.get(partition),
                 end=end,
-                # What lies between the commit and the end may be markers of transactions alone, which nobody folds.
-                lag_records=0 if next_record is None else end - (committed.get(partition) or 0),
-                lag_seconds=0.0 if next_record is None else max(now - next_record.timestamp()[1], 0) / 1000,
+                lag_records=0 if next_record is None else end - start,
+                lag_seconds=0.0 if next_record is None else _seconds_since(next_record, now),
+                open_records=0 if first_open is None else end - stable[partition],
+                open_seconds=0.0 if first_open is None else _seconds_since(first_open, now),
                 event_time=None if position is None else decode_position(position.value() or b"").time or None,
                 last_commit=None if position is None else position.timestamp()[1],
                 paused=_paused(answered[partition].metadata) if partition in answered else "",
             )
         )
     return RoleStatus(role, group, state, workers, partitions)
+
+
+def _seconds_since(record: Message, now: int) -> float:
+    return max(now - record.timestamp()[1], 0) / 1000
 
 
 def _paused(metadata: str | None) -> str:

@@ -16,7 +16,7 @@ from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
 from stream.configuration.settings import KafkaSettings
 from stream.contracts.emission import Headers
-from stream.operations.brokers import bounds_of, headers_of, make_consumer, partitions_of, read_to_end
+from stream.operations.brokers import bounds_of, connect_admin, headers_of, make_consumer, partitions_of, read_to_end
 
 GROUP = "tidemark.tail"
 
@@ -62,7 +62,9 @@ def tail(
     """
     consumer = make_consumer(kafka, GROUP, **{"fetch.wait.max.ms": 100})
     try:
-        records = _followed(consumer, topic, from_beginning) if follow else _present(consumer, topic, from_beginning)
+        records = (
+            _followed(consumer, topic, from_beginning) if follow else _present(kafka, consumer, topic, from_beginning)
+        )
         with closing(records):
             for count, message in enumerate(records, start=1):
                 yield _record(message)
@@ -72,9 +74,9 @@ def tail(
         consumer.close()
 
 
-def _present(consumer: Consumer, topic: str, from_beginning: bool) -> Generator[Message]:
+def _present(kafka: KafkaSettings, consumer: Consumer, topic: str, from_beginning: bool) -> Generator[Message]:
     if from_beginning:
-        yield from read_to_end(consumer, [topic])
+        yield from read_to_end(consumer, connect_admin(kafka), [topic])
 
 
 def _followed(consumer: Consumer, topic: str, from_beginning: bool) -> Generator[Message]:

@@ -9,15 +9,16 @@ from __future__ import annotations
 import time
 from typing import Final, Literal, NamedTuple
 
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._config import ConfigResource
 from confluent_kafka.admin._resource import ResourceType
 from confluent_kafka.cimpl import NewTopic
 
+from stream.configuration.resolve import ConfigurationError
 from stream.configuration.settings import TopicSettings
 from stream.contracts.topics import TOPICS, TopicSpec, changelog
-from stream.operations.brokers import RETRY_SECONDS
+from stream.operations.brokers import RETRY_SECONDS, MissingTopicError, explained
 
 STATEFUL_ROLES: Final = ("profiles", "decisions")
 CREATE_WITHIN: Final = 30.0
@@ -25,14 +26,15 @@ CREATE_WITHIN: Final = 30.0
 
 
 class TopicMismatchError(ValueError):
-    """Topics exist that are not what they must be.
+    """Topics exist that are not what they must be. The message is the first difference.
 
     Attributes:
         differences: one sentence each, with what to do.
     """
 
     def __init__(self, differences: list[str]) -> None:
-        super().__init__("; ".join(differences))
+        more = f" ({len(differences) - 1} more: `tidemark topics --check` shows all)" if len(differences) > 1 else ""
+        super().__init__(differences[0] + more)
         self.differences = differences
 
 
@@ -44,6 +46,12 @@ class WantedTopic(NamedTuple):
     spec: TopicSpec
     partitions: int
     replication: int
+
+
+class _Shape(NamedTuple):
+    partitions: int
+    copies: int
+    """Of the partition that has fewest."""
 
 
 class TopicState(NamedTuple):
@@ -68,19 +76,32 @@ def inspect_topics(admin: AdminClient, settings: TopicSettings) -> list[TopicSta
 
     Raises:
         TopicMismatchError: some exist and are different.
+        AccessError: this user may not look at them.
     """
     wanted = wanted_topics(settings)
-    present = admin.list_topics(timeout=CREATE_WITHIN).topics
-    existing = [topic for topic in wanted if topic.name in present]
-    differences: list[str] = []
-    for topic in existing:
-        partitions = len(present[topic.name].partitions)
-        if partitions != topic.partitions:
-            differences.append(_wrong_partitions(topic, partitions))
-    differences += _wrong_settings(admin, existing)
+    shapes = _shapes(admin, [topic.name for topic in wanted])
+    existing = [topic for topic in wanted if topic.name in shapes]
+    differences = [
+        *_wrong_partitions(settings, [(topic, shapes[topic.name]) for topic in existing]),
+        *_too_few_copies(settings, [(topic, shapes[topic.name]) for topic in existing]),
+        *_wrong_settings(admin, [(topic, shapes[topic.name]) for topic in existing]),
+    ]
     if differences:
         raise TopicMismatchError(differences)
     return [TopicState(topic, "exists" if topic in existing else "missing") for topic in wanted]
+
+
+def require_topics(admin: AdminClient, names: list[str]) -> None:
+    """See that topics are there, by their names on the broker.
+
+    Raises:
+        MissingTopicError: one is not.
+        AccessError: this user may not know.
+    """
+    shapes = _shapes(admin, names)
+    for name in names:
+        if name not in shapes:
+            raise MissingTopicError(f"topic {name} does not exist: create the topics with `tidemark topics`")
 
 
 def create_topics(admin: AdminClient, settings: TopicSettings) -> list[TopicState]:
@@ -88,7 +109,8 @@ def create_topics(admin: AdminClient, settings: TopicSettings) -> list[TopicStat
 
     Raises:
         TopicMismatchError: some exist and are different; none is created then.
-        KafkaException: the broker refused, for instance a replication that it has not brokers enough for.
+        ConfigurationError: there are fewer brokers than copies are wanted.
+        AccessError: this user may not create them.
     """
     states = inspect_topics(admin, settings)
     missing = [state.topic for state in states if state.state == "missing"]
@@ -106,13 +128,18 @@ def create_topics(admin: AdminClient, settings: TopicSettings) -> list[TopicStat
         ],
         operation_timeout=CREATE_WITHIN,
     )
-    for future in created.values():
+    for name, future in created.items():
         try:
             future.result()
         except KafkaException as error:
+            code = error.args[0].code()
+            if code == KafkaError.INVALID_REPLICATION_FACTOR:
+                raise ConfigurationError(
+                    f"topics.replication = {settings.replication}: {error.args[0].str()}"
+                ) from error
             # Somebody else created it between the look and the creation: the look below says whether it is right.
-            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
-                raise
+            if code != KafkaError.TOPIC_ALREADY_EXISTS:
+                raise explained(error, name) from error
     _await_leaders(admin, {topic.name for topic in missing})
     inspect_topics(admin, settings)
     return [TopicState(state.topic, "created" if state.topic in missing else "exists") for state in states]
@@ -129,29 +156,89 @@ def _await_leaders(admin: AdminClient, names: set[str]) -> None:
         time.sleep(RETRY_SECONDS)
 
 
-def _wrong_partitions(topic: WantedTopic, partitions: int) -> str:
-    difference = f"topic {topic.name} has {partitions} partitions, it must have {topic.partitions}"
-    if topic.spec.partitions is not None:
-        return f"{difference}: delete it, and `tidemark topics` creates it again"
-    return (
-        f"{difference}: set topics.partitions = {partitions} if every topic has as many (customers lie on the same "
-        "partition of each), or another topics.prefix"
-    )
+def _shapes(admin: AdminClient, names: list[str]) -> dict[str, _Shape]:
+    """What those topics are like that exist, by name."""
+    described = admin.describe_topics(TopicCollection(names), request_timeout=CREATE_WITHIN)
+    shapes: dict[str, _Shape] = {}
+    for name, future in described.items():
+        try:
+            partitions = future.result().partitions
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
+                raise explained(error, name) from error
+        else:
+            shapes[name] = _Shape(len(partitions), min((len(each.replicas) for each in partitions), default=0))
+    return shapes
 
 
-def _wrong_settings(admin: AdminClient, topics: list[WantedTopic]) -> list[str]:
-    resources = {ConfigResource(ResourceType.TOPIC, topic.name): topic for topic in topics}
-    if not resources:
+def _wrong_partitions(settings: TopicSettings, existing: list[tuple[WantedTopic, _Shape]]) -> list[str]:
+    differences: list[str] = []
+    by_count: dict[int, list[str]] = {}
+    for topic, shape in existing:
+        if topic.spec.partitions is None:
+            by_count.setdefault(shape.partitions, []).append(topic.name)
+        elif shape.partitions != topic.partitions:
+            differences.append(
+                f"topic {topic.name} has {shape.partitions} partitions, it must have {topic.partitions}: delete it, "
+                "and `tidemark topics` creates it again"
+            )
+    if len(by_count) > 1:
+        counts = ", ".join(f"{count} ({_some(names)})" for count, names in sorted(by_count.items()))
+        differences.append(
+            f"topics have different numbers of partitions: {counts}; a customer must lie on the same partition of "
+            "each: delete those that can be made anew, or set another topics.prefix"
+        )
+    elif by_count and (count := next(iter(by_count))) != settings.partitions:
+        differences.append(
+            f"topics have {count} partitions, topics.partitions is {settings.partitions} ({_some(by_count[count])}): "
+            f"set topics.partitions = {count}, or another topics.prefix"
+        )
+    return differences
+
+
+def _too_few_copies(settings: TopicSettings, existing: list[tuple[WantedTopic, _Shape]]) -> list[str]:
+    """More copies than asked for do no harm."""
+    by_copies: dict[int, list[str]] = {}
+    for topic, shape in existing:
+        if shape.copies < topic.replication:
+            by_copies.setdefault(shape.copies, []).append(topic.name)
+    return [
+        f"topics have {_copies(copies)} of each partition, topics.replication is {settings.replication} "
+        f"({_some(names)}): give them more with `kafka-reassign-partitions.sh`, or set topics.replication = {copies}"
+        for copies, names in sorted(by_copies.items())
+    ]
+
+
+def _wrong_settings(admin: AdminClient, existing: list[tuple[WantedTopic, _Shape]]) -> list[str]:
+    asked = {ConfigResource(ResourceType.TOPIC, topic.name): (topic, shape) for topic, shape in existing}
+    if not asked:
         return []
     differences: list[str] = []
-    for resource, future in admin.describe_configs(list(resources), request_timeout=CREATE_WITHIN).items():
-        topic = resources[resource]
-        present = {name: entry.value for name, entry in future.result().items()}
-        for name, value in topic.spec.settings().items():
-            if present.get(name) != value:
-                differences.append(
-                    f"topic {topic.name} has {name}={present.get(name)}, it must have {value}: alter it with "
-                    f"`kafka-configs.sh --alter --entity-type topics --entity-name {topic.name} "
-                    f"--add-config {name}={value}`"
-                )
+    for resource, future in admin.describe_configs(list(asked), request_timeout=CREATE_WITHIN).items():
+        topic, shape = asked[resource]
+        try:
+            present = {name: entry.value for name, entry in future.result().items()}
+        except KafkaException as error:
+            raise explained(error, topic.name) from error
+        wanted = topic.spec.settings()
+        if int(present.get("min.insync.replicas") or 1) > shape.copies:
+            # Kafka takes the setting and refuses every record.
+            wanted["min.insync.replicas"] = str(max(shape.copies - 1, 1))
+        wrong = {name: value for name, value in wanted.items() if present.get(name) != value}
+        if wrong:
+            found = ", ".join(f"{name}={present.get(name)}" for name in wrong)
+            right = ",".join(f"{name}={value}" for name, value in wrong.items())
+            differences.append(
+                f"topic {topic.name} has {found}: run `kafka-configs.sh --bootstrap-server … --alter --entity-type "
+                f"topics --entity-name {topic.name} --add-config {right}`"
+            )
     return differences
+
+
+def _some(names: list[str]) -> str:
+    """Two of the names, and how many more."""
+    return ", ".join(names[:2]) + (f" and {len(names) - 2} more" if len(names) > 2 else "")
+
+
+def _copies(count: int) -> str:
+    return "1 copy" if count == 1 else f"{count} copies"

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple, Self
 from confluent_kafka import TopicPartition
 
 from stream.configuration.settings import Configuration
-from stream.operations.brokers import bounds_of, connect_admin, make_consumer, partitions_of
+from stream.operations.brokers import connect_admin, ends_of, make_consumer, partitions_of
 from stream.operations.ends import first_records
 from stream.operations.status import INPUTS, commits_of
 
@@ -44,17 +44,20 @@ class Watch:
         places = self._places[role]
         commits = commits_of(self._admin, self._names.group(role), places)
         committed = {partition: commit.offset for partition, commit in commits.items()}
-        ends = {place.partition: bounds_of(self._consumer, place)[1] for place in places}
+        # Behind the end for readers of committed records there may be what a worker has just committed.
+        ends = {partition: end for (_, partition), end in ends_of(self._admin, places, committed=False).items()}
         behind = [
             TopicPartition(place.topic, place.partition, committed.get(place.partition, 0))
             for place in places
             if committed.get(place.partition, 0) < ends[place.partition]
         ]
         near = all(place.offset + _NEAR >= ends[place.partition] for place in behind)
+        stable = ends_of(self._admin, places, committed=True)
+        settled = all(stable[place.topic, place.partition] >= ends[place.partition] for place in places)
         return RolePlace(
             committed=sum(committed.values()),
             end=sum(ends.values()),
-            idle=near and not first_records(self._consumer, behind),
+            idle=near and settled and not first_records(self._consumer, behind),
         )
 
     def __enter__(self) -> Self:

@@ -59,8 +59,10 @@ VISITOR_LADDER: Final = (
     Rung("settled_revenue", 0),
 )
 
-_REST: Final = 1000
-"""More than all else can take: scalars and headers 480 bytes, counts 224, categories 144, settled revenue 150."""
+_SCALARS: Final = 300
+"""More than the scalars and the headers of the tables can take, with counts of events below 2**32."""
+_REST: Final = _SCALARS + 520
+"""More than all that is not looked at can take: beside the scalars counts 224, categories 144, settled revenue 150."""
 
 _ID_BYTES: Final = 4
 """UTF-8 bytes of a character at most."""
@@ -126,12 +128,21 @@ def fit(profile: Profile) -> None:
         return
     limit = (VISITOR_BOUND if profile.anonymous else CUSTOMER_BOUND) - _RESERVE
     at_most = (
-        _REST
+        _SCALARS
         + _ID_BYTES * len(profile.customer_id)
         + filled
         + len(profile.baskets)
         + len(profile.cart)
         + len(profile.pending_returns)
+        + len(profile.settled_revenue)
+        + len(profile.categories)
+        + len(profile.browse_counts)
+        + len(profile.cart_counts)
+        + len(profile.purchase_counts)
+        + len(profile.return_counts)
+        + len(profile.review_counts)
+        + len(profile.engagement_counts)
+        + len(profile.purchase_amounts)
     )
     if at_most > limit:
         _give_way(profile, limit)

@@ -84,7 +84,7 @@ def fold(
         products = lines(event, settings) if event.items else []
         profile = Profile(customer_id=event.subject, anonymous=not event.customer_id, first_time=time, last_time=time)
     else:
-        if key in profile.event_ids and packing.place(profile.event_ids, key, _ID_SIZE) >= 0:
+        if packing.place(profile.event_ids, key, _ID_SIZE) >= 0:
             return Folded(profile, None, "duplicate")
         last_time = profile.last_time
         if time < last_time - settings.allowed_lateness_ms:

@@ -3,6 +3,7 @@
 Called by the fold before it changes anything, so that an unknown currency leaves the profile as it was.
 """
 
+from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -55,14 +56,19 @@ def lines(event: Event, settings: ProfileSettings) -> list[Line]:
             "$.currency",
         )
     cents_per_price = rate * _CENTS
-    products = []
-    for item in event.items:
-        quantity, price, category = item.quantity, item.price, item.item_category
-        if quantity is None:
-            quantity = 1.0
-        cents = None if price is None else round(price * quantity * cents_per_price)
-        products.append(priced(item_hash(item.item_id), quantity, cents, category_hash(category) if category else 0))
+    products = [
+        _line(item.item_id, item.quantity, item.price, item.item_category, cents_per_price) for item in event.items
+    ]
     return products if len(products) == 1 else _each_once(products)
+
+
+@lru_cache(maxsize=1 << 16)
+def _line(item_id: str, quantity: float | None, price: float | None, category: str, cents_per_price: float) -> Line:
+    """A product; remembered, because most events look at a product that others have just looked at."""
+    if quantity is None:
+        quantity = 1.0
+    cents = None if price is None else round(price * quantity * cents_per_price)
+    return priced(item_hash(item_id), quantity, cents, category_hash(category) if category else 0)
 
 
 def _each_once(products: list[Line]) -> list[Line]:

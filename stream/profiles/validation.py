@@ -46,13 +46,13 @@ def read_event(
     if len(value) > limits.event_bytes:
         raise Rejected("too_large", f"{len(value)} bytes, allowed are {limits.event_bytes}: split the event")
     event = _decode(cloudevents.unwrap(value, headers))
-    time = _time(event, append_time, settings)
-    event.time = time
+    event.time = _time(event, append_time, settings)
     if event.type == "tick":
         _tick(key, headers)
         return event
     _identity(event, key, limits.id_length)
-    _content(event)
+    if event.type != "browse":
+        _content(event)
     if event.items:
         _items(event, settings)
     return event
@@ -171,8 +171,9 @@ def _items(event: Event, settings: ProfileSettings) -> None:
     if len(event.items) > limits.items:
         raise _out_of_range("$.items", len(event.items), f"at most {limits.items} lines: split the event")
     amount = 0.0
+    priced = event.type == "purchase"
     for index, item in enumerate(event.items):
-        amount += _item(index, item, rate, limits, event.type == "purchase")
+        amount += _item(index, item, rate, limits, priced)
     if amount > limits.amount:
         raise _out_of_range("$.items", amount, f"at most {limits.amount:g} {settings.currency} in sum")
 

@@ -6,6 +6,7 @@ a call returns, what it did is done.
 
 from __future__ import annotations
 
+import logging
 import time
 import uuid
 from collections.abc import Iterable, Mapping
@@ -25,7 +26,12 @@ from confluent_kafka import (
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
+from stream.operations.brokers import settled_ends
+
 DEFAULT_TIMEOUT_SECONDS = 10.0
+# librdkafka's own lines, such as every connection that a stopping broker ends, in the middle of a test's output.
+_KAFKA_LOG = logging.getLogger("tidemark.kafka.testing")
+_KAFKA_LOG.addHandler(logging.NullHandler())
 # Larger than the records any test may want refused by what it tests.
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024 - 1024
 
@@ -68,10 +74,11 @@ class Topics:
     def __init__(self, bootstrap_servers: str, *, label: str = "test") -> None:
         self.bootstrap_servers = bootstrap_servers
         self.prefix = f"{label}.{uuid.uuid4().hex[:8]}."
-        self._admin = AdminClient({"bootstrap.servers": bootstrap_servers})
+        common: dict[str, Any] = {"bootstrap.servers": bootstrap_servers, "logger": _KAFKA_LOG}
+        self._admin = AdminClient(common)
         self._producer = Producer(
             {
-                "bootstrap.servers": bootstrap_servers,
+                **common,
                 "enable.idempotence": True,
                 "partitioner": "murmur2_random",
                 "message.max.bytes": MAX_MESSAGE_BYTES,
@@ -169,6 +176,7 @@ class Topics:
         consumer = Consumer(
             {
                 "bootstrap.servers": self.bootstrap_servers,
+                "logger": _KAFKA_LOG,
                 "group.id": f"{self.prefix}reader",
                 "isolation.level": "read_committed",
                 "enable.auto.commit": False,
@@ -188,11 +196,9 @@ class Topics:
             raise KafkaException(described.error)
         partitions = described.partitions
         consumer.assign([TopicPartition(topic, partition, OFFSET_BEGINNING) for partition in partitions])
-        # The consumer is read_committed, so these ends lie before every open transaction.
-        unread = {
-            partition: consumer.get_watermark_offsets(TopicPartition(topic, partition), DEFAULT_TIMEOUT_SECONDS)[1]
-            for partition in partitions
-        }
+        # They lie before every transaction that is held open, and behind those that were just committed.
+        ends = settled_ends(self._admin, [TopicPartition(topic, partition) for partition in partitions])
+        unread = {partition: end for (_, partition), end in ends.items()}
         records: list[Record] = []
         while unread or (count is not None and len(records) < count):
             if time.monotonic() > deadline:

@@ -23,7 +23,7 @@ from serving.item_tower import ITEM_TOWER_FILE, read_item_tower
 from serving.model_card import ModelCard, model_repository, read_model_card, version_folder
 from serving.scorer import Scorer
 from serving.shop import SHOP_FILE, read_shop
-from stream.configuration.clients import client_properties
+from stream.configuration.clients import client_properties, show_kafka_log
 from stream.configuration.settings import Configuration
 from stream.contracts import dead_letters, topics
 from stream.contracts.emission import Rejected
@@ -42,6 +42,7 @@ from stream.workers.control import ControlReader
 from stream.workers.decisions import DecisionsProcessor, Question
 from stream.workers.profiles import ProfilesProcessor
 from stream.workers.scoring import ScoringStage
+from stream.workers.watchdog import Watchdog
 
 VERSION: Final = version("tidemark")
 ROLES: Final = (profiles.ROLE, decisions.ROLE)
@@ -78,7 +79,10 @@ def run_worker(configuration: Configuration, role: str, instance: str | None, me
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: worker.stop())
         names = configuration.topics.topic_names()
-        with ControlReader(kafka, names.physical(topics.CONTROL), role, worker.resume):
+        with (
+            ControlReader(kafka, names.physical(topics.CONTROL), role, worker.resume),
+            Watchdog(lambda: worker.waits_for),
+        ):
             worker.run()
     return 0
 
@@ -168,5 +172,5 @@ def configure_logging(level: str) -> None:
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
-    # librdkafka's own lines repeat what the clients' errors say; they are worth reading only when looking for a fault.
-    logging.getLogger("tidemark.kafka").setLevel(logging.DEBUG if level == "debug" else logging.CRITICAL)
+    if level == "debug":
+        show_kafka_log()

@@ -125,8 +125,7 @@ class ProfilesProcessor(Processor[Profile, Folding]):
             self._ask(request, context)
         return profile
 
-    def due(self, state: Profile) -> int:
-        return timers.due(state)
+    due = staticmethod(timers.due)
 
     def on_time(self, time: int, context: Context[Folding]) -> None:
         passed = time - time % TIME_GRID_MS

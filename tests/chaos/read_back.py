@@ -33,6 +33,7 @@ class Committed(NamedTuple):
     time: int
     fold_version: int
     shared: bytes = b""
+    behind: int | None = None
 
 
 class Changelog(NamedTuple):

@@ -43,6 +43,7 @@ prefix = "{prefix}"
 partitions = {partitions}
 [engine]
 commit_interval_ms = 25
+backlog_commit_interval_ms = 25
 consume_batch = 500
 timers_per_step = 200
 session_timeout_ms = {session_ms}

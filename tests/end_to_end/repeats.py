@@ -68,6 +68,7 @@ class Shop(NamedTuple):
         environ = {
             "TIDEMARK__TOPICS__NAMES": json.dumps({topics.EVENTS: self.events_topic, **names}),
             "TIDEMARK__ENGINE__COMMIT_INTERVAL_MS": str(speed.commit_interval_ms),
+            "TIDEMARK__ENGINE__BACKLOG_COMMIT_INTERVAL_MS": str(speed.commit_interval_ms),
             "TIDEMARK__ENGINE__CONSUME_BATCH": str(speed.consume_batch),
             "TIDEMARK__ENGINE__TIMERS_PER_STEP": str(speed.timers_per_step),
         }

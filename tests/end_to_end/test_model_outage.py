@@ -65,6 +65,7 @@ in_flight = 8
 [engine]
 session_timeout_ms = 4000
 commit_interval_ms = 25
+backlog_commit_interval_ms = 25
 [profiles]
 ask_interval_ms = 60000
 browse_every_n = 1

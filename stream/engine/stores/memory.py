@@ -2,12 +2,15 @@
 
 from collections.abc import Iterator, Mapping
 
-from stream.engine.position import Position
+from stream.engine.position import Position, due_of, is_waiting
 from stream.engine.stores.store import Stamp
+from stream.engine.timers import FOREVER
 
 
 class MemoryStore:
     """Framed values in a dictionary. See ``Store``."""
+
+    indexed = False
 
     def __init__(self) -> None:
         self._values: dict[bytes, bytes] = {}
@@ -15,7 +18,13 @@ class MemoryStore:
         self._changelog_offset = 0
         self.get = self._values.get
 
-    def write(self, changes: Mapping[bytes, bytes | None], position: Position | None, changelog_offset: int) -> None:
+    def write(
+        self,
+        changes: Mapping[bytes, bytes | None],
+        position: Position | None,
+        changelog_offset: int,
+        fired_until: int = 0,
+    ) -> None:
         values = self._values
         for key, value in changes.items():
             if value is None:
@@ -26,6 +35,13 @@ class MemoryStore:
             self._position = position
         if changelog_offset >= 0:
             self._changelog_offset = changelog_offset
+
+    def due(self, since: int, most: int) -> tuple[list[tuple[bytes, int]], int]:
+        dues = ((key, due_of(framed)) for key, framed in self._values.items())
+        return [(key, due) for key, due in dues if due and due >= since], FOREVER
+
+    def waiting(self) -> list[bytes]:
+        return [key for key, framed in self._values.items() if is_waiting(framed)]
 
     def position(self) -> Position | None:
         return self._position

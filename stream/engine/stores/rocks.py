@@ -3,9 +3,13 @@
 Written after the transaction has committed, in one batch with the position, without fsync: what a crash loses is in the
 changelog. A store is thrown away when it was made from another cluster, changelog or fold, or when it is so old that
 the changelog may have dropped tombstones it has not seen, which would bring erased customers back.
+
+Beside the states lies an index of their timers, by due time and key, and one of the keys that wait for a signal. An
+entry counts only while the state's own frame says the same, so a state that changes need not look for its old entry.
 """
 
 import shutil
+import struct
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -15,8 +19,9 @@ import msgspec
 import structlog
 from rocksdict import AccessType, Options, Rdict, WriteBatch
 
-from stream.engine.position import Position, decode_position, encode_position
+from stream.engine.position import Position, decode_position, due_of, encode_position, is_waiting
 from stream.engine.stores.store import Stamp
+from stream.engine.timers import FOREVER
 
 _STAMP: Final = b"\x00stamp"
 _POSITION: Final = b"\x00position"
@@ -24,6 +29,10 @@ _OFFSET: Final = b"\x00changelog_offset"
 _WRITTEN: Final = b"\x00written_at"
 _STATE: Final = b"s"
 """First byte of every state's key; what describes the store begins with another."""
+_TIMER: Final = b"t"
+_TIME: Final = struct.Struct(">Q")
+_TIMER_BYTES: Final = len(_TIMER) + _TIME.size
+_WAITS: Final = b"w"
 
 _log = structlog.get_logger(__name__)
 
@@ -37,6 +46,8 @@ class RocksStore:
         oldest_ms: a store last written longer ago than this is wiped (half of the changelog's ``delete.retention.ms``).
     """
 
+    indexed = True
+
     def __init__(self, folder: Path, stamp: Stamp, oldest_ms: int) -> None:
         self._folder = folder
         self._stamp = msgspec.json.encode(stamp)
@@ -46,6 +57,8 @@ class RocksStore:
             if self._rocks.get(_STAMP) is not None:
                 _log.warning("local store wiped", folder=str(folder), reason=reason)
             self.wipe()
+        position = self.position()
+        self._fired_until = position.time + 1 if position is not None else 0
 
     def _open(self) -> Rdict:
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -74,19 +87,83 @@ class RocksStore:
         value: bytes | None = self._rocks.get(_STATE + key)
         return value
 
-    def write(self, changes: Mapping[bytes, bytes | None], position: Position | None, changelog_offset: int) -> None:
+    def write(
+        self,
+        changes: Mapping[bytes, bytes | None],
+        position: Position | None,
+        changelog_offset: int,
+        fired_until: int = 0,
+    ) -> None:
         batch = WriteBatch(raw_mode=True)
+        if fired_until > self._fired_until:
+            for entry in self._timers(self._fired_until):
+                if _time_of(entry) >= fired_until:
+                    break
+                batch.delete(entry)
+            self._fired_until = fired_until
         for key, value in changes.items():
             if value is None:
                 batch.delete(_STATE + key)
-            else:
-                batch.put(_STATE + key, value)
+                continue
+            batch.put(_STATE + key, value)
+            if due := due_of(value):
+                batch.put(_TIMER + _TIME.pack(due) + key, b"")
+            if is_waiting(value):
+                batch.put(_WAITS + key, b"")
         if position is not None:
             batch.put(_POSITION, encode_position(position))
         if changelog_offset >= 0:
             batch.put(_OFFSET, str(changelog_offset).encode())
         batch.put(_WRITTEN, str(int(time.time() * 1000)).encode())
         self._rocks.write(batch)
+
+    def due(self, since: int, most: int) -> tuple[list[tuple[bytes, int]], int]:
+        found: list[tuple[bytes, int]] = []
+        stale: list[bytes] = []
+        horizon = FOREVER
+        last = 0
+        for entry in self._timers(since):
+            due, key = _time_of(entry), entry[_TIMER_BYTES:]
+            if len(found) + len(stale) >= most and due != last:
+                horizon = due
+                break
+            last = due
+            framed = self.get(key)
+            if framed is not None and due_of(framed) == due:
+                found.append((key, due))
+            else:
+                stale.append(entry)
+        self._delete(stale)
+        return found, horizon
+
+    def waiting(self) -> list[bytes]:
+        found, stale = [], []
+        for entry in self._keys(_WAITS):
+            framed = self.get(entry[len(_WAITS) :])
+            if framed is not None and is_waiting(framed):
+                found.append(entry[len(_WAITS) :])
+            else:
+                stale.append(entry)
+        self._delete(stale)
+        return found
+
+    def _timers(self, since: int) -> Iterator[bytes]:
+        """Entries of the index of timers from ``since`` on, the earliest first."""
+        return self._keys(_TIMER, _TIMER + _TIME.pack(since))
+
+    def _keys(self, prefix: bytes, first: bytes = b"") -> Iterator[bytes]:
+        keys: Iterator[Any] = self._rocks.keys(from_key=first or prefix)
+        for key in keys:
+            if not key.startswith(prefix):
+                return
+            yield key
+
+    def _delete(self, keys: list[bytes]) -> None:
+        if keys:
+            batch = WriteBatch(raw_mode=True)
+            for key in keys:
+                batch.delete(key)
+            self._rocks.write(batch)
 
     def position(self) -> Position | None:
         encoded = self._rocks.get(_POSITION)
@@ -109,11 +186,17 @@ class RocksStore:
         self._rocks.close()
         Rdict.destroy(str(self._folder), _options())
         self._rocks = Rdict(str(self._folder), _options(), access_type=AccessType.read_write())
+        self._fired_until = 0
         self._rocks[_STAMP] = self._stamp
         self._rocks[_WRITTEN] = str(int(time.time() * 1000)).encode()
 
     def close(self) -> None:
         self._rocks.close()
+
+
+def _time_of(entry: bytes) -> int:
+    """Due time of an entry of the index of timers."""
+    return int(_TIME.unpack_from(entry, len(_TIMER))[0])
 
 
 def _options() -> Options:

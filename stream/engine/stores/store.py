@@ -16,21 +16,43 @@ class Stamp(msgspec.Struct, frozen=True, kw_only=True):
     changelog_topic: str
     changelog_topic_id: str
     fold_version: int
-    format_version: int = 1
+    format_version: int = 2
 
 
 class Store(Protocol):
-    """The committed state of one partition: framed values by key, and the position they belong to."""
+    """The committed state of one partition: framed values by key, and the position they belong to.
+
+    Attributes:
+        indexed: it finds timers by time, so that only the nearest need be in memory.
+    """
+
+    indexed: bool
 
     def get(self, key: bytes) -> bytes | None: ...
 
-    def write(self, changes: Mapping[bytes, bytes | None], position: Position | None, changelog_offset: int) -> None:
+    def write(
+        self,
+        changes: Mapping[bytes, bytes | None],
+        position: Position | None,
+        changelog_offset: int,
+        fired_until: int = 0,
+    ) -> None:
         """Apply ``changes`` (None deletes) as one atomic batch.
 
         Args:
             position: of the input; None while a restore has not reached a position record.
             changelog_offset: next changelog offset to restore from, -1 when it is not known.
+            fired_until: no key but those of ``changes`` has a timer that is due before this.
         """
+        ...
+
+    def due(self, since: int, most: int) -> tuple[list[tuple[bytes, int]], int]:
+        """Keys with their due times from ``since`` on, the earliest first, about ``most`` of them; and the time up to
+        which these are all (``FOREVER``: there are no more). A store that is not indexed gives all there are."""
+        ...
+
+    def waiting(self) -> list[bytes]:
+        """Keys that wait for a signal."""
         ...
 
     def position(self) -> Position | None: ...

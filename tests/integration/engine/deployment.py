@@ -32,6 +32,7 @@ from tests.integration.engine.straight import Straight
 
 QUICK = {
     "commit_interval_ms": 20,
+    "backlog_commit_interval_ms": 20,
     "session_timeout_ms": 1_000,
     "transaction_timeout_ms": 2_000,
     "tick_interval_ms": 100_000,

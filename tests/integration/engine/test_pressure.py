@@ -125,3 +125,24 @@ def test_a_partition_pauses_when_most_of_its_input_is_bad_and_the_others_go_on(
         assert eventually(lambda: "paused" not in json.loads(deployment.committed()[bad].metadata))
         assert eventually(lambda: run.metric("tidemark_partition_paused", partition="0") == 0)
     deployment.assert_exact()
+
+
+def test_a_backlog_is_committed_in_larger_steps_and_what_is_live_at_once(deploy: Callable[..., Deployment]) -> None:
+    deployment = deploy(partitions=1)
+    deployment.produce((f"customer-{number % 50}", f"{10_000 + number} 1") for number in range(4_000))
+    pace: dict[str, Any] = {"commit_interval_ms": 1, "consume_batch": 50}
+    with deployment.running(backlog_commit_interval_ms=600_000, **pace):
+        # A worker that always waited for so long would commit nothing here.
+        deployment.folded()
+
+    def commits() -> int:
+        return sum(record.key == b"" for record in deployment.read(deployment.processor.changelog_topic))
+
+    behind = commits()
+    assert behind <= 5, "80 batches in one commit, but for the start and the end"
+    for number in range(3):
+        deployment.produce([("live", f"{20_000 + number} 1")])
+        with deployment.running(backlog_commit_interval_ms=600_000, **pace):
+            deployment.folded()
+    assert commits() == behind + 3
+    deployment.assert_exact()

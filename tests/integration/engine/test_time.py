@@ -62,6 +62,23 @@ def test_only_live_idle_partitions_that_are_caught_up_get_ticks(deploy: Callable
     deployment.assert_exact()
 
 
+def test_a_worker_that_finds_a_live_partition_idle_at_its_start_moves_its_time(
+    deploy: Callable[..., Deployment],
+) -> None:
+    deployment = deploy(processor=Ticking, partitions=2)
+    live, history = range(2)
+    began = now_ms()
+    deployment.produce([("a", f"{began} 1")], partition=live)
+    deployment.produce([("b", f"{began - 90_000} 1")], partition=history)
+    with deployment.running(tick_interval_ms=60_000):
+        deployment.folded()
+    assert all(record.key is not None for record in deployment.read(deployment.processor.input_topic))
+    with deployment.running(tick_interval_ms=100, tick_delay_ms=DELAY_MS):
+        assert eventually(lambda: any(record.key == b"silence" for record in deployment.outputs()), timeout=10)
+    ticks = [record for record in deployment.read(deployment.processor.input_topic) if record.key is None]
+    assert {tick.partition for tick in ticks} == {live}
+
+
 class Switched(Stage[Said]):
     """Answers with the amount; what it asks is there, or gone."""
 

@@ -9,13 +9,15 @@ import time
 from pathlib import Path
 
 import pytest
+from confluent_kafka import TopicPartition
 
 from stream.configuration.settings import Configuration
 from stream.contracts import topics as logical
 from stream.contracts.partitioning import partition_for
-from stream.operations.brokers import bounds_of, make_consumer, partitions_of
+from stream.operations.brokers import bounds_of, connect_admin, ends_of, make_consumer, partitions_of
 from stream.operations.catalogue_items import CatalogueFileError, item_names, load_catalogue
-from stream.operations.ingest import IngestError, Options, Progress, ingest
+from stream.operations.ingest import IngestError, ingest
+from stream.operations.loading import Options, Progress
 from stream.operations.sources import Columns, Source, SourceError
 from stream.operations.tail import TailedRecord, tail
 from stream.testing.waiting import eventually
@@ -172,6 +174,34 @@ def test_a_catalogue_file_replaces_what_is_there(deployment: Configuration, tmp_
     assert item_names(deployment) == {"p0": "BLUE MUG", "p9": "TIN"}
     ingest(deployment, written(tmp_path / "more.jsonl", [event(7)]))
     assert item_names(deployment)["p0"] == "BLUE MUG"
+
+
+def test_a_catalogue_load_that_is_killed_holds_up_readers_no_longer_than_a_worker_would(
+    deployment: Configuration, environ: dict[str, str], tmp_path: Path
+) -> None:
+    written(tmp_path / "e.jsonl", [event(0)])
+    os.mkfifo(tmp_path / "items.jsonl")
+    admin = connect_admin(deployment.kafka)
+    catalogue = deployment.topics.topic_names().physical(logical.CATALOGUE)
+    places = [TopicPartition(catalogue, partition) for partition in range(3)]
+
+    def held_open() -> bool:
+        return ends_of(admin, places, committed=True) != ends_of(admin, places, committed=False)
+
+    load = subprocess.Popen(
+        [sys.executable, "-m", "stream.cli", "ingest", "e.jsonl", "--catalogue", "items.jsonl"],
+        env={**os.environ, **environ, "TIDEMARK__ENGINE__TRANSACTION_TIMEOUT_MS": "1000"},
+        cwd=tmp_path,
+    )
+    try:
+        with (tmp_path / "items.jsonl").open("wb", buffering=0) as items:
+            items.write(b'{"item_id": "p1", "item_name": "MUG"}\n')
+            assert eventually(held_open)
+            load.kill()
+    finally:
+        load.kill()
+        load.wait()
+    assert eventually(lambda: not held_open(), timeout=20)
 
 
 @pytest.mark.parametrize("line", ["no json", '{"item_name": "x"}', '{"item_id": ""}'])

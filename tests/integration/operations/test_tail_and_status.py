@@ -14,11 +14,12 @@ from stream.contracts.dead_letters import dead_letter
 from stream.contracts.emission import Origin, Rejected
 from stream.contracts.scores import Answer, ModelStamp, Score
 from stream.engine.position import POSITION_KEY, Position, encode_position
-from stream.operations.brokers import connect_admin
-from stream.operations.status import status
+from stream.operations.brokers import connect_admin, settled_ends
+from stream.operations.status import PartitionStatus, status
 from stream.operations.tail import tail
 from stream.operations.watch import Watch
 from stream.testing.topics import Topics
+from stream.testing.waiting import eventually
 
 NOW = int(time.time() * 1000)
 
@@ -96,6 +97,52 @@ def test_markers_of_transactions_are_no_lag(deployment: Configuration, events: s
         assert watch.look("profiles").idle
         fold(deployment, "profiles", events, 9)
         assert not watch.look("profiles").idle
+
+
+def test_an_open_transaction_is_lag_and_is_said(deployment: Configuration, events: str) -> None:
+    transaction(deployment, events, 10, commit=True)
+    fold(deployment, "profiles", events, 4)
+    hanging = Producer({**producer_properties(deployment.kafka), "transactional.id": "hanging"})
+    hanging.init_transactions(10)
+    hanging.begin_transaction()
+    for _ in range(2):
+        hanging.produce(events, key=b"k", value=b"v", partition=0)
+    hanging.flush()
+    admin = connect_admin(deployment.kafka)
+
+    def first(now: int) -> PartitionStatus:
+        return status(deployment, admin, now).roles[0].partitions[0]
+
+    later = int(time.time() * 1000) + 60_000
+    found = first(later)
+    # Ten records and their marker, then two that wait.
+    assert (found.end, found.lag_records, found.open_records) == (13, 9, 2)
+    assert 60 <= found.open_seconds <= found.lag_seconds < 120
+    with Watch(deployment) as watch:
+        fold(deployment, "profiles", events, 11)
+        assert not watch.look("profiles").idle
+        found = first(later)
+        assert (found.lag_records, found.open_records) == (2, 2)
+        assert found.lag_seconds == found.open_seconds >= 60
+        assert [each.value for each in tail(deployment.kafka, events, from_beginning=True, follow=False)][10:] == []
+        hanging.abort_transaction()
+        assert eventually(lambda: watch.look("profiles").idle)
+    found = first(later)
+    assert (found.lag_records, found.open_records, found.open_seconds, found.lag_seconds) == (0, 0, 0, 0)
+
+
+def test_what_was_committed_is_there_at_once(deployment: Configuration, events: str) -> None:
+    producer = Producer({**producer_properties(deployment.kafka), "transactional.id": "test"})
+    producer.init_transactions(10)
+    admin = connect_admin(deployment.kafka)
+    places = [TopicPartition(events, partition) for partition in range(3)]
+    for committed in range(1, 41):
+        producer.begin_transaction()
+        for partition in range(3):
+            producer.produce(events, key=b"k", value=b"v", partition=partition)
+        producer.commit_transaction()
+        # A record and a marker each time; the last marker may still be missing.
+        assert min(settled_ends(admin, places).values()) >= 2 * committed - 1
 
 
 def test_position_model_and_dead_letters_are_shown(deployment: Configuration, topics: Topics) -> None:

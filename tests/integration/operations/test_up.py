@@ -24,6 +24,16 @@ LOW_THRESHOLD = {
 }
 
 
+CHILDREN = {
+    "worker --role profiles": "the profiles worker",
+    "worker --role decisions": "the decisions worker",
+    "tritonserver": "the embedded Triton",
+    # Last: the workers have to go on by themselves.
+    "kafka.Kafka": "the embedded Kafka",
+}
+"""By words of their command lines, how `tidemark up` calls them."""
+
+
 def until(true: Callable[[], object], seconds: float = 60.0) -> None:
     deadline = time.monotonic() + seconds
     while not true():
@@ -100,7 +110,7 @@ def events_by_hand() -> list[dict[str, object]]:
 
 
 @pytest.mark.slow
-def test_events_by_hand_become_an_alert_and_a_recommendation_and_a_killed_worker_comes_back(up: Up) -> None:
+def test_events_by_hand_become_an_alert_and_a_recommendation_and_what_is_killed_comes_back(up: Up) -> None:
     (up.folder / "events.jsonl").write_text("".join(json.dumps(each) + "\n" for each in events_by_hand()))
     up.run("ingest", "events.jsonl")
     until(lambda: "customer ada" in up.run("tail", "alerts", "--from-beginning", "--no-follow"))
@@ -109,12 +119,11 @@ def test_events_by_hand_become_an_alert_and_a_recommendation_and_a_killed_worker
     assert "usually one comes every 30 days" in alert
     assert "customer ada, list" in up.run("tail", "recommendations", "--from-beginning", "--no-follow")
 
-    for words in ("worker --role profiles", "worker --role decisions"):
+    for words, name in CHILDREN.items():
         killed = up.child(words)
         os.kill(killed, signal.SIGKILL)
         until(lambda killed=killed: not is_running(killed))  # type: ignore[misc]
-        role = words.rpartition(" ")[2]
-        until(lambda role=role: f"the {role} worker was started again" in up.output.read_text())  # type: ignore[misc]
+        until(lambda name=name: f"{name} was started again" in up.output.read_text())  # type: ignore[misc]
 
     late = {**events_by_hand()[-1], "event_id": "after", "customer_id": "eve"}
     (up.folder / "after.jsonl").write_text(json.dumps(late) + "\n")

@@ -5,12 +5,14 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from stream.configuration.clients import client_properties, consumer_properties, producer_properties
+from serving.triton_config import MAX_BATCH_SIZE
+from stream.configuration.clients import KAFKA_LOG, client_properties, consumer_properties, producer_properties
 from stream.configuration.load import load
 from stream.configuration.resolve import DEFAULT, ConfigurationError, Layer
 from stream.configuration.running import Running, RunningFile, running_layer
-from stream.configuration.settings import DEFAULT_SECRET, Configuration
+from stream.configuration.settings import DEFAULT_SECRET, MODEL_MAX_BATCH, OWN_PROPERTIES, Configuration
 from stream.configuration.view import masked
+from stream.engine.clients import FIXED
 
 SHIPPED = Path(__file__).parents[3] / "tidemark.toml"
 
@@ -65,6 +67,7 @@ def test_what_runs_in_the_folder_is_over_the_defaults_and_under_everything_that_
         ('[kafka.client]\n"transactional.id" = "x"', "transactional.id is Tidemark's own"),
         ('[deployment]\nsecret = "x"', "TIDEMARK__DEPLOYMENT__SECRET"),
         ("[policies.churn_risk]\nresolve_threshold = 0.5", "policies.churn_risk: resolve_threshold is set without"),
+        ("[triton]\nmax_batch = 257", "triton.max_batch: expected `int` <= 256, got 257"),
         ("[polices]\nhorizon_days = 30", "did you mean policies?"),
     ],
 )
@@ -73,6 +76,14 @@ def test_a_bad_file_is_refused_and_named(tmp_path: Path, text: str, message: str
     with pytest.raises(ConfigurationError, match=r"bad\.toml") as caught:
         load(tmp_path / "bad.toml", {})
     assert message in str(caught.value)
+
+
+def test_what_the_engine_refuses_is_refused_with_the_file_and_the_reason() -> None:
+    assert OWN_PROPERTIES.keys() >= FIXED
+
+
+def test_no_call_is_larger_than_the_shipped_model_takes() -> None:
+    assert MODEL_MAX_BATCH == MAX_BATCH_SIZE
 
 
 def test_a_missing_file_is_refused() -> None:
@@ -99,7 +110,11 @@ def test_clients_read_committed_and_partition_by_murmur2_whatever_is_set(tmp_pat
         '[kafka.client]\n"client.id" = "shop"\n[kafka.producer]\n"linger.ms" = 50\n'
     )
     kafka = load(None, {}).configuration.kafka
-    assert client_properties(kafka) == {"client.id": "shop", "bootstrap.servers": "127.0.0.1:9092"}
+    assert client_properties(kafka) == {
+        "client.id": "shop",
+        "bootstrap.servers": "127.0.0.1:9092",
+        "logger": KAFKA_LOG,
+    }
     assert consumer_properties(kafka)["isolation.level"] == "read_committed"
     assert consumer_properties(kafka)["enable.auto.commit"] is False
     assert producer_properties(kafka)["partitioner"] == "murmur2_random"

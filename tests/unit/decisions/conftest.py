@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from stream.contracts import codec as messages
-from stream.contracts import topics
+from stream.contracts import headers, topics
 from stream.contracts.alerts import Alert, AlertEvent
 from stream.contracts.emission import Origin, Output
 from stream.contracts.events import Consent, Engagement, Event, Item, Review
@@ -19,7 +19,7 @@ from stream.contracts.scores import Answer, Candidate, ModelStamp, ScoreRequest
 from stream.contracts.times import DAY_MS
 from stream.decisions import codec
 from stream.decisions.budget import Budget
-from stream.decisions.decide import OUTCOME_HEADER, consent, decide, erase
+from stream.decisions.decide import consent, decide, erase
 from stream.decisions.deployment import Deployment
 from stream.decisions.policies import Policies, PoliciesInForce, Rule
 from stream.decisions.state import DecisionState
@@ -79,7 +79,7 @@ class Records(NamedTuple):
     @property
     def outcome(self) -> str:
         (score,) = self.of(topics.SCORES)
-        return dict(score.headers)[OUTCOME_HEADER].decode()
+        return dict(score.headers)[headers.OUTCOME].decode()
 
 
 class Customer:

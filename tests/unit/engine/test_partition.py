@@ -2,6 +2,8 @@
 budget."""
 
 from collections import Counter
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import hypothesis.strategies as st
@@ -10,32 +12,41 @@ from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from stream.contracts.emission import Rejected
+from stream.engine import states
 from stream.engine.partition import Partition
 from stream.engine.position import Position, frame
 from stream.engine.processor import Context, NewerState, OutputRecord, Parsed, Record
 from stream.engine.steps import Entry
 from stream.engine.stores.memory import MemoryStore
+from stream.engine.stores.rocks import RocksStores
+from stream.engine.stores.store import Stamp, Store
 from tests.integration.engine.counting import NEWER, SILENCE_MS, WORDS, Counting, Said, Sum, dead_letter
 from tests.integration.engine.straight import Straight
 
 LIMIT = 200
+STAMP = Stamp(cluster_id="c", changelog_topic="changelog", changelog_topic_id="t", fold_version=1)
 KEYS = [b"a", b"b", b"c", b"d"]
 NOTICED_LATE = {"unencodable", "fat"}
 """Noticed when the state is encoded, at the commit: whether a later record mends it before is a matter of speed."""
 
 
 class Life:
-    """A partition with its log, as a worker treats it."""
+    """A partition with its log, as a worker treats it. With a folder its store is on disk, and opened again at each
+    restart."""
 
-    def __init__(self, processor: Counting | None = None) -> None:
+    def __init__(self, processor: Counting | None = None, folder: Path | None = None) -> None:
         self.processor = processor or Counting(big=LIMIT + 1)
-        self.store = MemoryStore()
+        self.stores = None if folder is None else RocksStores(folder, 3_600_000)
+        self.store: Store = MemoryStore() if self.stores is None else self.stores(0, STAMP)
         self.log: list[Record] = []
         self.outputs: list[OutputRecord] = []
         self.position: Position | None = None
         self.restart()
 
     def restart(self) -> None:
+        if self.stores is not None:
+            self.store.close()
+            self.store = self.stores(0, STAMP)
         bury = dead_letter(self.processor.dead_letter_topic)
         self.partition = Partition(0, self.processor, self.store, bury, LIMIT, cached_states=2)
         self.partition.begin(self.position, self.position.offset if self.position else 0)
@@ -75,9 +86,12 @@ class Life:
 
 
 class AnyCommitPoints(RuleBasedStateMachine):
+    def born(self) -> Life:
+        return Life()
+
     @initialize()
     def begin(self) -> None:
-        self.life = Life()
+        self.life = self.born()
         self.straight = Straight(self.life.processor, LIMIT)
         self.now = 10_000
 
@@ -130,7 +144,7 @@ class AnyCommitPoints(RuleBasedStateMachine):
             for key, state in straight.states.items()
         }
         assert life.partition.timers.waiting == straight.waiting
-        assert len(life.partition.timers) == len(straight.dues)
+        assert dict(life.store.due(0, 1_000)[0]) == straight.dues
         if life.position is not None:
             assert life.position.time == life.partition.context.time == straight.time
             assert life.processor.encode_shared(straight.shared) == life.position.shared
@@ -142,6 +156,83 @@ def _plain(outputs: list[OutputRecord]) -> list[tuple[Any, ...]]:
 
 AnyCommitPoints.TestCase.settings = settings(max_examples=120, stateful_step_count=40, deadline=None)
 TestAnyCommitPoints = AnyCommitPoints.TestCase
+
+
+class AnyCommitPointsOnDisk(AnyCommitPoints):
+    """The same with a store on disk, of whose timers only the nearest one or two are in memory."""
+
+    def born(self) -> Life:
+        self.folder = TemporaryDirectory()
+        self.near = pytest.MonkeyPatch()
+        self.near.setattr(states, "NEAR_TIMERS", 1)
+        return Life(folder=Path(self.folder.name))
+
+    def teardown(self) -> None:
+        try:
+            super().teardown()
+        finally:
+            self.near.undo()
+            self.life.store.close()
+            self.folder.cleanup()
+
+
+AnyCommitPointsOnDisk.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestAnyCommitPointsOnDisk = AnyCommitPointsOnDisk.TestCase
+
+
+@pytest.fixture
+def near_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(states, "NEAR_TIMERS", 1)
+
+
+def on_disk(folder: Path, before: list[tuple[bytes, bytes]], after: list[tuple[bytes, bytes]]) -> None:
+    """Commits what comes ``before`` one by one, restarts, takes what comes ``after`` in one go, and compares with the
+    straight fold."""
+    life = Life(folder=folder)
+    straight = Straight(life.processor, LIMIT)
+    for number, (key, value) in enumerate([*before, *after]):
+        straight.fold(life.append(key or None, value))
+        if number < len(before):
+            life.finish()
+            life.restart()
+    life.finish()
+    assert _plain(life.outputs) == _plain(straight.outputs)
+    life.store.close()
+
+
+FOUR = [(b"a", b"1000 1"), (b"b", b"2000 1"), (b"c", b"3000 1"), (b"d", b"3500 1")]
+"""Due a second after: more than are kept in memory."""
+
+
+@pytest.mark.parametrize("word", [b"plain", b"gone", b"late"])
+def test_of_a_far_timer_that_was_moved_since_the_commit_the_store_knows_nothing(
+    tmp_path: Path, near_one: None, word: bytes
+) -> None:
+    for moved in (b"c", b"d"):
+        after = [(moved, b"3600 1 " + word), (b"", b"4550 0 tick"), (b"", b"9000 0 tick")]
+        on_disk(tmp_path / moved.decode(), FOUR, after)
+
+
+def test_a_timer_set_in_the_past_outlives_restarts_and_commits_until_time_moves(tmp_path: Path, near_one: None) -> None:
+    before = [*FOUR, (b"e", b"3400 1 late"), (b"f", b"3450 1"), (b"f", b"3460 1")]
+    on_disk(tmp_path, before, [(b"", b"3550 0 tick"), (b"", b"9000 0 tick")])
+
+
+def test_of_many_timers_on_disk_only_the_nearest_are_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(states, "NEAR_TIMERS", 10)
+    life = Life(folder=tmp_path)
+    straight = Straight(life.processor, LIMIT)
+    most = 0
+    for number in range(300):
+        straight.fold(life.append(b"%d" % number, b"%d 1" % (10_000 + number)))
+    straight.fold(life.append(None, b"20000 0 tick"))
+    while life.partition.next_offset <= life.log[-1].offset:
+        life.process(budget=5, most=5)
+        life.commit()
+        most = max(most, len(life.partition.timers))
+    assert most <= 25
+    assert _plain(life.outputs) == _plain(straight.outputs)
+    life.store.close()
 
 
 def codes(life: Life) -> Counter[str]:
@@ -189,6 +280,22 @@ def test_what_cannot_be_written_is_found_and_buried(word: str, code: str) -> Non
     life.finish()
     assert codes(life) == {code: 1}
     assert (state_of(life, b"a").total, state_of(life, b"b").total) == (1, 1)
+
+
+def test_a_step_that_is_undone_at_the_commit_leaves_its_older_timer_and_no_record_out() -> None:
+    life = Life()
+    straight = Straight(life.processor, LIMIT)
+    straight.fold(life.append(b"a", b"1000 1"))
+    life.finish()
+    # Moves the timer of 2000 away, which comes back when it is undone, and is one step more than there was room for.
+    straight.fold(life.append(b"a", b"1900 1 unencodable"))
+    for number in range(3):
+        straight.fold(life.append(b"b", b"%d 1" % (2_500 + number)))
+    life.process()
+    life.commit()
+    assert life.partition.committed_offset == len(life.log), "what was taken in is not brought again"
+    assert _plain(life.outputs) == _plain(straight.outputs)
+    assert state_of(life, b"b").records == 3
 
 
 def test_a_timer_whose_state_cannot_be_encoded_is_buried_though_its_budget_ran_out_before_its_record() -> None:

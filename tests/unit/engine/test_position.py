@@ -40,7 +40,7 @@ def test_bytes_that_are_no_position_are_told(encoded: bytes) -> None:
 
 
 def test_a_position_of_a_later_version_with_more_fields_can_be_read() -> None:
-    assert decode_position(msgspec.msgpack.encode([5, 6, 7, b"shared", "more"])) == Position(5, 6, 7, b"shared")
+    assert decode_position(msgspec.msgpack.encode([5, 6, 7, b"shared", 8, "more"])) == Position(5, 6, 7, b"shared", 8)
 
 
 def test_no_bytes_are_no_position() -> None:

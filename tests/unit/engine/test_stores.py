@@ -9,15 +9,18 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from stream.engine.position import Position
+from stream.engine.position import Position, due_of, frame, is_waiting
 from stream.engine.stores.memory import open_memory_store
 from stream.engine.stores.rocks import RocksStores
 from stream.engine.stores.store import Stamp, Store
+from stream.engine.timers import FOREVER
 
 HOUR_MS = 3_600_000
 STAMP = Stamp(cluster_id="c", changelog_topic="changelog", changelog_topic_id="t", fold_version=1)
 KEYS = st.binary(min_size=1, max_size=3)
-CHANGES = st.lists(st.dictionaries(KEYS, st.none() | st.binary(max_size=5), max_size=5), max_size=5)
+VALUES = st.builds(frame, st.integers(0, 20), st.booleans(), st.binary(max_size=5))
+CHANGES = st.lists(st.dictionaries(KEYS, st.none() | VALUES, max_size=5), max_size=5)
+ONE, TWO = frame(0, False, b"1"), frame(0, False, b"2")
 
 
 @pytest.fixture(params=["memory", "rocksdb"])
@@ -44,10 +47,45 @@ def test_a_store_holds_the_last_of_what_was_written(store: Store, changes: list[
     assert store.changelog_offset() == max(len(changes) - 1, 0)
 
 
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(changes=CHANGES, since=st.integers(0, 20), most=st.integers(1, 4))
+def test_timers_and_waiting_keys_are_those_of_the_values(
+    store: Store, changes: list[dict[bytes, bytes | None]], since: int, most: int
+) -> None:
+    store.wipe()
+    for batch in changes:
+        store.write(batch, None, -1)
+    values = dict(store.items())
+    wanted = sorted((due_of(value), key) for key, value in values.items() if due_of(value) >= max(since, 1))
+    found: list[tuple[int, bytes]] = []
+    while since < FOREVER:
+        dues, horizon = store.due(since, most)
+        assert horizon > since
+        assert all(since <= due < horizon for _, due in dues)
+        found += sorted((due, key) for key, due in dues)
+        since = horizon
+    assert found == wanted
+    assert sorted(store.waiting()) == sorted(key for key, value in values.items() if is_waiting(value))
+
+
+def test_an_index_gives_the_nearest_timers_first_and_loses_those_that_have_fired(tmp_path: Path) -> None:
+    store = RocksStores(tmp_path, HOUR_MS)(0, STAMP)
+    store.write({b"%d" % due: frame(due, False, b"") for due in range(1, 101)}, Position(1, 0, 1), 1)
+    dues, horizon = store.due(0, 10)
+    assert (dues, horizon) == ([(b"%d" % due, due) for due in range(1, 11)], 11)
+    # Fired, and set anew: for later, for earlier than what is over, and not at all.
+    later = {b"1": frame(200, False, b""), b"2": frame(5, False, b""), b"3": frame(0, False, b""), b"4": None}
+    fired = {b"%d" % due: None for due in range(5, 51)}
+    store.write(later | fired, Position(2, 50, 1), 2, fired_until=51)
+    assert store.due(0, 3) == ([(b"2", 5), (b"51", 51), (b"52", 52)], 53)
+    assert sum(key.startswith(b"t") for key, _ in store._rocks.items()) == 1 + 50 + 1, "nothing is left of the others"
+    store.close()
+
+
 def test_what_is_not_known_leaves_what_was_known(store: Store) -> None:
     assert (store.position(), store.changelog_offset(), store.get(b"a")) == (None, 0, None)
-    store.write({b"a": b"1"}, Position(1, 2, 3, b"shared"), 7)
-    store.write({b"b": b"2"}, None, -1)
+    store.write({b"a": ONE}, Position(1, 2, 3, b"shared"), 7)
+    store.write({b"b": TWO}, None, -1)
     assert store.position() == Position(1, 2, 3, b"shared")
     assert store.changelog_offset() == 7
     store.wipe()
@@ -56,14 +94,14 @@ def test_what_is_not_known_leaves_what_was_known(store: Store) -> None:
 
 def write_and_close(stores: RocksStores, stamp: Stamp = STAMP) -> None:
     store = stores(0, stamp)
-    store.write({b"a": b"1"}, Position(1, 2, 3), 7)
+    store.write({b"a": ONE}, Position(1, 2, 3), 7)
     store.close()
 
 
 def test_a_store_that_is_opened_again_has_what_it_had(tmp_path: Path) -> None:
     write_and_close(RocksStores(tmp_path, HOUR_MS))
     store = RocksStores(tmp_path, HOUR_MS)(0, STAMP)
-    assert (dict(store.items()), store.position(), store.changelog_offset()) == ({b"a": b"1"}, Position(1, 2, 3), 7)
+    assert (dict(store.items()), store.position(), store.changelog_offset()) == ({b"a": ONE}, Position(1, 2, 3), 7)
     store.close()
 
 
@@ -73,7 +111,7 @@ def test_a_store_that_is_opened_again_has_what_it_had(tmp_path: Path) -> None:
         {"cluster_id": "another"},
         {"changelog_topic_id": "created again"},
         {"fold_version": 2},
-        {"format_version": 2},
+        {"format_version": 1},
     ],
     ids=lambda other: next(iter(other)),
 )
@@ -89,10 +127,10 @@ def test_a_store_that_may_have_missed_tombstones_is_wiped(tmp_path: Path) -> Non
     time.sleep(0.05)
     store = RocksStores(tmp_path, 20)(0, STAMP)
     assert dict(store.items()) == {}
-    store.write({b"a": b"1"}, None, 1)
+    store.write({b"a": ONE}, None, 1)
     store.close()
     store = RocksStores(tmp_path, HOUR_MS)(0, STAMP)
-    assert dict(store.items()) == {b"a": b"1"}, "it was wiped once, and has been trusted since"
+    assert dict(store.items()) == {b"a": ONE}, "it was wiped once, and has been trusted since"
     store.close()
 
 
@@ -117,7 +155,7 @@ def test_a_store_in_use_says_what_to_do(tmp_path: Path) -> None:
 def test_partitions_do_not_meet(tmp_path: Path) -> None:
     stores = RocksStores(tmp_path, HOUR_MS)
     first, second = stores(0, STAMP), stores(1, STAMP)
-    first.write({b"a": b"1"}, None, 1)
+    first.write({b"a": ONE}, None, 1)
     assert second.get(b"a") is None
     first.close()
     second.close()

@@ -1,5 +1,6 @@
 """Files of events of every kind, and files that are whole or absent."""
 
+import bz2
 import gzip
 import json
 import lzma
@@ -23,7 +24,15 @@ def read(path: Path, columns: Columns = NO_COLUMNS) -> list[dict[str, object]]:
 
 
 @pytest.mark.parametrize(
-    ("name", "compress"), [("e.jsonl", bytes), ("e.jsonl.gz", gzip.compress), ("e.jsonl.xz", lzma.compress)]
+    ("name", "compress"),
+    [
+        ("e.jsonl", bytes),
+        ("e.jsonl.gz", gzip.compress),
+        ("e.jsonl.xz", lzma.compress),
+        ("e.jsonl.bz2", bz2.compress),
+        ("E.JSONL.GZ", gzip.compress),
+        ("e.Jsonl.Xz", lzma.compress),
+    ],
 )
 def test_json_lines_are_read_whether_compressed_or_not(tmp_path: Path, name: str, compress: object) -> None:
     (tmp_path / name).write_bytes(compress(JSON_LINES))  # type: ignore[operator]

@@ -24,9 +24,33 @@ def test_a_topic_is_found_by_any_of_its_names(name: str, logical: str, physical:
     assert find_topic(name, STAGING) == (logical, physical)
 
 
-def test_a_misspelt_topic_is_refused_with_the_right_one() -> None:
-    with pytest.raises(UnknownTopicError, match=r"did you mean recommendations\?"):
-        find_topic("recomendations", STAGING)
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("recomendations", "recommendations"),
+        ("open-alerts", "alerts_open"),
+        ("Alerts", "alerts"),
+        ("alert", "alerts"),
+        ("holdout", "alerts_holdout"),
+        ("open", "alerts_open"),
+        ("holdout_alerts", "alerts_holdout"),
+        ("deadletters", "dead_letters"),
+        ("dead-letter", "dead_letters"),
+        ("requests", "score_requests"),
+        ("score", "scores"),
+        ("customer.alerts.v1", "alerts"),
+        ("customer.alerts.open", "alerts_open"),
+        ("catalog", "catalogue"),
+        ("changelog", "profiles_changelog or decisions_changelog"),
+        ("event", "events"),
+    ],
+)
+def test_a_name_nearby_is_refused_with_the_one_that_is_meant(name: str, meant: str) -> None:
+    with pytest.raises(UnknownTopicError, match=rf"did you mean {meant}\?$"):
+        find_topic(name, STAGING)
+
+
+def test_a_name_far_from_all_is_refused_with_all() -> None:
     with pytest.raises(UnknownTopicError, match="there are events, catalogue"):
         find_topic("zzz", STAGING)
 

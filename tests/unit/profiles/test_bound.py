@@ -1,18 +1,25 @@
 """An encoded profile never passes its bound, however long and wild the history."""
 
+import math
 import random
+from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stream.contracts.events import Event, Item, Review
-from stream.contracts.times import DAY_MS, HOUR_MS
+from stream.contracts.times import DAY_MS, HOUR_MS, LATEST_MS
 from stream.profiles import bound, codec
 from stream.profiles.bound import CUSTOMER_BOUND, VISITOR_BOUND
+from stream.profiles.profile import Profile
 from stream.profiles.rings import affinities, interactions, top_items
 from stream.profiles.statistics import frequency
 from tests.unit.profiles.shop import START, event, folded, purchase, step
+
+HUGE = ("linked_visitor", "revenue_cents", "settled_gap_squares", "first_offset")
+"""Neither times nor counts of events: whatever 64 bits hold."""
 
 
 def wild(draw: random.Random, count: int, anonymous: bool = False) -> list[Event]:
@@ -95,3 +102,18 @@ def test_only_the_strongest_categories_stay() -> None:
     liked = [event("browse", START + 100 + number, Item("mug", item_category="tea")) for number in range(3)]
     profile = folded([*liked[:1], *seen, *liked[1:]])
     assert len(affinities(profile, profile.last_time)) == 12
+
+
+def test_scalars_take_no_more_than_the_estimate_believes() -> None:
+    largest: dict[str, Any] = {"mode": "backfill"}
+    for field in msgspec.structs.fields(Profile):
+        if field.type is int:
+            times = field.name.endswith(("_at", "_time", "_due", "_first", "_last"))
+            largest[field.name] = LATEST_MS if times else 2**63 - 1 if field.name in HUGE else 2**32 - 1
+        elif field.type is float:
+            largest[field.name] = math.pi
+        elif field.type is bool:
+            largest[field.name] = True
+    tables = {field.name: bytes(300) for field in msgspec.structs.fields(Profile) if field.type is bytes}
+    encoded = codec.encode(Profile(customer_id="c" * 40, **largest, **tables))
+    assert len(encoded) - 300 * len(tables) - 40 <= bound._SCALARS

@@ -1,0 +1,139 @@
+"""The training loop of the text networks: AdamW, warm-up, mixed precision on a GPU, early stopping, resumption.
+
+``adapt``, ``teacher`` and ``student`` bring a network, its batches and its loss. An epoch's batches and dropout follow
+from seed and epoch alone, so a run that was killed goes on as if it had not been.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import math
+import time
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from serving.text.settings import Schedule
+
+Batch = Mapping[str, Tensor]
+Report = Callable[[str, int, int], None]
+"""Told what is going on, how much is done, and of how much."""
+
+SECONDS_BETWEEN_CHECKPOINTS = 20.0
+"""At least: on a GPU an epoch of a small network takes less than writing its checkpoint."""
+
+_GRADIENT_NORM: Final = 1.0
+
+
+class Fitted(NamedTuple):
+    """How a fit ended; the network holds the weights of its best epoch."""
+
+    epoch: int
+    held_out: float
+
+
+class Task(NamedTuple):
+    """What one fit learns."""
+
+    name: str
+    network: nn.Module
+    loss: Callable[[Any, Batch], Tensor]
+    """Mean loss of a batch: called with the network and the batch."""
+    batches: Callable[[int], Iterable[Batch]]
+    """Batches of an epoch, counted from 1."""
+    steps: int
+    """Batches in an epoch."""
+    held_out: Callable[[Any], float]
+    """What early stopping looks at: lower is better."""
+
+
+def fit(
+    task: Task,
+    schedule: Schedule,
+    seed: int,
+    device: torch.device,
+    checkpoint: Path | None = None,
+    report: Report = lambda what, done, of: None,
+) -> Fitted:
+    """Train ``task.network`` in place; with ``checkpoint``, save after each epoch and go on from what is there."""
+    network = task.network.to(device)
+    learned = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    heads = [parameter for name, parameter in network.named_parameters() if name.startswith("heads.")]
+    rest = [parameter for parameter in learned if all(parameter is not head for head in heads)]
+    steps = max(1, schedule.epochs * task.steps)
+    warm_up = max(1, round(steps * schedule.warm_up_share))
+    optimiser = torch.optim.AdamW(
+        [{"params": rest}, {"params": heads, "lr": schedule.learning_rate * schedule.head_factor}],
+        schedule.learning_rate,
+        weight_decay=schedule.weight_decay,
+        fused=device.type == "cuda",
+    )
+    rate = torch.optim.lr_scheduler.LambdaLR(
+        optimiser, lambda step: min((step + 1) / warm_up, max(0.0, (steps - step) / max(1, steps - warm_up)))
+    )
+    best, score, best_epoch, first = copy.deepcopy(network.state_dict()), math.inf, 0, 1
+    if checkpoint and checkpoint.is_file():
+        kept = torch.load(checkpoint, map_location=device, weights_only=True)
+        network.load_state_dict(kept["network"])
+        optimiser.load_state_dict(kept["optimiser"])
+        rate.load_state_dict(kept["rate"])
+        best, score, best_epoch, first = kept["best"], kept["score"], kept["best_epoch"], kept["epoch"] + 1
+    saved = time.monotonic()
+    for epoch in range(first, (schedule.stop_after or schedule.epochs) + 1):
+        if epoch - 1 - best_epoch >= schedule.patience and best_epoch:
+            break
+        torch.manual_seed(seed * 10_007 + epoch)
+        network.train()
+        for done, batch in enumerate(task.batches(epoch), start=1):
+            optimiser.zero_grad(set_to_none=True)
+            with half_precision(device):
+                loss = task.loss(network, {name: tensor.to(device) for name, tensor in batch.items()})
+            loss.backward()
+            nn.utils.clip_grad_norm_(learned, _GRADIENT_NORM)
+            optimiser.step()
+            rate.step()
+            report(task.name, (epoch - 1) * task.steps + done, steps)
+        network.eval()
+        with torch.no_grad(), half_precision(device):
+            now = task.held_out(network)
+        if now < score:
+            best, score, best_epoch = copy.deepcopy(network.state_dict()), now, epoch
+        if checkpoint and time.monotonic() - saved >= SECONDS_BETWEEN_CHECKPOINTS:
+            saved = time.monotonic()
+            _save(
+                checkpoint,
+                network=network.state_dict(),
+                optimiser=optimiser.state_dict(),
+                rate=rate.state_dict(),
+                best=best,
+                score=score,
+                best_epoch=best_epoch,
+                epoch=epoch,
+            )
+    report(task.name, steps, steps)
+    network.load_state_dict(best)
+    network.eval()
+    return Fitted(best_epoch, score)
+
+
+def half_precision(device: torch.device) -> contextlib.AbstractContextManager[object]:
+    """bfloat16 where a GPU multiplies it faster; it has the range of float32, so no loss has to be scaled."""
+    if device.type == "cuda":
+        return torch.autocast("cuda", torch.bfloat16)  # type: ignore[no-any-return]
+    return contextlib.nullcontext()
+
+
+def best_device() -> torch.device:
+    """A GPU where there is one."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def _save(path: Path, **state: Any) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_suffix(".unfinished")
+    torch.save(state, unfinished)
+    unfinished.replace(path)

@@ -1,0 +1,162 @@
+"""Fine-tunes the encoder on reviews, by one of four methods, and asks the result for its opinion of texts.
+
+Called by ``serving.text.train`` for the teachers of the student and by ``serving.text.ablation`` for the comparison of
+methods.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from serving.text.base import load_encoder
+from serving.text.fit import Batch, Fitted, Report, Task, fit, half_precision
+from serving.text.network import Opinion, Teacher
+from serving.text.reviews import RATINGS, Reviews, shown
+from serving.text.settings import Method, Schedule, TeacherSettings
+from serving.text.tokens import Pieces, TextTokens, batch
+
+OPINIONS: Final = RATINGS + 1
+"""Columns of ``opinions``: probability of each rating, and that the product is recommended."""
+
+_ASK_BATCH: Final = 512
+_BUCKETED: Final = 20
+"""Batches that are sorted by length together."""
+
+_RATE_FACTORS: Final[dict[Method, float]] = {"frozen": 1.0, "upper": 2.0, "lora": 8.0, "full": 1.0}
+"""Learning rate of the encoder over the schedule's: the fewer weights learn, the further they may go."""
+
+
+class Trained(NamedTuple):
+    """A teacher and how its training ended."""
+
+    network: Teacher
+    fitted: Fitted
+    learned: int
+    """Weights that were changed."""
+
+
+def fit_teacher(
+    base: Path,
+    training: Reviews,
+    held_out: Reviews,
+    settings: TeacherSettings,
+    longest: int,
+    seed: int,
+    device: torch.device,
+    checkpoint: Path | None = None,
+    report: Report = lambda what, done, of: None,
+) -> Trained:
+    """Train on ``training``, stop early on ``held_out``."""
+    tokens = TextTokens(base, longest)
+    torch.manual_seed(seed)
+    network = Teacher(_prepared(load_encoder(base), settings), settings.dropout)
+    learned = sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad)
+    counts = np.bincount(training.ratings, minlength=RATINGS).clip(min=1)
+    weights = (counts.sum() / counts / RATINGS) ** settings.class_balance
+    balance = torch.tensor(weights, dtype=torch.float32, device=device)
+    size = settings.schedule.batch_size
+
+    def loss(model: Any, given: Batch) -> Tensor:
+        said = model(given["input_ids"], given["attention_mask"])
+        recommended = nn.functional.binary_cross_entropy_with_logits(said.recommended.float(), given["recommended"])
+        rated = nn.functional.cross_entropy(said.ratings.float(), given["ratings"], weight=balance)
+        return rated + settings.recommended_weight * recommended
+
+    def batches(epoch: int) -> Iterator[Batch]:
+        random = np.random.default_rng([seed, epoch])
+        pieces = tokens.pieces(shown(training, random))
+        for rows in shuffled(pieces.lengths, size, random):
+            yield _labelled(pieces, rows, training, longest)
+
+    def score(model: Any) -> float:
+        pieces = tokens.pieces(held_out.whole)
+        losses, weight = 0.0, 0
+        for start in range(0, len(pieces), _ASK_BATCH):
+            rows = np.arange(start, min(start + _ASK_BATCH, len(pieces)))
+            given = _labelled(pieces, rows, held_out, longest)
+            losses += len(rows) * float(loss(model, {name: tensor.to(device) for name, tensor in given.items()}))
+            weight += len(rows)
+        return losses / max(1, weight)
+
+    steps = -(-len(training.texts) // size)
+    task = Task(f"teacher ({settings.method})", network, loss, batches, steps, score)
+    return Trained(network, fit(task, _rates(settings), seed, device, checkpoint, report), learned)
+
+
+def opinions(network: Any, tokens: TextTokens, texts: Sequence[str], device: torch.device) -> npt.NDArray[np.float32]:
+    """float32[N, 6]: see ``OPINIONS``. ``network`` is a ``Teacher`` or a ``Student``."""
+    network = network.to(device).eval()
+    made = np.empty((len(texts), OPINIONS), np.float32)
+    with torch.no_grad(), half_precision(device):
+        for found in tokens.batches(texts, _ASK_BATCH):
+            said: Opinion = network(
+                torch.from_numpy(found.input_ids).to(device), torch.from_numpy(found.attention_mask).to(device)
+            )
+            ratings = torch.softmax(said.ratings.float(), dim=1)
+            both = torch.cat([ratings, torch.sigmoid(said.recommended.float())[:, None]], dim=1)
+            made[found.rows] = both.cpu().numpy()
+    return made
+
+
+def sentiment_probabilities(said: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+    """float64[N, 3] of negative, neutral, positive from opinions."""
+    ratings = said[:, :RATINGS].astype(np.float64)
+    return np.stack([ratings[:, :2].sum(1), ratings[:, 2], ratings[:, 3:].sum(1)], axis=1)
+
+
+def shuffled(lengths: npt.NDArray[np.intp], size: int, random: np.random.Generator) -> list[npt.NDArray[np.intp]]:
+    """Rows in random batches of ``size``; within ``_BUCKETED`` batches, similar lengths share one."""
+    drawn = random.permutation(len(lengths))
+    batches: list[npt.NDArray[np.intp]] = []
+    for start in range(0, len(drawn), size * _BUCKETED):
+        together = drawn[start : start + size * _BUCKETED]
+        together = together[np.argsort(lengths[together], kind="stable")]
+        batches.extend(together[at : at + size] for at in range(0, len(together), size))
+    return [batches[i] for i in random.permutation(len(batches))]
+
+
+def _prepared(encoder: Any, settings: TeacherSettings) -> Any:
+    if settings.method == "lora":
+        from peft import LoraConfig, get_peft_model
+
+        low_rank = LoraConfig(
+            r=settings.lora_rank,
+            lora_alpha=2 * settings.lora_rank,
+            lora_dropout=settings.dropout,
+            target_modules=["query", "key", "value", "dense"],
+        )
+        # The wrapper passes calls on; its inner model is what has `config` and takes no task's arguments.
+        return get_peft_model(encoder, low_rank).base_model.model
+    if settings.method != "full":
+        encoder.requires_grad_(False)
+    if settings.method == "upper":
+        for layer in encoder.encoder.layer[-settings.upper_layers :]:
+            layer.requires_grad_(True)
+    return encoder
+
+
+def _rates(settings: TeacherSettings) -> Schedule:
+    factor = _RATE_FACTORS[settings.method]
+    return msgspec.structs.replace(
+        settings.schedule,
+        learning_rate=settings.schedule.learning_rate * factor,
+        head_factor=settings.schedule.head_factor / factor,
+    )
+
+
+def _labelled(pieces: Pieces, rows: npt.NDArray[np.intp], reviews: Reviews, longest: int) -> Batch:
+    found = batch(pieces, rows, longest)
+    return {
+        "input_ids": torch.from_numpy(found.input_ids),
+        "attention_mask": torch.from_numpy(found.attention_mask),
+        "ratings": torch.from_numpy(reviews.ratings[rows]),
+        "recommended": torch.from_numpy(reviews.recommended[rows].astype(np.float32)),
+    }

@@ -1,0 +1,186 @@
+"""Training of the text encoder, on networks of some hundred weights."""
+
+import pytest
+
+pytest.importorskip("torch", reason="training needs the extra `train`, which `make test` installs")
+pytest.importorskip("peft", reason="training needs the extra `train`, which `make test` installs")
+
+from itertools import islice
+
+import msgspec
+import numpy as np
+import onnxruntime
+import torch
+
+from serving.text import fit as fitting
+from serving.text.adapt import adapt
+from serving.text.base import load_encoder, sentence_vectors
+from serving.text.calibration import TextCalibration
+from serving.text.export import quantise, write_float_onnx
+from serving.text.measure import macro_f1
+from serving.text.network import ServedStudent, log_sentiments
+from serving.text.pool import label_pool, make_pool
+from serving.text.settings import AdaptationSettings, Schedule, StudentSettings, TeacherSettings
+from serving.text.student import cut_student, load_student, save_student, similarity_loss
+from serving.text.teacher import fit_teacher, opinions, sentiment_probabilities
+from serving.text.tokens import TextTokens
+from tests.unit.serving.small_network import quiet
+from tests.unit.serving.text.tiny_encoder import write_encoder
+from tests.unit.serving.text.words import PIECES, reviews
+
+CPU = torch.device("cpu")
+LONGEST = 24
+TEACHER = TeacherSettings(
+    schedule=Schedule(epochs=4, batch_size=16, learning_rate=3e-3, head_factor=3.0), folds=2, seeds=1, lora_rank=4
+)
+STUDENT = StudentSettings(layers=(1,), feed_forward=16, vocabulary=70, vector=8, variants=3, variants_per_epoch=1)
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory):
+    return write_encoder(tmp_path_factory.mktemp("base"))
+
+
+@pytest.fixture(scope="module")
+def teacher(base):
+    return fit_teacher(base, reviews(240), reviews(60, seed=1), TEACHER, LONGEST, 1, CPU).network
+
+
+def test_a_teacher_learns_which_words_are_good(base, teacher):
+    unseen = reviews(90, seed=2)
+    said = opinions(teacher, TextTokens(base, LONGEST), unseen.whole, CPU)
+    assert np.allclose(said[:, :5].sum(1), 1, atol=1e-5)
+    assert macro_f1(unseen.sentiments, sentiment_probabilities(said).argmax(1)) > 0.8
+
+
+@pytest.mark.parametrize("method", ["frozen", "upper", "lora", "full"])
+def test_each_method_changes_what_it_says_it_changes(base, method):
+    settings = msgspec.structs.replace(
+        TEACHER, method=method, upper_layers=1, schedule=Schedule(epochs=1, batch_size=16, learning_rate=1e-2)
+    )
+    before = load_encoder(base).state_dict()
+    trained = fit_teacher(base, reviews(32), reviews(16, seed=1), settings, LONGEST, 1, CPU)
+    after = {name.replace("base_layer.", ""): tensor for name, tensor in trained.network.encoder.state_dict().items()}
+    changed = {name for name, tensor in before.items() if not torch.equal(tensor, after[name])}
+    low_rank = {name for name in after if "lora_" in name}
+    if method in ("frozen", "lora"):
+        assert not changed
+    elif method == "upper":
+        assert changed
+        assert all(".layer.1." in name for name in changed)
+    else:
+        assert any("word_embeddings" in name for name in changed)
+    assert bool(low_rank) == (method == "lora")
+    assert trained.learned < sum(tensor.numel() for tensor in after.values()) or method == "full"
+
+
+def test_a_killed_run_goes_on_as_if_it_had_not_been(base, tmp_path, monkeypatch):
+    monkeypatch.setattr(fitting, "SECONDS_BETWEEN_CHECKPOINTS", 0.0)
+    learned, held = reviews(64), reviews(32, seed=1)
+    whole = fit_teacher(base, learned, held, TEACHER, LONGEST, 3, CPU)
+    # The schedule is that of four epochs; the process ends after two.
+    killed = msgspec.structs.replace(TEACHER, schedule=msgspec.structs.replace(TEACHER.schedule, stop_after=2))
+    checkpoint = tmp_path / "teacher.checkpoint"
+    fit_teacher(base, learned, held, killed, LONGEST, 3, CPU, checkpoint)
+    assert checkpoint.is_file()
+    resumed = fit_teacher(base, learned, held, TEACHER, LONGEST, 3, CPU, checkpoint)
+    assert resumed.fitted == whole.fitted
+    for name, tensor in whole.network.state_dict().items():
+        assert torch.equal(tensor, resumed.network.state_dict()[name]), name
+
+
+def test_another_seed_is_another_network(base):
+    settings = msgspec.structs.replace(TEACHER, schedule=Schedule(epochs=1, batch_size=16, learning_rate=1e-3))
+    one, other = (fit_teacher(base, reviews(32), reviews(16), settings, LONGEST, seed, CPU) for seed in (1, 2))
+    assert one.fitted.held_out != other.fitted.held_out
+
+
+def test_adaptation_guesses_masked_words_better_and_is_done_once(base, tmp_path):
+    texts = ["love the great soft dress."] * 100 + ["awful torn color."] * 100
+    settings = AdaptationSettings(schedule=Schedule(epochs=1, batch_size=32, learning_rate=3e-3))
+    first = adapt(base, tmp_path / "one", texts, settings, LONGEST, 1, CPU, quiet)
+    longer = msgspec.structs.replace(settings, schedule=Schedule(epochs=10, batch_size=32, learning_rate=3e-3))
+    later = adapt(base, tmp_path / "ten", texts, longer, LONGEST, 1, CPU, quiet)
+    assert later.held_out < first.held_out * 0.8
+    assert load_encoder(tmp_path / "ten").config.hidden_size == 32
+    assert adapt(base, tmp_path / "ten", texts, longer, LONGEST, 1, CPU, quiet) is None
+
+
+def test_a_teacher_labels_only_what_it_has_not_seen(base, tmp_path):
+    learned = reviews(60)
+    pool = make_pool(learned, STUDENT, 2, seed=1)
+    short = msgspec.structs.replace(TEACHER, schedule=Schedule(epochs=1, batch_size=16, learning_rate=1e-3))
+    outside = ["love it", "awful"]
+
+    def label():
+        return label_pool(base, learned, pool, outside, short, LONGEST, 1, tmp_path, 1, quiet)
+
+    inside, ensemble = label()
+    assert inside.shape == (180, 6)
+    assert np.allclose(inside[:, :5].sum(1), 1, atol=1e-5)
+    assert ensemble.shape == (2, 2, 6)
+    assert not np.allclose(ensemble[0], ensemble[1])
+    # The first teacher was trained without fold 0: its labels of it are those of a file that may be replaced.
+    mine = np.load(tmp_path / "teacher-0.npy")
+    np.save(tmp_path / "teacher-0.npy", np.zeros_like(mine))
+    again, _ = label()
+    assert (again[pool.fold_of == 0] == 0).all()
+    assert np.array_equal(again[pool.fold_of == 1], inside[pool.fold_of == 1])
+
+
+def test_a_student_with_all_layers_and_words_is_its_teacher(base, teacher):
+    everything = msgspec.structs.replace(STUDENT, layers=(0, 1), feed_forward=48)
+    student = cut_student(teacher, np.arange(len(PIECES)), everything, LONGEST).eval()
+    teacher.eval()
+    batch = next(TextTokens(base, LONGEST).batches(reviews(12).whole, 12))
+    ids, mask = torch.from_numpy(batch.input_ids), torch.from_numpy(batch.attention_mask)
+    with torch.no_grad():
+        mine, theirs = student(ids, mask), teacher(ids, mask)
+    assert torch.allclose(mine.ratings, theirs.ratings, atol=1e-3)
+    assert torch.allclose(mine.pooled, theirs.pooled, atol=1e-3)
+
+
+def test_a_saved_student_is_the_same(teacher, tmp_path):
+    student = cut_student(teacher, np.arange(50), STUDENT, LONGEST)
+    save_student(tmp_path / "s.pt", student, 0.25)
+    found = load_student(tmp_path / "s.pt")
+    assert found.held_out == 0.25
+    assert found.student.shape == student.shape
+    assert all(torch.equal(a, b) for a, b in zip(found.student.parameters(), student.parameters(), strict=True))
+
+
+def test_the_graph_says_what_the_network_says(base, teacher, tmp_path):
+    student = cut_student(teacher, np.arange(len(PIECES)), STUDENT, LONGEST)
+    calibration = TextCalibration(0.8, [0.3, -0.2, 0.0])
+    write_float_onnx(student, calibration, tmp_path / "float.onnx", quantised_words=True)
+    quantise(tmp_path / "float.onnx", tmp_path / "int8.onnx")
+    network = ServedStudent(student.eval(), calibration.slope, calibration.offsets, quantised=True)
+    sessions = [
+        onnxruntime.InferenceSession(tmp_path / name, providers=["CPUExecutionProvider"])
+        for name in ("float.onnx", "int8.onnx")
+    ]
+    for batch in islice(TextTokens(base, LONGEST).batches(["love", *reviews(20).whole], 7), 3):
+        given = {"input_ids": batch.input_ids, "attention_mask": batch.attention_mask}
+        with torch.no_grad():
+            wanted = [made.numpy() for made in network(*map(torch.from_numpy, given.values()))]
+        for session, allowed in zip(sessions, (1e-5, 0.1), strict=True):
+            for made, right in zip(session.run(["probabilities", "vector"], given), wanted, strict=True):
+                assert np.abs(made - right).max() < allowed
+    assert (tmp_path / "int8.onnx").stat().st_size < (tmp_path / "float.onnx").stat().st_size
+
+
+def test_sentiments_are_sums_of_ratings():
+    ratings = torch.randn(5, 5)
+    share = torch.softmax(ratings, 1)
+    wanted = torch.stack([share[:, :2].sum(1), share[:, 2], share[:, 3:].sum(1)], 1)
+    assert torch.allclose(torch.softmax(log_sentiments(ratings), 1), wanted, atol=1e-6)
+
+
+def test_similarity_is_kept_by_any_rotation_and_not_by_noise(base):
+    vectors = torch.from_numpy(
+        sentence_vectors(load_encoder(base), TextTokens(base, LONGEST), reviews(8).whole, CPU)
+    ).float()
+    rotation, _ = torch.linalg.qr(torch.randn(32, 32))
+    assert float(similarity_loss(vectors @ rotation, vectors)) < 1e-4
+    noise = torch.nn.functional.normalize(torch.randn(8, 32), dim=1)
+    assert float(similarity_loss(noise, vectors)) > 0.01
