@@ -64,7 +64,7 @@ def ingest(
 ) -> None:
     """Load events. A run that was killed goes on where it was, without doubles: give the same command again.
 
-    CSV and parquet: a column that bears a field's name is that field; --map and --set say the rest.
+    CSV and parquet: a column that bears a field's name is that field; --map and --set say the rest, for them alone.
     """
     from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 

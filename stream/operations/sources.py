@@ -24,7 +24,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from stream.operations.files import STANDARD_STREAM, open_for_reading
-from stream.operations.rows import RowMapping
+from stream.operations.rows import MappingError, RowMapping
 
 ROWS_AT_A_TIME: Final = 8_192
 _DELIMITERS: Final = ",;\t|"
@@ -49,7 +49,7 @@ class Line(NamedTuple):
 
 
 class Columns(NamedTuple):
-    """How rows become events; see `RowMapping`. JSON lines need none of it."""
+    """How rows become events; see `RowMapping`. JSON lines take none of it, since their fields are what they are."""
 
     mapped: Mapping[str, str] = {}
     constants: Mapping[str, str] = {}
@@ -66,6 +66,7 @@ class Source:
     Raises:
         FileNotFoundError: there is no such file.
         SourceError: its name does not say what it holds.
+        MappingError: columns for JSON lines, which would be loaded as if nothing had been said.
     """
 
     def __init__(self, path: str, columns: Columns = NO_COLUMNS) -> None:
@@ -74,6 +75,12 @@ class Source:
         if not self.is_stream and not Path(path).is_file():
             raise FileNotFoundError(f"there is no file {path}")
         self._kind = _JSON_LINES[0] if self.is_stream else _kind(path)
+        if self._kind in _JSON_LINES and columns != NO_COLUMNS:
+            raise MappingError(
+                f"--map, --set, --timezone and --time-format are for CSV and parquet: "
+                f"{'standard input' if self.is_stream else path} holds JSON lines, which are loaded as they are "
+                "(--backfill makes them history)"
+            )
 
     @property
     def is_stream(self) -> bool:

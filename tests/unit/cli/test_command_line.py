@@ -229,6 +229,26 @@ def test_a_mapping_that_is_none_is_wrong_usage(capsys: pytest.CaptureFixture[str
     assert "FIELD=VALUE" in err
 
 
+@pytest.mark.parametrize(
+    "option",
+    [
+        ["--set", "mode=backfill"],
+        ["--map", "time=When"],
+        ["--timezone", "Europe/London"],
+        ["--time-format", "%d/%m/%Y"],
+    ],
+)
+@pytest.mark.parametrize("source", ["e.jsonl", "e.json.gz", "-"])
+def test_what_is_for_columns_is_refused_for_json_lines(
+    source: str, option: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path(source).write_bytes(b"")
+    code, _, err = run("ingest", source, *option, capsys=capsys)
+    assert code == Exit.USAGE
+    assert "are for CSV and parquet" in err
+    assert len(err.splitlines()) == 1
+
+
 def test_a_reader_that_has_enough_ends_the_command_quietly() -> None:
     endless = "from stream.cli.exits import while_read\nwith while_read():\n    while True: print('line')"
     with subprocess.Popen([sys.executable, "-c", endless], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as command:

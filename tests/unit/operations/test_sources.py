@@ -90,10 +90,10 @@ def test_a_missing_file_is_refused() -> None:
 
 def test_identity_follows_content_and_mapping_and_nothing_else(tmp_path: Path) -> None:
     for name, content in (("a", b"1"), ("b", b"1"), ("c", b"2")):
-        (tmp_path / f"{name}.jsonl").write_bytes(content)
-    a, b, c = (Source(str(tmp_path / f"{name}.jsonl")).identity() for name in "abc")
+        (tmp_path / f"{name}.csv").write_bytes(content)
+    a, b, c = (Source(str(tmp_path / f"{name}.csv")).identity() for name in "abc")
     assert a == b != c
-    assert Source(str(tmp_path / "a.jsonl"), Columns({"time": "When"})).identity() != a
+    assert Source(str(tmp_path / "a.csv"), Columns({"time": "When"})).identity() != a
 
 
 @pytest.mark.parametrize("name", ["e.jsonl", "e.jsonl.gz", "e.jsonl.xz"])
