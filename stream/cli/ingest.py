@@ -59,7 +59,14 @@ def ingest(
         ),
     ] = None,
     no_catalogue: Annotated[bool, typer.Option("--no-catalogue", help="Leave the catalogue alone.")] = False,
-    again: Annotated[bool, typer.Option("--again", help="From the first line, whatever was loaded before.")] = False,
+    again: Annotated[
+        bool,
+        typer.Option(
+            "--again",
+            help="From the first line, whatever was loaded before. Only a customer's newest 256 events (64 at least) "
+            "are known again by their ids; older ones count twice.",
+        ),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="For scripts: what was done, as one object.")] = False,
 ) -> None:
     """Load events. A run that was killed goes on where it was, without doubles: give the same command again.

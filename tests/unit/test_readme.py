@@ -9,6 +9,9 @@ from pathlib import Path
 import pytest
 
 from stream.cli.app import app
+from stream.contracts.times import HOUR_MS
+from stream.profiles.bound import CUSTOMER_LADDER, VISITOR_LADDER
+from stream.profiles.fold import EVENT_IDS
 from stream.profiles.settings import ProfileSettings
 from stream.profiles.validation import read_event
 
@@ -44,6 +47,15 @@ def test_the_first_events_of_the_readme_are_events() -> None:
         given = json.dumps({**json.loads(line), "event_id": f"e{number}"}).encode()
         assert read_event(given, b"ada", (), 1_800_000_000_000, SETTINGS).customer_id == "ada"
     assert len(lines) == 4
+
+
+def test_how_many_ids_are_remembered_is_what_the_readme_says() -> None:
+    floors = [
+        min(rung.floor for rung in ladder if rung.table == "event_ids") for ladder in (CUSTOMER_LADDER, VISITOR_LADDER)
+    ]
+    (said,) = re.findall(r"newest (\d+) events .*?at least (\d+);.*?at least (\d+)\)", README, re.DOTALL)
+    assert [int(number) for number in said] == [EVENT_IDS, *floors]
+    assert f"the allowed lateness ({SETTINGS.allowed_lateness_ms // HOUR_MS} h)" in README
 
 
 def test_rows_of_an_invoice_become_one_purchase_as_the_readme_says(tmp_path: Path) -> None:

@@ -19,6 +19,8 @@ from stream.operations.brokers import KafkaUnreachableError
 from stream.operations.sources import Source, SourceError
 from stream.operations.status import PartitionStatus, RoleStatus
 from stream.operations.topics import TopicMismatchError
+from stream.profiles.bound import CUSTOMER_LADDER
+from stream.profiles.fold import EVENT_IDS
 
 SHIPPED = Path(__file__).parents[3] / "tidemark.toml"
 COMMANDS = (
@@ -247,6 +249,13 @@ def test_what_is_for_columns_is_refused_for_json_lines(
     assert code == Exit.USAGE
     assert "are for CSV and parquet" in err
     assert len(err.splitlines()) == 1
+
+
+def test_the_help_of_again_says_what_counts_twice(capsys: pytest.CaptureFixture[str]) -> None:
+    _, out, _ = run("ingest", "--help", capsys=capsys)
+    (floor,) = [rung.floor for rung in CUSTOMER_LADDER[-1:] if rung.table == "event_ids"]
+    assert f"newest {EVENT_IDS} events ({floor} at least)" in " ".join(out.split())
+    assert "older ones count twice" in " ".join(out.split())
 
 
 def test_a_reader_that_has_enough_ends_the_command_quietly() -> None:
