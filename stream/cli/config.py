@@ -1,17 +1,29 @@
-"""`tidemark config`: every setting in force and where it came from, secrets masked."""
+"""`tidemark config`: every setting in force and where it came from, secrets masked.
+
+Thresholds that nobody has set are shown as the card of the model in use fills them in.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from stream.cli.context import COLUMNS, loaded, output
 
+if TYPE_CHECKING:
+    from stream.configuration.settings import Configuration
+    from stream.configuration.view import Shown
+
 KEY_COLUMNS = 43
 """The longest key of a setting has 42 letters."""
 VALUE_COLUMNS = 21
+
+FOLLOWING = ("medium_from", "high_from")
+"""Unset, these follow from `raise_threshold`."""
+FILLED_IN = ("raise_threshold", "resolve_threshold", "base_rate", *FOLLOWING)
+"""What a rule takes from the card of the model, or from its other values, where it is not set."""
 
 
 def config(
@@ -25,13 +37,17 @@ def config(
 
     The environment wins over tidemark.toml, which wins over the defaults: TIDEMARK__KAFKA__BOOTSTRAP_SERVERS sets
     kafka.bootstrap_servers, TIDEMARK__KAFKA__CLIENT__SECURITY_PROTOCOL the property security.protocol of every Kafka
-    client.
+    client. Thresholds that are not set are shown as the card of the model makes them, or (derived)
+    as they follow from raise_threshold.
     """
     from stream.configuration.resolve import DEFAULT
     from stream.configuration.view import masked
 
     configuration, origins = loaded(context)
     shown = [line for line in masked(configuration, origins) if not changed or line.origin != DEFAULT]
+    if any(line.value is None for line in shown):
+        in_force = _filled_in(configuration)
+        shown = [in_force.get(line.key, line) if line.value is None else line for line in shown]
     if as_json:
         import orjson
 
@@ -42,6 +58,28 @@ def config(
         style = "dim" if line.origin == DEFAULT else None
         for row in _rows(line.key, _values(line.value), line.origin):
             console.print(row, style=style, markup=False, soft_wrap=True)
+
+
+def _filled_in(configuration: Configuration) -> dict[str, Shown]:
+    """What is in force for the thresholds that nobody has set, by key; nothing where there is no model."""
+    from serving.model_card import model_repository, read_model_card, version_folder
+    from stream.configuration.view import Shown
+    from stream.decisions.policies import KINDS
+
+    try:
+        card = read_model_card(version_folder(model_repository(), configuration.triton.model))
+        rules = configuration.policies.in_force(card).rules
+    except (FileNotFoundError, KeyError):
+        return {}
+    filled = {}
+    for kind in KINDS:
+        own_threshold = getattr(configuration.policies, kind).raise_threshold is not None
+        for name in FILLED_IN:
+            derived = name in FOLLOWING or (own_threshold and name == "resolve_threshold")
+            key = f"policies.{kind}.{name}"
+            origin = "derived" if derived else "model card"
+            filled[key] = Shown(key, getattr(rules[kind], name), origin)
+    return filled
 
 
 def _values(value: Any) -> list[str]:

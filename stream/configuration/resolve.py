@@ -202,8 +202,17 @@ def _converted(given: Given, annotation: Any, path: tuple[str, ...]) -> Any:
             _refuse_unknown_inside(value, msgspec.inspect.type_info(annotation), given.origin, ".".join(path))
             return converted
     shown = "" if is_secret(annotation) else f", got {given.value!r}"
-    expected = str(problem).removeprefix("Expected ").split(", got")[0]
-    raise ConfigurationError(f"{given.origin}: {'.'.join(path)}: expected {expected}{shown}") from None
+    raise ConfigurationError(f"{given.origin}: {'.'.join(path)}: {_expectation(problem, annotation)}{shown}") from None
+
+
+def _expectation(problem: msgspec.ValidationError, annotation: Any) -> str:
+    found = msgspec.inspect.type_info(annotation)
+    if isinstance(found, msgspec.inspect.LiteralType):
+        return f"expected one of {', '.join(map(str, found.values))}"
+    said = str(problem)
+    if said.startswith("Expected "):
+        return "e" + said[1:].split(", got")[0]
+    return f"cannot be used: {said}"
 
 
 def _from_file(named: Given, key: str) -> Given:

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from serving.model_card import model_repository, read_model_card, version_folder
 from stream.cli.app import app
+from stream.configuration.load import load
 from stream.contracts.times import HOUR_MS
 from stream.profiles.bound import CUSTOMER_LADDER, VISITOR_LADDER
 from stream.profiles.fold import EVENT_IDS
@@ -47,6 +49,13 @@ def test_the_first_events_of_the_readme_are_events() -> None:
         given = json.dumps({**json.loads(line), "event_id": f"e{number}"}).encode()
         assert read_event(given, b"ada", (), 1_800_000_000_000, SETTINGS).customer_id == "ada"
     assert len(lines) == 4
+
+
+def test_the_first_alert_needs_the_thresholds_of_the_checkout_as_the_readme_says() -> None:
+    (score,) = re.findall(r"raised churn risk, customer ada: score (0\.\d+)", README)
+    card = read_model_card(version_folder(model_repository()))
+    own = load(ROOT / "tidemark.toml", {}).configuration.policies.in_force(card)
+    assert own.rules["churn_risk"].raise_threshold <= float(score) < card.threshold("90d").raise_at
 
 
 def test_how_many_ids_are_remembered_is_what_the_readme_says() -> None:

@@ -9,6 +9,7 @@ import orjson
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
+from serving.model_card import model_repository, read_model_card, version_folder
 from stream.cli.app import _shared_first, main
 from stream.cli.context import output
 from stream.cli.exits import Exit, end_with, exit_code
@@ -174,6 +175,33 @@ def test_config_shows_values_with_their_origin_and_no_secret(
     assert "deployment.secret" in out
     assert "topics.partitions" not in out
     assert "hunter2" not in out
+
+
+def test_thresholds_that_are_not_set_are_shown_as_they_are_in_force(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    card = read_model_card(version_folder(model_repository())).threshold("90d")
+    monkeypatch.setenv("TIDEMARK__POLICIES__SECOND_PURCHASE__RAISE_THRESHOLD", "0.9")
+    _, out, _ = run("config", "--json", capsys=capsys)
+    shown = {key: line for key, line in orjson.loads(out).items() if key.startswith("policies.")}
+    assert shown["policies.churn_risk.raise_threshold"] == {"value": card.raise_at, "origin": "model card"}
+    assert shown["policies.churn_risk.resolve_threshold"] == {"value": card.resolve_at, "origin": "model card"}
+    assert shown["policies.churn_risk.base_rate"] == {"value": round(card.base_rate, 3), "origin": "model card"}
+    assert shown["policies.second_purchase.raise_threshold"]["value"] == 0.9
+    assert shown["policies.second_purchase.resolve_threshold"] == {"value": 0.8, "origin": "derived"}
+    assert shown["policies.second_purchase.medium_from"] == {"value": 0.94, "origin": "derived"}
+    assert not [key for key, line in shown.items() if line["value"] is None]
+    _, out, _ = run("config", capsys=capsys)
+    assert f"{'policies.churn_risk.raise_threshold':<43} {card.raise_at:<21} model card" in out.splitlines()
+
+
+def test_thresholds_of_a_model_that_is_not_there_are_shown_as_unset(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TIDEMARK__TRITON__MODEL", "absent")
+    code, out, _ = run("config", "--json", capsys=capsys)
+    assert code == Exit.OK
+    assert orjson.loads(out)["policies.churn_risk.raise_threshold"] == {"value": None, "origin": "default"}
 
 
 def test_every_setting_stands_on_one_line_of_80_columns(

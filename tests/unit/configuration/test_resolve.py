@@ -118,6 +118,18 @@ def test_a_value_out_of_range_names_the_range() -> None:
     assert "server.retries: expected `int` <= 3" in refusal(T__SERVER__RETRIES="4")
 
 
+def test_a_choice_that_does_not_exist_is_refused_with_those_that_do() -> None:
+    assert refusal({"server": {"mode": "gpu"}}) == "tidemark.toml: server.mode: expected one of fast, slow, got 'gpu'"
+    assert refusal({"server": {"mode": 3}}) == "tidemark.toml: server.mode: expected one of fast, slow, got 3"
+    said = refusal(T__SERVER__MODE="gpu")
+    assert said == "environment T__SERVER__MODE: server.mode: expected one of fast, slow, got 'gpu'"
+
+
+def test_what_lacks_inside_a_list_is_said_as_it_is() -> None:
+    said = refusal({"steps": [{"size": 2}]})
+    assert "steps: cannot be used: Object missing required field `code` - at `$[0]`" in said
+
+
 def test_a_list_of_tables_is_taken_whole_and_its_keys_are_checked() -> None:
     assert tree({"steps": [{"code": "a", "size": 2}]})[0].steps == (Step(code="a", size=2),)
     assert tree(T__STEPS='[{"code": "b"}]')[0].steps == (Step(code="b"),)
