@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from stream.configuration.alike import refuse_alike
 from stream.configuration.resolve import ConfigurationError, Layer, resolve
 from stream.configuration.settings import Configuration
 
@@ -36,6 +37,7 @@ def load(path: Path | None, environ: Mapping[str, str], running: Layer | None = 
     Raises:
         ConfigurationError: says where, which key, and what was expected.
     """
+    refuse_alike(Configuration, environ, ENVIRONMENT_PREFIX)
     layers = [running] if running is not None else []
     if path is None and Path(FILE_NAME).exists():
         path = Path(FILE_NAME)

@@ -99,6 +99,9 @@ class _Resolver:
         try:
             return settings(**values)
         except (ValueError, TypeError) as error:
+            if not path:
+                # What the whole tree refuses begins with its key.
+                raise ConfigurationError(f"{self.origins.get(str(error).split()[0], DEFAULT)}: {error}") from error
             raise ConfigurationError(f"{self._origins_below(path)}: {'.'.join(path)}: {error}") from error
 
     def refuse_unknown(self, settings: type[msgspec.Struct]) -> None:

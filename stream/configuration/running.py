@@ -2,7 +2,8 @@
 `tidemark up`.
 
 The file counts only while the program that wrote it holds its lock, which the kernel gives back however that program
-ends. So a file that was left behind leads nobody to a broker that is gone.
+ends. So a file that was left behind leads nobody to a broker that is gone. It lies in ``.tidemark`` whatever
+``data_dir`` is, since it is read before the settings are, and so that every command of the folder finds the same parts.
 """
 
 from __future__ import annotations
@@ -43,7 +44,8 @@ class RunningFile:
         if not _lock(self._lock):
             os.close(self._lock)
             raise ConfigurationError(
-                f"`tidemark up` runs in this folder already ({path}): end it with Ctrl-C, or take another folder"
+                f"`tidemark up` runs in this folder already ({path.absolute()}), and a folder has one, "
+                "whatever data_dir is: end it with Ctrl-C, or start this one in another folder"
             )
         os.truncate(self._lock, 0)
 

@@ -7,6 +7,7 @@ operations and commands.
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Final, Literal
 
 import msgspec
@@ -16,6 +17,14 @@ from stream.contracts.topics import TopicNames
 from stream.decisions.policies import Policies
 from stream.engine.settings import EngineSettings
 from stream.profiles.settings import ProfileSettings
+
+LEAST_SESSION_TIMEOUT_MS: Final = 1_000
+"""Below it a busy worker would lose its partitions by itself. Brokers have a bound of their own, 6,000 by default
+(``group.min.session.timeout.ms``); that of `tidemark up` allows less."""
+
+_BROKER: Final = re.compile(r"([a-z0-9_]+://)?([^\s:,/\[\]]+|\[[0-9a-f:.]+\])(:\d{1,5})?", re.IGNORECASE)
+_URI: Final = re.compile(r"[a-z][a-z0-9+.-]*:[a-z0-9._~:/?#\[\]@!$&'()*+,;=%-]+", re.IGNORECASE)
+"""Scheme and characters of RFC 3986; what a scheme asks of the rest is not looked at."""
 
 Positive = Annotated[int, msgspec.Meta(gt=0)]
 Port = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
@@ -57,6 +66,12 @@ class KafkaSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Properties of producers, over those of ``client``."""
 
     def __post_init__(self) -> None:
+        for server in self.bootstrap_servers.split(","):
+            if not _BROKER.fullmatch(server.strip()):
+                raise ValueError(
+                    f"bootstrap_servers is {self.bootstrap_servers!r}: it must be host:port of one or more brokers, "
+                    "separated by commas"
+                )
         for table in (self.client, self.consumer, self.producer):
             for name in OWN_PROPERTIES.keys() & table.keys():
                 raise ValueError(f"{name} is Tidemark's own: {OWN_PROPERTIES[name]}")
@@ -126,6 +141,12 @@ class DeploymentSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Keys the ids of alerts and the draw of the control group. The same on every worker, for ever: another one is
     other ids."""
 
+    def __post_init__(self) -> None:
+        if not _URI.fullmatch(self.source):
+            raise ValueError(
+                f"source is {self.source!r}: it must be a URI, such as urn:shop:tidemark or https://shop.example/tidemark"
+            )
+
 
 class Configuration(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that is set."""
@@ -138,12 +159,20 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True):
     profiles: ProfileSettings = ProfileSettings()
     policies: Policies = Policies()
     data_dir: str = ".tidemark"
-    """Folder of local stores and of what `tidemark up` leaves for the other commands; made when missing."""
+    """Folder of local stores, and of the logs and the kept data of `tidemark up`; made when missing. The addresses that
+    `tidemark up` leaves for the other commands are not here: see `running.py`."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     metrics_host: str = "127.0.0.1"
     """Address on which a worker serves Prometheus metrics; ``0.0.0.0`` inside a container."""
     metrics_port: Port = 0
     """Port of ``metrics_host`` where a worker serves Prometheus metrics; 0 serves none."""
+
+    def __post_init__(self) -> None:
+        if self.engine.session_timeout_ms < LEAST_SESSION_TIMEOUT_MS:
+            raise ValueError(
+                f"engine.session_timeout_ms is {self.engine.session_timeout_ms}: it must be at least "
+                f"{LEAST_SESSION_TIMEOUT_MS}, and at least the brokers' group.min.session.timeout.ms (6000 unless set)"
+            )
 
     def lacks_secret(self) -> bool:
         """Whether the secret that everybody knows would key ids on a Kafka that is not this machine's own."""

@@ -24,6 +24,7 @@ from serving.model_card import ModelCard, model_repository, read_model_card, ver
 from serving.scorer import Scorer
 from serving.shop import SHOP_FILE, read_shop
 from stream.configuration.clients import client_properties, show_kafka_log
+from stream.configuration.resolve import ConfigurationError
 from stream.configuration.settings import Configuration
 from stream.contracts import dead_letters, topics
 from stream.contracts.emission import Rejected
@@ -55,13 +56,20 @@ def run_worker(configuration: Configuration, role: str, instance: str | None, me
     """Run a worker of ``role`` until SIGTERM or SIGINT, and return the exit status.
 
     Raises:
+        ConfigurationError: metrics cannot be served where they are set to be.
         InstanceTaken, StateLost, WorkerFenced, NewerState, TopicMismatch, ClusterUnreachable: with what to do.
     """
     configure_logging(configuration.log_level)
     registry = CollectorRegistry()
     port = configuration.metrics_port if metrics_port is None else metrics_port
     if port:
-        start_http_server(port, addr=configuration.metrics_host, registry=registry)
+        try:
+            start_http_server(port, addr=configuration.metrics_host, registry=registry)
+        except OSError as error:
+            raise ConfigurationError(
+                f"metrics cannot be served at {configuration.metrics_host}:{port} ({error.strerror or error}): set "
+                "another metrics_port (or --metrics-port), one for each worker of a machine, or another metrics_host"
+            ) from error
     kafka = client_properties(configuration.kafka)
     folder = Path(configuration.data_dir)
     with Instance(folder, role, instance) as named, build_processor(configuration, role) as processor:

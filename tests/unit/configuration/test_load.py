@@ -68,6 +68,16 @@ def test_what_runs_in_the_folder_is_over_the_defaults_and_under_everything_that_
         ('[deployment]\nsecret = "x"', "TIDEMARK__DEPLOYMENT__SECRET"),
         ("[policies.churn_risk]\nresolve_threshold = 0.5", "policies.churn_risk: resolve_threshold is set without"),
         ("[triton]\nmax_batch = 257", "triton.max_batch: expected `int` <= 256, got 257"),
+        ('[kafka]\nbootstrap_servers = ""', "kafka: bootstrap_servers is '': it must be host:port"),
+        ('[kafka]\nbootstrap_servers = "kafka-1:9092,"', "bootstrap_servers is 'kafka-1:9092,'"),
+        ('[kafka]\nbootstrap_servers = "kafka-1:9092 kafka-2:9092"', "separated by commas"),
+        ('[kafka]\nbootstrap_servers = "kafka:port"', "it must be host:port"),
+        ('[deployment]\nsource = ""', "deployment: source is '': it must be a URI"),
+        ('[deployment]\nsource = "my shop"', "source is 'my shop'"),
+        ('[deployment]\nsource = "urn:my shop"', "source is 'urn:my shop'"),
+        ('[triton]\nscorer = "gpu"', "triton.scorer: expected one of in_process, triton, got 'gpu'"),
+        ('[engine]\nstore = "disk"', "engine.store: expected one of memory, rocksdb, got 'disk'"),
+        ("[engine]\nsession_timeout_ms = 999", "bad.toml: engine.session_timeout_ms is 999: it must be at least 1000"),
         ("[polices]\nhorizon_days = 30", "did you mean policies?"),
     ],
 )
@@ -76,6 +86,20 @@ def test_a_bad_file_is_refused_and_named(tmp_path: Path, text: str, message: str
     with pytest.raises(ConfigurationError, match=r"bad\.toml") as caught:
         load(tmp_path / "bad.toml", {})
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "servers", ["kafka", "SASL_SSL://kafka-1.example:9092, [::1]:9092", "10.0.0.1:9092,my_broker:9093"]
+)
+def test_brokers_as_kafka_takes_them_are_taken(servers: str) -> None:
+    taken = load(None, {"TIDEMARK__KAFKA__BOOTSTRAP_SERVERS": servers})
+    assert taken.configuration.kafka.bootstrap_servers == servers
+
+
+def test_what_the_whole_refuses_names_the_origin_of_its_key_alone(tmp_path: Path) -> None:
+    (tmp_path / "tidemark.toml").write_text("[topics]\npartitions = 3\n")
+    with pytest.raises(ConfigurationError, match=r"^environment TIDEMARK__ENGINE__SESSION_TIMEOUT_MS: engine\.session"):
+        load(None, {"TIDEMARK__ENGINE__SESSION_TIMEOUT_MS": "1"})
 
 
 def test_what_the_engine_refuses_is_refused_with_the_file_and_the_reason() -> None:
@@ -130,7 +154,7 @@ def test_the_running_file_counts_while_it_is_held() -> None:
         layer = running_layer(path)
         assert layer is not None
         assert layer.values == {"kafka": {"bootstrap_servers": "127.0.0.1:9"}, "triton": {"scorer": "in_process"}}
-        with pytest.raises(ConfigurationError, match="runs in this folder already"):
+        with pytest.raises(ConfigurationError, match=r"runs in this folder already .*one, whatever data_dir is"):
             RunningFile(path)
     assert not path.exists()
 
