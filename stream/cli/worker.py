@@ -38,6 +38,7 @@ def worker(
     from stream.configuration.resolve import ConfigurationError
     from stream.contracts import topics
     from stream.operations.brokers import connect_admin
+    from stream.operations.preflight import check_session_timeout
     from stream.operations.status import INPUTS
     from stream.operations.topics import require_topics
     from stream.workers.process import run_worker
@@ -50,5 +51,7 @@ def worker(
         )
     names = configuration.topics.topic_names()
     used = [names.physical(INPUTS[role.value]), names.changelog(role.value), names.physical(topics.DEAD_LETTERS)]
-    require_topics(connect_admin(configuration.kafka), used)
+    admin = connect_admin(configuration.kafka)
+    require_topics(admin, used)
+    check_session_timeout(admin, configuration.engine)
     raise typer.Exit(run_worker(configuration, role.value, instance, metrics_port))
