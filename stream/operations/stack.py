@@ -113,7 +113,10 @@ class Stack:
             **_thresholds(configuration.policies),
         }
         self.workers = {
-            role: RoleProcess(role, configuration_file, settings, logs / f"{role}.log") for role in STATEFUL_ROLES
+            role: RoleProcess(
+                role, configuration_file, {**settings, **_metrics(configuration, number)}, logs / f"{role}.log"
+            )
+            for number, role in enumerate(STATEFUL_ROLES)
         }
 
     @property
@@ -193,6 +196,12 @@ class Stack:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
+
+
+def _metrics(configuration: Configuration, number: int) -> dict[str, str]:
+    """A port for each worker, since two cannot serve at one."""
+    port = configuration.metrics_port
+    return {"TIDEMARK__METRICS_PORT": str(port + number)} if port else {}
 
 
 def installed(name: str) -> bool:
