@@ -13,9 +13,9 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
     commit_interval_ms: Positive = 100
     """Longest time between the fold of a record and its commit. Half of it is added to the median latency of each
     role; a shorter one spends a larger share of the time on commits."""
-    backlog_commit_interval_ms: Positive = 400
-    """The same while there is a backlog, where no record is waited for: larger commits write states that change often
-    once instead of four times, and cost the broker a third less."""
+    backlog_commit_interval_ms: Positive = 2_000
+    """The same while there is a backlog, where no record is waited for: a state that changes often is written once
+    instead of twenty times, and the broker has less to do. ``max_uncommitted_records`` bounds it too."""
     max_uncommitted_records: Positive = 50_000
     """Commit earlier when this many records are folded: what an abort has to repeat stays bounded."""
     max_pending_records: Positive = 20_000
