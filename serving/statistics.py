@@ -86,6 +86,7 @@ _TWO_MONTHS_DAYS: Final = 60.0
 _CENTS: Final = 100.0
 _NOTHING: Final = bytes(8 * len(decay.HALF_LIVES))
 _LIMIT: Final = 12.0
+_DIGITS: Final = 6
 
 
 def statistics(
@@ -154,7 +155,9 @@ def statistics(
     joined = np.column_stack(
         [decayed, *scalars, expected, windows[:, :-2], *habits, windows[:, -2:], _lines(count, seen)]
     )
-    clipped: npt.NDArray[np.float32] = np.clip(joined, -_LIMIT, _LIMIT).astype(np.float32)
+    # The last digit of a logarithm depends on where in a batch its row lies. Rounded, a customer's row is the same in any.
+    rounded = np.round(joined, _DIGITS)
+    clipped: npt.NDArray[np.float32] = np.clip(rounded, -_LIMIT, _LIMIT).astype(np.float32)
     return clipped
 
 
