@@ -216,7 +216,7 @@ def test_every_setting_stands_on_one_line_of_80_columns(
     assert [line.split()[0] for line in settings] == list(orjson.loads(run("config", "--json", capsys=capsys)[1]))
     assert max(map(len, settings)) <= 80
     assert f"{'triton.max_batch':<43} {'32':<21} environment" in lines
-    assert f"{'policies.second_purchase.resolve_threshold':<43} {'0.63':<21} tidemark.toml" in lines
+    assert f"{'policies.second_purchase.resolve_threshold':<43} {'0.58':<21} tidemark.toml" in lines
     at = lines.index(f"{'kafka.bootstrap_servers':<43} {'':<21} environment")
     assert lines[at + 1] == "    kafka-1.example:9092,kafka-2.example:9092"
 
