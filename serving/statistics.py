@@ -155,8 +155,8 @@ def statistics(
     joined = np.column_stack(
         [decayed, *scalars, expected, windows[:, :-2], *habits, windows[:, -2:], _lines(count, seen)]
     )
-    # The last digits of a logarithm depend on the batch around its row. Rounded, a row is the same in any batch, but for
-    # one that lies beside an edge of the rounding.
+    # The last digits of a logarithm depend on the batch around its row. Rounded, a row is the same in any batch,
+    # but for one that lies beside an edge of the rounding.
     rounded = np.round(joined, _DIGITS)
     clipped: npt.NDArray[np.float32] = np.clip(rounded, -_LIMIT, _LIMIT).astype(np.float32)
     return clipped
