@@ -11,7 +11,7 @@ import logging
 import shutil
 import warnings
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import onnx
 import torch
@@ -61,7 +61,11 @@ def write_onnx(network: ServedNetwork, path: Path) -> None:
             optimize=True,
             verbose=False,
         )
-    model = program.model_proto
+    save_graph(program.model_proto, path)
+
+
+def save_graph(model: Any, path: Path) -> None:
+    """Write a checked graph, the same bytes for the same graph wherever it was exported."""
     model.ir_version = IR_VERSION
     del model.metadata_props[:]
     for node in model.graph.node:

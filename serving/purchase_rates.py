@@ -67,10 +67,13 @@ class PurchaseRates(NamedTuple):
 def _hypergeometric(a: Floats, b: Floats, c: Floats, z: Floats) -> Floats:
     total = np.ones(np.broadcast(a, b, c, z).shape)
     term = total.copy()
+    # Each customer's series ends by itself: what is expected of one must not depend on who else is in the batch.
+    unfinished = np.ones(total.shape, np.bool_)
     for n in range(_TERMS):
         term = term * ((a + n) * (b + n) / ((c + n) * (n + 1)) * z)
-        total += term
-        if (np.abs(term) <= _PRECISION * np.abs(total)).all():
+        total = np.where(unfinished, total + term, total)
+        unfinished &= np.abs(term) > _PRECISION * np.abs(total)
+        if not unfinished.any():
             break
     return total
 

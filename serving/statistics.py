@@ -86,7 +86,6 @@ _TWO_MONTHS_DAYS: Final = 60.0
 _CENTS: Final = 100.0
 _NOTHING: Final = bytes(8 * len(decay.HALF_LIVES))
 _LIMIT: Final = 12.0
-_DIGITS: Final = 6
 
 
 def statistics(
@@ -155,10 +154,7 @@ def statistics(
     joined = np.column_stack(
         [decayed, *scalars, expected, windows[:, :-2], *habits, windows[:, -2:], _lines(count, seen)]
     )
-    # The last digits of a logarithm depend on the batch around its row. Rounded, a row is the same in any batch,
-    # but for one that lies beside an edge of the rounding.
-    rounded = np.round(joined, _DIGITS)
-    clipped: npt.NDArray[np.float32] = np.clip(rounded, -_LIMIT, _LIMIT).astype(np.float32)
+    clipped: npt.NDArray[np.float32] = np.clip(joined, -_LIMIT, _LIMIT).astype(np.float32)
     return clipped
 
 

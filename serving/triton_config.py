@@ -26,7 +26,7 @@ _INSTANCES: Final = {
     "gpu": "{ count: 2 kind: KIND_GPU }",
 }
 
-_ONE_CORE: Final = """\
+ONE_CORE: Final = """\
 # One core per instance: the server shares its machine with Kafka and the workers.
 parameters { key: "intra_op_thread_count" value { string_value: "1" } }
 parameters { key: "inter_op_thread_count" value { string_value: "1" } }
@@ -53,7 +53,7 @@ dynamic_batching {{
 }}
 instance_group [ {_INSTANCES[profile]} ]
 parameters {{ key: "feature_schema" value {{ string_value: "{FEATURE_SCHEMA}" }} }}
-{_ONE_CORE if profile == "cpu" else ""}"""
+{ONE_CORE if profile == "cpu" else ""}"""
 
 
 def write_configs(model_folder: Path) -> None:
@@ -61,10 +61,15 @@ def write_configs(model_folder: Path) -> None:
 
     ``config.pbtxt`` is the one for a CPU; a Triton that is started with ``--model-config-name=gpu`` takes the other.
     """
-    (model_folder / CONFIG_FILE).write_text(config_text("cpu"))
-    gpu = model_folder / GPU_CONFIG_FILE
-    gpu.parent.mkdir(exist_ok=True)
-    gpu.write_text(config_text("gpu"))
+    write_profiles(model_folder, config_text("cpu"), config_text("gpu"))
+
+
+def write_profiles(model_folder: Path, cpu: str, gpu: str) -> None:
+    """Write the texts of both profiles to where Triton looks for them."""
+    (model_folder / CONFIG_FILE).write_text(cpu)
+    path = model_folder / GPU_CONFIG_FILE
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(gpu)
 
 
 def _tensors(specs: tuple[TensorSpec, ...]) -> str:

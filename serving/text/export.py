@@ -11,12 +11,12 @@ import shutil
 import warnings
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Final
+from typing import Final
 
 import onnx
 import torch
 
-from serving.export import IR_VERSION, OPSET
+from serving.export import OPSET, save_graph
 from serving.in_process import MODEL_FILE
 from serving.text.calibration import TextCalibration
 from serving.text.card import TEXT_MODEL_NAME
@@ -50,7 +50,7 @@ def write_float_onnx(student: Student, calibration: TextCalibration, path: Path,
             optimize=True,
             verbose=False,
         )
-    _write(program.model_proto, path)
+    save_graph(program.model_proto, path)
 
 
 def quantise(source: Path, target: Path) -> None:
@@ -69,7 +69,7 @@ def quantise(source: Path, target: Path) -> None:
         reduce_range=True,
         weight_type=QuantType.QInt8,
     )
-    _write(onnx.load(target), target)
+    save_graph(onnx.load(target), target)
 
 
 def export_student(
@@ -102,14 +102,3 @@ def export_student(
 def folder_bytes(folder: Path) -> int:
     """Bytes of the graph and the tokenizer of a version."""
     return sum((folder / name).stat().st_size for name in (MODEL_FILE, TOKENIZER_FILE))
-
-
-def _write(model: Any, path: Path) -> None:
-    model.ir_version = IR_VERSION
-    del model.metadata_props[:]
-    for node in model.graph.node:
-        node.doc_string = ""
-        # Where the exporter was called from is no part of the model.
-        del node.metadata_props[:]
-    onnx.checker.check_model(model)
-    path.write_bytes(model.SerializeToString(deterministic=True))

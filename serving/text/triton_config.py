@@ -10,7 +10,7 @@ from typing import Final
 
 from serving.in_process import MODEL_FILE
 from serving.text.card import TEXT_MODEL_NAME
-from serving.triton_config import CONFIG_FILE, GPU_CONFIG_FILE, Profile
+from serving.triton_config import ONE_CORE, Profile, write_profiles
 
 INPUT_IDS: Final = "input_ids"
 ATTENTION_MASK: Final = "attention_mask"
@@ -31,11 +31,6 @@ _INSTANCES: Final = {
     # No fallback to the CPU: a server without a GPU must refuse the model, not serve it slowly.
     "gpu": "{ count: 1 kind: KIND_GPU }",
 }
-_ONE_CORE: Final = """\
-# One core per instance: the server shares its machine with Kafka and the workers.
-parameters { key: "intra_op_thread_count" value { string_value: "1" } }
-parameters { key: "inter_op_thread_count" value { string_value: "1" } }
-"""
 
 
 def config_text(profile: Profile, vector: int) -> str:
@@ -59,12 +54,9 @@ dynamic_batching {{
   max_queue_delay_microseconds: {_MAX_QUEUE_DELAY_US}
 }}
 instance_group [ {_INSTANCES[profile]} ]
-{_ONE_CORE if profile == "cpu" else ""}"""
+{ONE_CORE if profile == "cpu" else ""}"""
 
 
 def write_text_configs(model_folder: Path, vector: int) -> None:
     """Write both profiles into the model's folder of a repository, as ``serving.triton_config`` does."""
-    (model_folder / CONFIG_FILE).write_text(config_text("cpu", vector))
-    gpu = model_folder / GPU_CONFIG_FILE
-    gpu.parent.mkdir(exist_ok=True)
-    gpu.write_text(config_text("gpu", vector))
+    write_profiles(model_folder, config_text("cpu", vector), config_text("gpu", vector))

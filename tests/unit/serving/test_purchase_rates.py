@@ -67,3 +67,13 @@ def test_who_bought_once_is_alive_but_not_expected_for_ever():
     once = np.array([0.0]), np.array([0.0]), np.array([50.0])
     assert CDNOW.alive(*once)[0] == 1.0
     assert CDNOW.silent(*once, 13.0)[0] > 0.9
+
+
+def test_what_is_expected_of_a_customer_does_not_depend_on_the_batch() -> None:
+    rates = PurchaseRates(0.243, 4.414, 0.793, 2.426)
+    draw = np.random.default_rng(1)
+    age = draw.uniform(0, 150, 300)
+    record = np.floor(draw.uniform(0, 40, 300)), age * draw.uniform(0, 1, 300), age
+    together = rates.expected(*record, np.full(300, 26.0))
+    alone = [rates.expected(*(column[at : at + 1] for column in record), 26.0)[0] for at in range(300)]
+    assert alone == pytest.approx(together.tolist(), rel=1e-13)
