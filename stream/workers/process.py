@@ -41,6 +41,7 @@ from stream.workers import decisions, profiles
 from stream.workers.catalogue import CatalogueReader
 from stream.workers.control import ControlReader
 from stream.workers.decisions import DecisionsProcessor, Question
+from stream.workers.explaining import Explainer
 from stream.workers.profiles import ProfilesProcessor
 from stream.workers.scoring import ScoringStage
 from stream.workers.watchdog import Watchdog
@@ -119,10 +120,15 @@ def build_processor(
             source=configuration.deployment.source,
             partitions=count_partitions(AdminClient(kafka), names.physical(topics.SCORE_REQUESTS)),
         )
-        stage = stage or ScoringStage(
-            scorer, lambda: reader.snapshot, configuration.triton, configuration.profiles.currency
-        )
         policies = configuration.policies.in_force(card)
+        stage = stage or ScoringStage(
+            scorer,
+            lambda: reader.snapshot,
+            configuration.triton,
+            configuration.profiles.currency,
+            Explainer(policies, configuration.triton),
+            card.reference,
+        )
         yield DecisionsProcessor(names, policies, deployment, stage, f"{card.name} {card.version}")
     finally:
         reader.close()

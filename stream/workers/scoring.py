@@ -15,6 +15,7 @@ import structlog
 from serving.answers import answers
 from serving.catalogue import Catalogue
 from serving.features import tensors
+from serving.model_card import ReferenceCustomer
 from serving.scorer import BadOutput, Scorer, ScorerUnavailable
 from stream.configuration.settings import TritonSettings
 from stream.contracts.scores import Answer, FallbackReason
@@ -23,6 +24,7 @@ from stream.engine.processor import Stage
 from stream.profiles.profile import Profile
 from stream.workers.breaker import CircuitBreaker
 from stream.workers.decisions import Question
+from stream.workers.explaining import Explainer
 
 _WARM_UP_S: Final = 5.0
 _LOOK_S: Final = 0.5
@@ -38,13 +40,21 @@ class ScoringStage(Stage[Question]):
         scorer: the model.
         catalogue: gives the newest snapshot of what can be recommended.
         currency: of the answers' amounts.
+        explainer: adds the model's reasons to answers that will raise an alert; None: all reasons are by rule.
+        reference: whom the model's reasons are held against, from its card.
 
     Attributes:
         model_answers, fallback_answers: questions answered by each, since the start.
     """
 
     def __init__(
-        self, scorer: Scorer, catalogue: Callable[[], Catalogue], settings: TritonSettings, currency: str
+        self,
+        scorer: Scorer,
+        catalogue: Callable[[], Catalogue],
+        settings: TritonSettings,
+        currency: str,
+        explainer: Explainer | None = None,
+        reference: ReferenceCustomer | None = None,
     ) -> None:
         self.max_batch = settings.max_batch
         self.max_in_flight = settings.in_flight
@@ -53,6 +63,8 @@ class ScoringStage(Stage[Question]):
         self._scorer = scorer
         self._catalogue = catalogue
         self._currency = currency
+        self._explainer = explainer
+        self._reference = reference
         self._deadline_s = settings.deadline_ms / 1000
         self._backlog_deadline_s = settings.backlog_deadline_ms / 1000
         self._calls = 1 + settings.retries
@@ -88,6 +100,8 @@ class ScoringStage(Stage[Question]):
             self.fallback_answers += len(batch)
             return [self._fall_back(question, catalogue, unanswered.reason) for question in batch]
         self.model_answers += len(batch)
+        if self._explainer is not None:
+            await self._explainer.explain(batch, answered, self._scorer, catalogue, self._reference)
         return answered
 
     async def _ask(self, batch: Sequence[Question], catalogue: Catalogue) -> list[Answer]:
