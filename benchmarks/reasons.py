@@ -8,8 +8,8 @@ Kafka and Triton are left out.
 
 *moved*: the first group that speaks for churn is put to the reference's; does the score go down? *planted*: one thing
 is done to a customer (the cart emptied an hour ago, a review of one star yesterday, silence of two to six own gaps
-where after one gap there was no alert); is it the alert's first reason? Beside it stand how often the model alone says so,
-and how often an alert of the same customers says so where nothing was planted.
+where after one gap there was no alert); is it the alert's first reason? Beside it stand how often the
+model alone says so, and how often an alert of the same customers says so where nothing was planted.
 """
 
 import argparse

@@ -45,15 +45,15 @@ _MOST_LINES: Final = 150
 """Of a customer who is to fit into a card."""
 
 _BUYS_AGAIN: Final = 2
-_TYPICAL: Final = (
-    *("recency_days", "tenure_days", "baskets", "mean_gap_days", "silence_in_gaps"),
-    *("baskets_within_365d", "revenue_365d", "mean_basket", "lines_a_basket", "distinct_share", "unit_price", "units"),
+_TYPICAL: Final = {"recency_days": 3.0, "silence_in_gaps": 3.0} | dict.fromkeys(
+    (
+        *("tenure_days", "baskets", "mean_gap_days", "baskets_within_365d", "revenue_365d", "mean_basket"),
+        *("lines_a_basket", "distinct_share", "unit_price", "units"),
+    ),
+    1.0,
 )
-"""Statistics by which a customer is near to the middle of all."""
-
-_ORDINARY: Final = (100 / 3, 200 / 3)
-"""Percentiles between which the reference's silence lies, in days and in own gaps: others are to be more or less silent
-than it."""
+"""Statistics by which a customer is near to the middle of all, and what each weighs. Most of all its silence has to be
+ordinary: others are to be more or less silent than the reference."""
 
 
 def reference_profile(reference: ReferenceCustomer, at: int) -> Profile:
@@ -80,8 +80,8 @@ def reference_profile(reference: ReferenceCustomer, at: int) -> Profile:
 def chosen_reference(
     examples: Sequence[Example], histories: Mapping[str, Sequence[Event]], catalogue: Catalogue, currency: str
 ) -> ReferenceCustomer | None:
-    """The customer in the middle: of those who bought twice and more, are as silent as most and sent nothing back, the
-    one whose statistics are nearest to the median of all who bought lately, in units of their deviation.
+    """The customer in the middle: of those who bought lately, twice and more, and sent nothing back, the one whose
+    statistics are nearest to the median of all who bought lately, in units of their deviation.
 
     Args:
         examples: what was known of everybody at one moment.
@@ -100,14 +100,11 @@ def chosen_reference(
         return None
     past = [[e for e in histories[each.customer_id] if to_epoch_ms(e.time) <= each.as_of] for each in examples]
     able = active & np.fromiter(map(_fits, past), np.bool_, len(past))
-    for silence in (read["recency_days"], read["silence_in_gaps"]):
-        low, high = np.percentile(silence[active], _ORDINARY)
-        able &= (low <= silence) & (silence <= high)
     if not able.any():
         return None
     typical = np.column_stack([read[name] for name in _TYPICAL])
     middle, spread = np.median(typical[active], axis=0), typical[active].std(axis=0)
-    distance = np.abs((typical - middle) / np.where(spread > 0, spread, 1.0)).sum(axis=1)
+    distance = np.abs((typical - middle) / np.where(spread > 0, spread, 1.0)) @ list(_TYPICAL.values())
     nearest = int(np.argmin(np.where(able, distance, np.inf)))
     orders = [
         ReferenceOrder(

@@ -9,20 +9,27 @@ from stream.contracts.scores import ScoreRequest
 from stream.contracts.times import DAY_MS
 from stream.decisions.facts import Facts
 from stream.decisions.kinds import kind_of, timing
-from stream.decisions.policies import KINDS, AlertKind, Policies, PoliciesInForce
+from stream.decisions.policies import KINDS, AlertKind, PoliciesInForce
 from stream.decisions.state import DecisionState
 
 
-def free_kinds(state: DecisionState | None, request: ScoreRequest, settings: Policies) -> frozenset[AlertKind]:
+def free_kinds(state: DecisionState | None, request: ScoreRequest, policies: PoliciesInForce) -> frozenset[AlertKind]:
     """Kinds of alert that nothing which is remembered of the customer stands in the way of."""
     if request.mode == "backfill" or not (request.marketing and request.personalization):
         return frozenset()
     if state is None:
         return frozenset(KINDS)
-    spent = state.raised_today >= settings.daily_cap and request.as_of // DAY_MS <= state.raised_day
-    if state.episodes or spent or not state.marketing or request.as_of < state.as_of:
+    at = request.as_of
+    spent = state.raised_today >= policies.settings.daily_cap and at // DAY_MS <= state.raised_day
+    is_open = any(episode.expires_at > at for episode in state.episodes.values())
+    if is_open or spent or not state.marketing or at < state.as_of:
         return frozenset()
-    return frozenset(kind for kind in KINDS if (rest := state.rests.get(kind)) is None or request.as_of >= rest.until)
+    rested = {kind: rest.until for kind, rest in state.rests.items()}
+    for kind, episode in state.episodes.items():
+        if kind in policies.rules:
+            # Its time is up, though the timer has not said so yet.
+            rested[kind] = episode.expires_at + int(policies.rules[kind].cool_down_days * DAY_MS)
+    return frozenset(kind for kind in KINDS if at >= rested.get(kind, 0))
 
 
 def will_raise(free: frozenset[AlertKind], facts: Facts, score: float, policies: PoliciesInForce) -> bool:

@@ -115,7 +115,7 @@ class DecisionsProcessor(Processor[DecisionState, Question]):
         return Parsed(record.key, request.as_of, Question(request, profile, record.append_time))
 
     def hint(self, state: DecisionState | None, payload: Question) -> None:
-        payload.free = prospects.free_kinds(state, payload.request, self._policies.settings)
+        payload.free = prospects.free_kinds(state, payload.request, self._policies)
 
     def fold(
         self, state: DecisionState | None, parsed: Parsed[Question], answer: Answer | None, context: Context[Question]
