@@ -1,8 +1,9 @@
-"""Asks the model why, for answers that will raise an alert: one call of at most 256 rows beside the scoring.
+"""Asks the model why, for answers that will raise an alert: at most 256 rows at a time, beside the scoring.
 
-It has the lowest priority there is: one call at a time with a deadline of its own, none while a backlog is worked off,
-and what is not answered in time is explained by rule (``stream.decisions.reasons``). A failure here says nothing of the
-server to the circuit breaker. Called by the scoring stage after the model has answered.
+It has the lowest priority there is: one call at a time, none larger than those that score, all within a deadline of
+their own and none while a backlog is worked off. What is not answered in time is explained by rule
+(``stream.decisions.reasons``). A failure here says nothing of the server to the circuit breaker. Called by the scoring
+stage after the model has answered.
 """
 
 import asyncio
@@ -13,14 +14,14 @@ from typing import Final, NamedTuple
 import numpy as np
 import structlog
 
-from serving.attribution import Explanation, explanation
+from serving.attribution import LARGEST_ROWS, Explanation, Floats, explanation
 from serving.catalogue import Catalogue
 from serving.contributions import CONTRIBUTION_DIGITS, contributions
 from serving.features import tensors
 from serving.model_card import HORIZONS, ReferenceCustomer
 from serving.reference import reference_profile
 from serving.scorer import BadOutput, Scorer, ScorerUnavailable, Tensors
-from stream.configuration.settings import MODEL_MAX_BATCH, TritonSettings
+from stream.configuration.settings import TritonSettings
 from stream.contracts.scores import Answer
 from stream.decisions.decide import SCORE_DIGITS
 from stream.decisions.facts import Facts
@@ -31,6 +32,8 @@ from stream.workers.decisions import Question
 _log = structlog.get_logger(__name__)
 
 RAW_CHURN: Final = "raw_churn"
+_LEAST_S: Final = 0.001
+"""A call has to have some deadline; the one around all calls ends it."""
 
 
 class _Asked(NamedTuple):
@@ -43,7 +46,8 @@ class Explainer:
 
     Args:
         policies: say which answers raise an alert, and which horizon is explained.
-        settings: ``reasons_deadline_ms`` of a call; 0 leaves all reasons to the rules.
+        settings: ``reasons_deadline_ms`` for all calls of one explanation, 0 leaves all reasons to the rules;
+            ``max_batch`` of a call.
 
     Attributes:
         explained, missed: alerts-to-be that the model explained, and that were left to the rules, since the start.
@@ -55,6 +59,7 @@ class Explainer:
         self._policies = policies
         self._horizon = HORIZONS.index(policies.horizon)
         self._deadline_s = settings.reasons_deadline_ms / 1000
+        self._max_rows = settings.max_batch
         self._oldest_s = settings.deadline_ms / 1000
         self._busy = False
 
@@ -66,8 +71,8 @@ class Explainer:
         catalogue: Catalogue,
         reference: ReferenceCustomer | None,
     ) -> None:
-        """Add ``reasons`` to those of the model's answers that will raise an alert. Ends within the deadline, and
-        raises nothing that the model server or its answer is to blame for.
+        """Add ``reasons`` to those of the model's answers that will raise an alert. Ends within the deadline, and never
+        fails: an answer without reasons is as good.
 
         Args:
             batch, answered: questions and the model's answers to them, in one order; the answers are changed in place.
@@ -90,6 +95,9 @@ class Explainer:
                 await self._ask(chosen, scorer, catalogue, reference)
         except (TimeoutError, ScorerUnavailable, BadOutput) as error:
             _log.info("reasons by rule", error=str(error) or "out of time")
+        except Exception as error:
+            # The answers are there. Whatever is wrong with their reasons must not cost them.
+            _log.warning("reasons by rule: the model's could not be made", exc_info=error)
         finally:
             self._busy = False
             self.missed += len(chosen) - (self.explained - before)
@@ -114,29 +122,37 @@ class Explainer:
         catalogue: Catalogue,
         reference: ReferenceCustomer,
     ) -> None:
-        """As many of ``chosen`` as fit into one call. Raises what ``Scorer.infer`` raises."""
-        began = time.monotonic()
+        """Explain as many of ``chosen`` as fit into ``LARGEST_ROWS``. Raises what ``Scorer.infer`` raises."""
+        ends = time.monotonic() + self._deadline_s
         asked: list[_Asked] = []
         rows = 0
         for question, answer in chosen:
             explained = _explanation(question, catalogue, reference)
-            if rows + explained.rows > MODEL_MAX_BATCH:
+            if rows + explained.rows > LARGEST_ROWS:
                 break
             asked.append(_Asked(answer, explained))
             rows += explained.rows
-        left_s = self._deadline_s - (time.monotonic() - began)
-        if left_s <= 0:
-            raise TimeoutError
-        outputs = await scorer.infer(_joined([each.explained.tensors for each in asked]), left_s)
-        raw = outputs[RAW_CHURN]
-        if raw.shape != (rows, len(HORIZONS)) or not np.isfinite(raw).all():
-            raise BadOutput(f"{RAW_CHURN} of {rows} coalitions came as {raw.dtype}{list(raw.shape)}, or not finite")
-        values = raw[:, self._horizon].astype(np.float64)
+        joined = _joined([each.explained.tensors for each in asked])
+        parts: list[Floats] = []
+        for start in range(0, rows, self._max_rows):
+            # One after the other: between them the server takes the questions of others.
+            part = {name: array[start : start + self._max_rows] for name, array in joined.items()}
+            parts.append(self._read(await scorer.infer(part, max(ends - time.monotonic(), _LEAST_S)), part))
+        values = np.concatenate(parts)
         for answer, explained in asked:
             own, values = values[: explained.rows], values[explained.rows :]
             answer.reasons = contributions(explained, own)
             answer.reference_churn = round(float(own[0]), CONTRIBUTION_DIGITS)
             self.explained += 1
+
+    def _read(self, outputs: Tensors, inputs: Tensors) -> Floats:
+        """float64[R]: raw churn at the policies' horizon. Raises ``BadOutput``."""
+        raw, wanted = outputs[RAW_CHURN], (len(inputs["stats"]), len(HORIZONS))
+        if raw.shape != wanted or not np.isfinite(raw).all():
+            raise BadOutput(
+                f"{RAW_CHURN} of {wanted[0]} coalitions came as {raw.dtype}{list(raw.shape)}, or not finite"
+            )
+        return np.asarray(raw[:, self._horizon], np.float64)
 
 
 def _explanation(question: Question, catalogue: Catalogue, reference: ReferenceCustomer) -> Explanation:
