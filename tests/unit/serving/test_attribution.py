@@ -13,12 +13,19 @@ from serving.catalogue import Catalogue
 from serving.contributions import contributions
 from serving.features import FEATURES, tensors
 from serving.statistics import STATISTICS
-from stream.contracts.events import Event
+from stream.contracts.events import Event, Review
 from stream.contracts.times import DAY_MS
 from stream.profiles import interactions
 from tests.unit.serving.recorded_shop import START, item, shop_items
 from tests.unit.serving.test_features import folded, profiles
 
+BUSY = [
+    ("cart", {"action": "add"}),
+    ("cart", {"action": "clear"}),
+    ("browse", {}),
+    ("review", {"review": Review(rating=1.0)}),
+    ("return", {}),
+]
 CATALOGUE = Catalogue.from_items(shop_items())
 AT = START + 600 * DAY_MS
 
@@ -152,6 +159,28 @@ def test_contributions_are_told_by_strength_with_what_speaks_for_churn_first():
     assert spending.reference == pytest.approx(
         np.expm1(reference["stats"][0, STATISTICS.index("revenue_365d")]), abs=0.01
     )
+
+
+@pytest.mark.parametrize("cause", CODES)
+def test_a_cause_that_the_network_weighs_is_the_first_reason(cause):
+    """Whatever a network weighs by one group's statistics alone is put down to that group, in any direction."""
+    busy = [
+        *purchases(100, 300, 500),
+        *(event(40 + n, kind, 501 + n, **fields) for n, (kind, fields) in enumerate(BUSY)),
+    ]
+    own, reference = rows([folded(busy), folded(purchases(80, 250, 410, 590))])
+    explained = explanation(own, reference, AT, CATALOGUE.shop)
+    group = GROUPS[CODES.index(cause)]
+    planted = [STATISTICS.index(name) for name in group.statistics]
+    lean = np.sign(own["stats"][0, planted] - reference["stats"][0, planted])
+    for way in (1.0, -1.0):
+        noise = 0.05 * np.sin(np.arange(len(STATISTICS)))
+        noise[planted] = way * lean * 2.0
+        centred = explained.tensors["stats"] - reference["stats"][0]
+        values = 1.0 / (1.0 + np.exp(-np.clip(centred, -1, 1) @ noise))
+        told = contributions(explained, values.astype(np.float64))
+        strongest = max(told, key=lambda each: abs(each.contribution))
+        assert (strongest.code, np.sign(strongest.contribution)) == (cause, way)
 
 
 def test_a_first_buyer_s_silence_is_told_in_days_and_no_rating_is_no_stars():
