@@ -13,7 +13,7 @@ import json
 import os
 import platform
 import time
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -36,7 +36,8 @@ from serving.model_card import ModelCard, model_repository, read_model_card, ver
 from serving.shop import SHOP_FILE, read_shop
 from serving.text.card import TEXT_MODEL_NAME
 from serving.text.triton_config import ATTENTION_MASK, INPUT_IDS, PROBABILITIES, VECTOR
-from serving.triton_config import MAX_BATCH_SIZES
+from serving.text.triton_config import MAX_BATCH_SIZES as TEXT_MAX_BATCH_SIZES
+from serving.triton_config import MAX_BATCH_SIZES, Profile
 from stream.contracts.scores import ScoreRequest
 from stream.contracts.times import DAY_MS, to_epoch_ms
 from stream.embedded.triton import EmbeddedTriton
@@ -46,7 +47,6 @@ from stream.profiles import codec
 from stream.profiles.settings import ProfileSettings
 
 BATCHES: Final = (1, 8, 32, 64, 128, 256, 512, 1_024)
-TEXT_BATCHES: Final = (1, 8, 32, 64)
 PIECES: Final = 32
 CALLS_AT_ONCE: Final = (1, 4)
 MOMENTS: Final = 6
@@ -172,20 +172,20 @@ async def measured(
 
 
 async def rows(
-    url: str, repository: Path, seconds: float, largest: int, servers: Callable[[], Sequence[int]]
+    url: str, repository: Path, profile: Profile, seconds: float, servers: Callable[[], Sequence[int]]
 ) -> list[Row]:
-    """Every line of the table, printed as it is measured."""
+    """Every line of the table, printed as it is measured, with batches up to the largest of the profile."""
     asked = questions(repository)
     scorer, client = TritonScorer(url, asked.card), aio.InferenceServerClient(url)
     found: list[Row] = []
-    planned: list[tuple[str, Callable[[int], Call], Iterable[int]]] = [
-        ("customer net", lambda size: net_calls(asked, scorer, size), [b for b in BATCHES if b <= largest]),
-        ("customer answer", lambda size: answer_calls(asked, scorer, size), [b for b in BATCHES if b <= largest]),
-        ("text encoder", lambda size: text_calls(client, size), TEXT_BATCHES),
+    planned: list[tuple[str, Callable[[int], Call], int]] = [
+        ("customer net", lambda size: net_calls(asked, scorer, size), MAX_BATCH_SIZES[profile]),
+        ("customer answer", lambda size: answer_calls(asked, scorer, size), MAX_BATCH_SIZES[profile]),
+        ("text encoder", lambda size: text_calls(client, size), TEXT_MAX_BATCH_SIZES[profile]),
     ]
     try:
-        for what, made, batches in planned:
-            for batch in batches:
+        for what, made, largest in planned:
+            for batch in (size for size in BATCHES if size <= largest):
                 for in_flight in CALLS_AT_ONCE:
                     found.append(await measured(what, made(batch), batch, in_flight, seconds, servers))
                     print(line(found[-1]), flush=True)
@@ -216,13 +216,13 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="also write the figures to this file")
     arguments = parser.parse_args()
     repository = model_repository()
-    largest = MAX_BATCH_SIZES["gpu" if arguments.gpu else "cpu"]
+    profile: Profile = "gpu" if arguments.gpu else "cpu"
     print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, CPU seconds for 1,000 on the right\n{HEADER}")
     if arguments.url:
-        found = asyncio.run(rows(arguments.url, repository, arguments.seconds, largest, lambda: ()))
+        found = asyncio.run(rows(arguments.url, repository, profile, arguments.seconds, lambda: ()))
     else:
         with EmbeddedTriton(repository) as triton:
-            found = asyncio.run(rows(triton.grpc_url, repository, arguments.seconds, largest, lambda: triton.pids))
+            found = asyncio.run(rows(triton.grpc_url, repository, profile, arguments.seconds, lambda: triton.pids))
     if arguments.json:
         machine = {"cores": os.cpu_count(), "machine": platform.machine(), "load": os.getloadavg()[0]}
         figures = [row._asdict() for row in found]

@@ -1,4 +1,4 @@
-"""The shipped graphs for a GPU: int8 products back to matrix products, and what is large of them in fp16.
+"""The shipped graphs for a GPU: int8 products back to matrix products, and the layers of transformers in fp16.
 
 ``write_half`` writes ``model.fp16.onnx`` beside ``model.onnx`` in a version folder; the gpu profile of ``config.pbtxt``
 names it. It is made where it is served: a GPU has no kernel for activations quantised as they come, and git has no room
@@ -7,9 +7,9 @@ for both. Called by ``stream.operations.prepare_gpu``, which measures what it ch
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import onnx
@@ -17,10 +17,6 @@ from onnx import TensorProto, helper, numpy_helper
 
 from serving.in_process import MODEL_FILE
 from serving.triton_config import GPU_MODEL_FILE
-
-EXACT_OUTPUTS: Final = ("churn", "raw_churn", "revenue")
-"""What these are made of stays in fp32: small networks over statistics that may be in the thousands, and their
-calibration, which so remains the one that was fitted."""
 
 
 def without_integers(model: Any) -> Any:
@@ -67,29 +63,33 @@ def without_integers(model: Any) -> Any:
     return model
 
 
-def ancestors(graph: Any, outputs: Sequence[str]) -> set[str]:
-    """Names of the nodes that any of ``outputs`` depends on; a name that the graph does not have counts for nothing."""
+def body(graph: Any) -> set[str]:
+    """Names of the nodes of the layers: every LayerNormalization and what it is made of.
+
+    What comes after the last of them, or has none, are heads: small networks, sums of squares and the calibration that
+    was fitted. They cost little and lose most when they are rounded.
+    """
     maker = {name: node for node in graph.node for name in node.output}
-    waiting = [name for name in outputs if name in maker]
+    waiting = [node for node in graph.node if node.op_type == "LayerNormalization"]
     found: set[str] = set()
     while waiting:
-        node = maker[waiting.pop()]
+        node = waiting.pop()
         if node.name not in found:
             found.add(node.name)
-            waiting += [name for name in node.input if name in maker]
+            waiting += [maker[name] for name in node.input if name in maker]
     return found
 
 
-def to_half(model: Any, exact: Collection[str]) -> Any:
-    """The same graph in fp16 but for the nodes named in ``exact``; its inputs and outputs keep their types.
+def to_half(model: Any, chosen: Collection[str]) -> Any:
+    """The same graph with the nodes named in ``chosen`` in fp16; its inputs and outputs keep their types.
 
-    A tensor is cast where it passes from one half to the other, so an input that only ``exact`` nodes read is never
-    rounded (onnxruntime's converter rounds every input).
+    A tensor is cast where it passes from one side to the other, so an input that only other nodes read is never rounded
+    (onnxruntime's converter rounds every input).
     """
     graph = onnx.shape_inference.infer_shapes(model).graph
     floats = {value.name for value in (*graph.value_info, *graph.input, *graph.output) if _is_float(value)}
     weights = {tensor.name: tensor for tensor in graph.initializer if tensor.data_type == TensorProto.FLOAT}
-    halves = {name for node in graph.node if node.name not in exact for name in node.output if name in floats}
+    halves = {name for node in graph.node if node.name in chosen for name in node.output if name in floats}
     outputs = {value.name for value in graph.output}
     # An output of a half node is made under another name, and cast to the one that is promised.
     made_as = {name: f"{name}_half" for name in halves & outputs}
@@ -117,7 +117,7 @@ def to_half(model: Any, exact: Collection[str]) -> Any:
         return cast
 
     for node in graph.node:
-        half = node.name not in exact
+        half = node.name in chosen
         inputs = [passed(name, half) for name in node.input]
         del node.input[:]
         node.input.extend(inputs)
@@ -141,7 +141,7 @@ def write_half(folder: Path) -> Path:
         ValueError: the graph is quantised in another way than ``serving.text.export`` does.
     """
     model = without_integers(onnx.load(folder / MODEL_FILE))
-    half = to_half(model, ancestors(model.graph, EXACT_OUTPUTS))
+    half = to_half(model, body(model.graph))
     onnx.checker.check_model(half)
     path = folder / GPU_MODEL_FILE
     path.write_bytes(half.SerializeToString(deterministic=True))

@@ -190,7 +190,7 @@ def command(
     def say(prepared: Prepared) -> None:
         shift = prepared.shift
         typer.echo(
-            f"{prepared.model}: {prepared.bytes / 1e6:.1f} MB, {shift.crossings:.2%} of {shift.rows:,} decided otherwise,\n"
+            f"{prepared.model}: {prepared.bytes / 1e6:.1f} MB; {shift.crossings:.2%} of {shift.rows:,} differ;\n"
             f"  calibration moved by {shift.moved:.4f}, lowest cosine {shift.alike:.5f}"
         )
 

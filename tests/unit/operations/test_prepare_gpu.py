@@ -38,8 +38,8 @@ def test_the_shipped_network_may_be_served_in_fp16(folder, customers):
 
 def test_a_network_that_fp16_cannot_hold_is_refused_and_no_file_stays(folder, customers):
     model = onnx.load(folder / "model.onnx")
-    (weights,) = (tensor for tensor in model.graph.initializer if tensor.name == "network.query.weight")
-    weights.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(weights) * np.float32(1e6), weights.name))
+    scale = {tensor.name: tensor for tensor in model.graph.initializer}["network.blocks.0.attention_norm.weight"]
+    scale.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(scale) * np.float32(1e6), scale.name))
     onnx.save(model, folder / "model.onnx")
     with pytest.raises(HalfRefused, match="Serve it in fp32"), np.errstate(over="ignore", invalid="ignore"):
         prepare_customer_model(folder, customers)
