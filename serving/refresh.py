@@ -29,6 +29,10 @@ AS_OF: Final = "item_statistics_as_of"
 _LEAST_ITEMS: Final = 0.5
 """Share of the items known so far that newer purchases must name."""
 
+_LEAST_BUYERS: Final = 0.1
+"""Share of the buyers of a month, over all items, that must remain. No season moves them so far; a log that holds only
+some of the shop's customers does."""
+
 
 class RefreshRefused(ValueError):
     """The events would make item statistics worse; no version was written."""
@@ -43,7 +47,8 @@ def refreshed_shop(shop: Shop, events: Iterable[Event], settings: ProfileSetting
         events: canonical, in any order; two years of purchases are learned from.
 
     Raises:
-        RefreshRefused: the events hold no purchase, or fewer than half of the items known so far.
+        RefreshRefused: the events hold no purchase, fewer than half of the items known so far, or so few buyers that
+            they cannot be all of the shop's.
     """
     purchases = journeys(events, settings)
     if not purchases:
@@ -55,6 +60,12 @@ def refreshed_shop(shop: Shop, events: Iterable[Event], settings: ProfileSetting
         raise RefreshRefused(
             f"the events name {found:,} items, the model's statistics know {known:,}: what is missing would never be "
             "recommended as going with something; give a longer history, or train a model for another shop"
+        )
+    before, after = (int(each.month_buyers.sum()) for each in (shop.items, learned))
+    if after < _LEAST_BUYERS * before:
+        raise RefreshRefused(
+            f"in the last month of the events items were bought {after:,} times, in that of the model's statistics "
+            f"{before:,} times (each customer and item once): give the events of all customers"
         )
     return shop._replace(items=learned), as_of
 

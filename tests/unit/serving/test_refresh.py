@@ -2,6 +2,7 @@
 
 import shutil
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -89,6 +90,14 @@ def test_too_little_is_refused_and_leaves_nothing(folder):
         with pytest.raises(RefreshRefused, match=message):
             refresh(folder, events, SETTINGS, 2)
     assert [path.name for path in folder.parent.iterdir()] == ["1"]
+
+
+def test_a_few_of_the_customers_are_refused(folder):
+    whole = [event for n in range(20) for event in shop_events(seed=n)]
+    events = [msgspec.structs.replace(e, customer_id=f"{e.customer_id}-{n}") for n, e in enumerate(whole)]
+    write_shop(folder / SHOP_FILE, refreshed_shop(Shop.unknown(), events, SETTINGS)[0])
+    with pytest.raises(RefreshRefused, match="events of all customers"):
+        refresh(folder, EVENTS, SETTINGS, 2)
 
 
 def test_older_purchases_than_are_known_are_refused(folder):
