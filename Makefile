@@ -9,10 +9,10 @@ PYTEST_ARGS ?=
 TRAIN_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format bench chaos rollout train schemas clean
+.PHONY: help setup demo test lint format bench chaos rollout train gpu-models gpu-check schemas clean
 
 help: ## list these words
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(READY) ## the virtual environment with Tidemark in it
 
@@ -52,6 +52,7 @@ format: $(READY) ## put the code in form
 bench: $(READY) ## throughput and latency, with the shipped configuration
 	$(BIN)/python -m benchmarks.throughput
 	$(BIN)/python -m benchmarks.latency
+	$(BIN)/python -m benchmarks.serving
 
 chaos: $(TRAINING) ## 200,000 events, ten kills -9, and an oracle that counts
 	CHAOS_EVENTS=200000 $(BIN)/python -m pytest tests/chaos -s
@@ -61,6 +62,12 @@ rollout: $(TRAINING) ## ten roll-outs of a model and ten ways back under 2,000 e
 
 train: $(TRAINING) ## train the customer model again: make train TRAIN_ARGS="EVENTS..."
 	$(BIN)/tidemark train $(TRAIN_ARGS)
+
+gpu-models: $(TRAINING) ## the fp16 graphs that the gpu profile of triton_models names
+	$(BIN)/python -m stream.operations.prepare_gpu
+
+gpu-check: $(TRAINING) ## the gpu profile on this machine's GPU: parity, copies, memory, speed
+	$(BIN)/python -m benchmarks.gpu_check
 
 schemas: $(READY) ## write docs/schemas and docs/asyncapi.json from the code
 	$(BIN)/python -m stream.contracts.schemas docs
