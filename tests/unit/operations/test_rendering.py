@@ -159,10 +159,10 @@ def test_nothing_is_refused(logical: str, value: bytes) -> None:
         ),
         (
             Contribution("silence", 2.41, "own_gaps", 0.82, 0.3),
-            "Silent for 2.4 times the own gap between orders; ordinary is 0.8 times the own gap between orders.",
+            "No order for 2.4 times the own gap between orders (ordinary: 0.8).",
         ),
-        (Contribution("silence", 41.2, "days_silent", 25.4, 0.3), "Silent for 41 days; ordinary is 25 days."),
-        (Contribution("rhythm", 3.0, "orders_365d", 7.0), "Orders within a year: 3; ordinary are 7."),
+        (Contribution("silence", 41.2, "days_silent", 25.4, 0.3), "No order for 41 days (ordinary: 25)."),
+        (Contribution("rhythm", 3.0, "orders_365d", 7.0), "Orders within a year: 3 (ordinary: 7)."),
         (Contribution("opinion", 4.0, "stars"), "Stars given on average: 4."),
     ],
 )
