@@ -115,8 +115,11 @@ def companion_entries(bought: OwnCells, catalogue: Catalogue) -> CompanionEntrie
     """The companions that are kept of everything that was bought."""
     companions, weights = catalogue.companions
     row, item = np.divmod(bought.cell, max(len(catalogue), 1))
-    first = row * (len(catalogue) + 1)
-    return CompanionEntries(first[:, None] + companions[item], np.sqrt(bought.lines)[:, None] * weights[item])
+    # In place: these are the largest arrays of a batch.
+    cell, strength = companions.take(item, axis=0), weights.take(item, axis=0)
+    cell += (row * (len(catalogue) + 1))[:, None]
+    strength *= np.sqrt(bought.lines)[:, None]
+    return CompanionEntries(cell, strength)
 
 
 def companion_strength(entries: CompanionEntries, batch: int, catalogue: Catalogue) -> Floats:

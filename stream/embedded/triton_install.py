@@ -73,7 +73,7 @@ def triton_available() -> tuple[bool, str]:
 
 
 def install_triton(*, gpu: bool = False) -> TritonInstall:
-    """The embedded Triton, installed from PyPI on first use (280 MB on disk; with CUDA some GB).
+    """The embedded Triton, installed from PyPI on first use (280 MB on disk; with CUDA 3.3 GB).
 
     Parameters
     ----------
