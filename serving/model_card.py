@@ -6,11 +6,13 @@ here: where the model repository lies, in a checkout and in the installed packag
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
+from serving.holdout import listed_hash
 from stream.contracts.scores import ModelStamp
 
 MODEL_NAME: Final = "customer"
@@ -105,6 +107,16 @@ class ModelCard(msgspec.Struct, frozen=True, kw_only=True):
     def repository_version(self) -> str:
         """The version folder, as Triton names it."""
         return self.version.partition(".")[0]
+
+    @property
+    def known_until(self) -> str:
+        """The newest event that anything was learned from, RFC 3339; empty where the card names no data."""
+        return max((file.last_event for file in self.data), default="")
+
+    def kept_out(self, customers: Iterable[str]) -> int:
+        """How many of ``customers`` the card lists as kept out of training."""
+        listed = set(self.demo_customers)
+        return sum(listed_hash(customer) in listed for customer in customers)
 
     def threshold(self, horizon: str) -> Threshold:
         """The recommended thresholds of ``horizon``, such as ``30d``.

@@ -85,7 +85,7 @@ def _explained(error: Exception) -> Exception:
 
 def _kinds() -> dict[Exit, tuple[type[BaseException], ...]]:
     # Imported here: the classes come with their libraries, which a command that succeeds may never need.
-    from serving.evaluation.predictions import DifferentCutoffs
+    from serving.evaluation.predictions import DifferentCutoffs, UnreadablePredictions
     from serving.history import UnreadableEvents
     from serving.scorer import ScorerUnavailable
     from stream.configuration.resolve import ConfigurationError
@@ -120,7 +120,14 @@ def _kinds() -> dict[Exit, tuple[type[BaseException], ...]]:
         InstanceTaken,
         DeadLetterRefused,
     )
-    unreadable = (ConversionError, SourceError, CatalogueFileError, UnreadableEvents, FileNotFoundError)
+    unreadable = (
+        ConversionError,
+        SourceError,
+        CatalogueFileError,
+        UnreadableEvents,
+        UnreadablePredictions,
+        FileNotFoundError,
+    )
     unreachable = (
         KafkaUnreachableError,
         ClusterUnreachable,

@@ -66,9 +66,9 @@ def test_alerts_are_counted_once_an_episode_and_judged_by_what_followed():
     rule = Rule(raise_threshold=0.3, resolve_threshold=0.1, silent_from_days=7.0)
     policies = Policies(churn_risk=rule, second_purchase=rule)
     found = evaluate_alerts(EVENTS, FOLDER, START + 200 * DAY_MS, SETTINGS, policies)
-    worth = found["all"]
+    worth = found.worth["all"]
     assert worth.counted > 5
-    assert worth.fired == sum(each.fired for kind, each in found.items() if kind != "all")
+    assert worth.fired == sum(each.fired for kind, each in found.worth.items() if kind != "all")
     assert 0 <= worth.precision <= 1
     assert worth.difference.low <= worth.precision - worth.rule_precision <= worth.difference.high
     assert 0 <= worth.recall <= 1
@@ -76,5 +76,5 @@ def test_alerts_are_counted_once_an_episode_and_judged_by_what_followed():
     # Nobody is above 1: nothing is raised, and nothing is claimed.
     never = Rule(raise_threshold=1.0, resolve_threshold=0.9)
     silent = evaluate_alerts(EVENTS, FOLDER, None, SETTINGS, Policies(churn_risk=never, second_purchase=never))
-    assert silent["all"].fired == 0
-    assert np.isnan(silent["all"].precision)
+    assert silent.worth["all"].fired == 0
+    assert np.isnan(silent.worth["all"].precision)
