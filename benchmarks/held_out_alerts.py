@@ -15,19 +15,25 @@ import hashlib
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import torch
 
 from serving.dataset import by_customer, calendar_cutoffs, examples
+from serving.evaluation.alerts import AlertWorth, alert_worth
+from serving.evaluation.episodes import FiredAlert
 from serving.export import export
 from serving.history import journeys, read_events
+from serving.holdout import is_demo_customer
 from serving.model_card import MODEL_NAME
 from serving.training.runs import Source, card_of
 from serving.training.settings import TrainingSettings
 from serving.training.train import EVALUATION_DAYS, FIRST_CUTOFF_DAYS, make, measure
+from stream.configuration.load import load
 from stream.contracts.events import Event
-from stream.contracts.times import DAY_MS, to_epoch_ms
+from stream.contracts.times import DAY_MS, to_epoch_ms, to_rfc3339
+from stream.decisions.policies import Policies
+from stream.operations.evaluate_alerts import ModelInForce, purchase_times, raised
 from stream.profiles.settings import ProfileSettings
 
 UNTIL: Final = ("2010-10-14", "2010-12-09", "2011-01-13")
@@ -36,6 +42,8 @@ than eight weeks."""
 
 SETTINGS: Final = TrainingSettings(threads=1, query_epochs=0)
 """As shipped, but for the query of the ranking, which no alert reads."""
+
+PROFILES: Final = ProfileSettings()
 
 
 def group_of(customer_id: str, folds: int) -> int:
@@ -49,7 +57,6 @@ def train_without(
     path: Path,
     until: int,
     repository: Path,
-    profile_settings: ProfileSettings,
 ) -> None:
     """Export into ``repository`` a model that knows nothing of ``unseen``, nor of anybody from ``until`` (epoch
     milliseconds) on."""
@@ -60,12 +67,12 @@ def train_without(
     }
     events = [event for past in own.values() for event in past]
     first = min(to_epoch_ms(event.time) for event in events)
-    source = Source(events, own, journeys(events, profile_settings), profile_settings, unseen, first, until - 1)
+    source = Source(events, own, journeys(events, PROFILES), PROFILES, unseen, first, until - 1)
     cutoffs = calendar_cutoffs(first + FIRST_CUTOFF_DAYS * DAY_MS, until - 1, SETTINGS.calendar_step_days)
-    found = [e for e in examples(own, cutoffs, until - 1, profile_settings) if e.as_of > cutoffs[0]]
+    found = [e for e in examples(own, cutoffs, until - 1, PROFILES) if e.as_of > cutoffs[0]]
     # The card's thresholds and figures are those of an earlier network, as in `tidemark train`.
     earlier = make(source, found, until - 1 - EVALUATION_DAYS[0] * DAY_MS, SETTINGS, _quiet)
-    measured = measure(earlier, source, profile_settings, SETTINGS.alert_budget_share)
+    measured = measure(earlier, source, PROFILES, SETTINGS.alert_budget_share)
     made = make(source, found, until - 1, SETTINGS, _quiet)
     card = card_of([path], source, made, [measured], SETTINGS, ())
     export(made.fitted.served(), made.tower, made.shop, card, repository)
@@ -73,6 +80,49 @@ def train_without(
 
 def _quiet(what: str, done: int, of: int) -> None:
     """Training reports every step; here one network a line is told."""
+
+
+class Shop(NamedTuple):
+    """What alerts are judged by."""
+
+    histories: dict[str, list[Event]]
+    purchases: dict[str, list[int]]
+    end: int
+
+
+def alerts_of(
+    shop: Shop, groups: Sequence[set[str]], models: Sequence[Sequence[ModelInForce]], policies: Policies
+) -> list[FiredAlert]:
+    """All alerts of all groups, each scored by the networks that do not know it."""
+    found: list[FiredAlert] = []
+    for unseen, own in zip(groups, models, strict=True):
+        histories = {customer: shop.histories[customer] for customer in unseen}
+        found += raised(histories, own, shop.end, PROFILES, policies)
+    return found
+
+
+def judged(shop: Shop, alerts: Sequence[FiredAlert], horizon_days: int, since: int, until: int) -> AlertWorth:
+    """What those of ``alerts`` were worth that were raised from ``since`` until before ``until`` (epoch
+    milliseconds)."""
+    within = [alert for alert in alerts if since <= alert.as_of < until]
+    return alert_worth(within, shop.purchases, horizon_days, shop.end, window=(since, until - 1))
+
+
+def row(name: str, worth: AlertWorth) -> str:
+    """A line of the table in docs/model.md."""
+    lead = worth.lead_days
+    return (
+        f"| {name} | {worth.counted:,} | {worth.precision:.3f} | {worth.base_rate:.3f} | {worth.lift:.2f} "
+        f"({worth.lift_interval.low:.2f} … {worth.lift_interval.high:.2f}) | {worth.recall:.3f} | "
+        f"{worth.per_1000_a_week:.1f} | {lead.median:+.0f} ({lead.low:+.0f} … {lead.high:+.0f}) | "
+        f"{worth.rule_precision:.3f} | {worth.difference.low:+.3f} … {worth.difference.high:+.3f} |"
+    )
+
+
+HEAD: Final = (
+    "| | alerts | precision | base rate | lift, 95 % | recall | per 1,000 active and week | lead in days, quartiles | "
+    "the rule at as many | difference, 95 % |\n|" + " --- |" * 10
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -84,16 +134,39 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--until", action="append", metavar="DAY")
     asked = parser.parse_args(arguments)
     torch.set_num_threads(SETTINGS.threads)
-    profile_settings = ProfileSettings()
-    histories = by_customer(read_events([asked.events], profile_settings))
-    for day in asked.until or UNTIL:
-        until = to_epoch_ms(datetime.fromisoformat(day).replace(tzinfo=UTC))
-        for group in range(asked.folds):
-            unseen = {customer for customer in histories if group_of(customer, asked.folds) == group}
-            repository = asked.folder / f"without-{group}-of-{asked.folds}-until-{day}"
-            if not (repository / MODEL_NAME / "1").exists():
-                train_without(histories, unseen, asked.events, until, repository, profile_settings)
+    histories = by_customer(read_events([asked.events], PROFILES))
+    groups = [{c for c in histories if group_of(c, asked.folds) == group} for group in range(asked.folds)]
+    days = [_moment(day) for day in asked.until or UNTIL]
+    models: list[list[ModelInForce]] = [[] for _ in groups]
+    for until in days:
+        for group, unseen in enumerate(groups):
+            repository = asked.folder / f"without-{group}-of-{asked.folds}-until-{to_rfc3339(until)[:10]}"
+            folder = repository / MODEL_NAME / "1"
+            if not folder.exists():
+                train_without(histories, unseen, asked.events, until, repository)
+            models[group].append(ModelInForce(until, folder))
             print(f"{repository}: {len(unseen)} customers unseen", flush=True)
+    purchases = purchase_times(histories, PROFILES)
+    end = (max(times[-1] for times in purchases.values()) // DAY_MS + 1) * DAY_MS - 1
+    shop = Shop(histories, purchases, end)
+    policies = load(Path("tidemark.toml"), {}, None).configuration.policies
+    horizon = policies.horizon_days
+    last = end + 1 - horizon * DAY_MS
+    alerts = alerts_of(shop, groups, models, policies)
+    print(f"\n{HEAD}")
+    for kind in ("all", *sorted({alert.kind for alert in alerts})):
+        own = [alert for alert in alerts if kind in ("all", alert.kind)]
+        print(row(kind.replace("_", " "), judged(shop, own, horizon, days[0], last)), flush=True)
+    for since, until in zip(days, [*days[1:], last], strict=True):
+        name = f"{to_rfc3339(since)[:10]} to {to_rfc3339(until)[:10]}"
+        print(row(name, judged(shop, alerts, horizon, since, until)), flush=True)
+    demo = [alert for alert in alerts if is_demo_customer(alert.customer_id)]
+    of_demo = {customer: times for customer, times in purchases.items() if is_demo_customer(customer)}
+    print(row("the demo's customers alone", judged(shop._replace(purchases=of_demo), demo, horizon, days[0], last)))
+
+
+def _moment(day: str) -> int:
+    return to_epoch_ms(datetime.fromisoformat(day).replace(tzinfo=UTC))
 
 
 if __name__ == "__main__":
