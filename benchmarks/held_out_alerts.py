@@ -12,23 +12,25 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, NamedTuple
 
 import torch
+from msgspec.structs import replace
 
 from serving.dataset import by_customer, calendar_cutoffs, examples
 from serving.evaluation.alerts import AlertWorth, alert_worth
 from serving.evaluation.episodes import FiredAlert
+from serving.evaluation.score_levels import score_levels
 from serving.export import export
 from serving.history import journeys, read_events
 from serving.holdout import is_demo_customer
 from serving.model_card import MODEL_NAME
 from serving.training.runs import Source, card_of
 from serving.training.settings import TrainingSettings
-from serving.training.train import EVALUATION_DAYS, FIRST_CUTOFF_DAYS, make, measure
+from serving.training.train import EVALUATION_DAYS, FIRST_CUTOFF_DAYS, make, measure, said_by
 from stream.configuration.load import load
 from stream.contracts.events import Event
 from stream.contracts.times import DAY_MS, to_epoch_ms, to_rfc3339
@@ -42,6 +44,12 @@ than eight weeks."""
 
 SETTINGS: Final = TrainingSettings(threads=1, query_epochs=0)
 """As shipped, but for the query of the ranking, which no alert reads."""
+
+BUDGET: Final = {"churn_risk": 0.2, "second_purchase": 0.5}
+"""Shares that are near to those of the fixed thresholds on the first day."""
+
+VALUE: Final = 50.0
+"""Pounds at risk, for the table of a policy that asks for some."""
 
 PROFILES: Final = ProfileSettings()
 
@@ -74,7 +82,8 @@ def train_without(
     earlier = make(source, found, until - 1 - EVALUATION_DAYS[0] * DAY_MS, SETTINGS, _quiet)
     measured = measure(earlier, source, PROFILES, SETTINGS.alert_budget_share)
     made = make(source, found, until - 1, SETTINGS, _quiet)
-    card = card_of([path], source, made, [measured], SETTINGS, ())
+    levels = score_levels(said_by(made, source, PROFILES), source.journeys)
+    card = card_of([path], source, made, [measured], SETTINGS, (), levels)
     export(made.fitted.served(), made.tower, made.shop, card, repository)
 
 
@@ -119,6 +128,32 @@ def row(name: str, worth: AlertWorth) -> str:
     )
 
 
+def by_budget(policies: Policies, value: float = 0.0) -> Policies:
+    """The same with thresholds that a share of active customers reaches, and so much at risk at least."""
+    return replace(
+        policies,
+        **{
+            kind: replace(
+                getattr(policies, kind),
+                raise_threshold=None,
+                resolve_threshold=None,
+                raise_share=share,
+                raise_value=value,
+            )
+            for kind, share in BUDGET.items()
+        },
+    )
+
+
+def months(
+    shop: Shop, alerts: Sequence[FiredAlert], horizon_days: int, days: Sequence[int], last: int
+) -> Iterator[str]:
+    """A line for each network's time."""
+    for since, until in zip(days, [*days[1:], last], strict=True):
+        worth = judged(shop, alerts, horizon_days, since, until)
+        yield row(f"{to_rfc3339(since)[:10]} to {to_rfc3339(until)[:10]}", worth)
+
+
 HEAD: Final = (
     "| | alerts | precision | base rate | lift, 95 % | recall | per 1,000 active and week | lead in days, quartiles | "
     "the rule at as many | difference, 95 % |\n|" + " --- |" * 10
@@ -157,12 +192,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for kind in ("all", *sorted({alert.kind for alert in alerts})):
         own = [alert for alert in alerts if kind in ("all", alert.kind)]
         print(row(kind.replace("_", " "), judged(shop, own, horizon, days[0], last)), flush=True)
-    for since, until in zip(days, [*days[1:], last], strict=True):
-        name = f"{to_rfc3339(since)[:10]} to {to_rfc3339(until)[:10]}"
-        print(row(name, judged(shop, alerts, horizon, since, until)), flush=True)
+    print("\n".join(months(shop, alerts, horizon, days, last)), flush=True)
     demo = [alert for alert in alerts if is_demo_customer(alert.customer_id)]
     of_demo = {customer: times for customer, times in purchases.items() if is_demo_customer(customer)}
     print(row("the demo's customers alone", judged(shop._replace(purchases=of_demo), demo, horizon, days[0], last)))
+    for name, variant in (("by budget", by_budget(policies)), (f"and {VALUE:g} at risk", by_budget(policies, VALUE))):
+        alerts = alerts_of(shop, groups, models, variant)
+        print(
+            row(name, judged(shop, alerts, horizon, days[0], last)),
+            *months(shop, alerts, horizon, days, last),
+            sep="\n",
+        )
 
 
 def _moment(day: str) -> int:

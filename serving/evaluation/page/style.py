@@ -39,7 +39,8 @@ th:first-child, td:first-child, td.name { text-align: left; }
 thead th { color: var(--soft); font-weight: 600; vertical-align: bottom; }
 tr.task th { padding-top: 1rem; font-weight: 600; } tr.ours td, tr.ours th { font-weight: 600; }
 .better { color: var(--better); } .worse { color: var(--worse); font-weight: 600; } .alike { color: var(--alike); }
-.plots { display: grid; margin-top: .9rem; grid-template-columns: repeat(auto-fill, minmax(min(100%, 27rem), 1fr)); gap: 1.1rem; }
+.plots { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 27rem), 1fr)); gap: 1.1rem;
+  margin-top: .9rem; }
 figure { margin: 0; background: var(--card); border: 1px solid var(--line); border-radius: .5rem; padding: .8rem; }
 figure h3 { margin: 0 0 .4rem; }
 svg { display: block; width: 100%; height: auto; overflow: visible; }
