@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import shutil
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,14 +21,19 @@ from typing import Final, NamedTuple
 import torch
 from msgspec.structs import replace
 
+from serving.catalogue import Catalogue
 from serving.dataset import by_customer, calendar_cutoffs, examples
 from serving.evaluation.alerts import AlertWorth, alert_worth
 from serving.evaluation.episodes import FiredAlert
+from serving.evaluation.predictions import predict_at
 from serving.evaluation.score_levels import score_levels
 from serving.export import export
 from serving.history import journeys, read_events
 from serving.holdout import is_demo_customer
-from serving.model_card import MODEL_NAME
+from serving.in_process import OnnxScorer
+from serving.item_tower import ITEM_TOWER_FILE, read_item_tower
+from serving.model_card import MODEL_NAME, read_model_card, write_model_card
+from serving.shop import SHOP_FILE, read_shop
 from serving.training.runs import Source, card_of
 from serving.training.settings import TrainingSettings
 from serving.training.train import EVALUATION_DAYS, FIRST_CUTOFF_DAYS, make, measure, said_by
@@ -50,6 +56,9 @@ BUDGET: Final = {"churn_risk": 0.2, "second_purchase": 0.5}
 
 VALUE: Final = 50.0
 """Pounds at risk, for the table of a policy that asks for some."""
+
+LEVELS_DAYS: Final = 14
+"""How old levels of scores get where they are made anew between two networks."""
 
 PROFILES: Final = ProfileSettings()
 
@@ -85,6 +94,20 @@ def train_without(
     levels = score_levels(said_by(made, source, PROFILES), source.journeys)
     card = card_of([path], source, made, [measured], SETTINGS, (), levels)
     export(made.fitted.served(), made.tower, made.shop, card, repository)
+
+
+def with_levels_of(day: int, model: ModelInForce, seen: dict[str, list[Event]]) -> ModelInForce:
+    """The same network from ``day`` on (epoch milliseconds), with the levels of scores that customers it knows have
+    then."""
+    folder = model.folder.parent / f"levels-of-{to_rfc3339(day)[:10]}"
+    if not folder.exists():
+        shutil.copytree(model.folder, folder)
+        card = read_model_card(folder)
+        bought = journeys((event for own in seen.values() for event in own), PROFILES)
+        empty = Catalogue.from_items((), read_item_tower(folder / ITEM_TOWER_FILE), read_shop(folder / SHOP_FILE))
+        said = predict_at(seen, bought, day, empty, OnnxScorer(folder, card).run, PROFILES)
+        write_model_card(folder, replace(card, score_levels=score_levels(said, bought)))
+    return ModelInForce(day, folder)
 
 
 def _quiet(what: str, done: int, of: int) -> None:
@@ -196,13 +219,29 @@ def main(arguments: Sequence[str] | None = None) -> None:
     demo = [alert for alert in alerts if is_demo_customer(alert.customer_id)]
     of_demo = {customer: times for customer, times in purchases.items() if is_demo_customer(customer)}
     print(row("the demo's customers alone", judged(shop._replace(purchases=of_demo), demo, horizon, days[0], last)))
-    for name, variant in (("by budget", by_budget(policies)), (f"and {VALUE:g} at risk", by_budget(policies, VALUE))):
-        alerts = alerts_of(shop, groups, models, variant)
-        print(
-            row(name, judged(shop, alerts, horizon, days[0], last)),
-            *months(shop, alerts, horizon, days, last),
-            sep="\n",
-        )
+    fresh = [
+        _with_fresh_levels(own, {c: histories[c] for c in histories if c not in unseen}, [*days, last])
+        for own, unseen in zip(models, groups, strict=True)
+    ]
+    for name, variant, scored_by in (
+        ("by share", by_budget(policies), models),
+        ("by share, levels of the last two weeks", by_budget(policies), fresh),
+        (f"the same, and {VALUE:g} at risk", by_budget(policies, VALUE), fresh),
+    ):
+        alerts = alerts_of(shop, groups, scored_by, variant)
+        print(row(name, judged(shop, alerts, horizon, days[0], last)))
+        print("\n".join(months(shop, alerts, horizon, days, last)), flush=True)
+
+
+def _with_fresh_levels(
+    models: Sequence[ModelInForce], seen: dict[str, list[Event]], days: Sequence[int]
+) -> list[ModelInForce]:
+    """Each network again and again until the next of ``days``."""
+    found: list[ModelInForce] = []
+    for model, following in zip(models, days[1:], strict=True):
+        later = range(model.since + LEVELS_DAYS * DAY_MS, following, LEVELS_DAYS * DAY_MS)
+        found += [model, *(with_levels_of(day, model, seen) for day in later)]
+    return found
 
 
 def _moment(day: str) -> int:

@@ -90,8 +90,15 @@ def evaluate(
 
     if rows is not None and not alerts:
         raise typer.BadParameter("rows are of alerts: give --alerts too", param_hint="--rows")
-    if alerts and (report is not None or segments):
-        raise typer.BadParameter("--report and --segments are of figures, not of alerts: leave --alerts out")
+    of_figures = {
+        "--report": report is not None,
+        "--segments": segments,
+        "--predictions": predictions is not None,
+        "--against": bool(against),
+        "--items": items is not None,
+    }
+    if alerts and (unfit := [name for name, given in of_figures.items() if given]):
+        raise typer.BadParameter(f"{', '.join(unfit)} is of figures, not of alerts: leave it or --alerts out")
     if (predictions is not None or against) and len(cutoff or ()) != 1:
         raise typer.BadParameter("predictions are of one moment: give --cutoff once", param_hint="--cutoff")
     configuration = loaded(context).configuration
