@@ -86,7 +86,9 @@ def _explained(error: Exception) -> Exception:
 def _kinds() -> dict[Exit, tuple[type[BaseException], ...]]:
     # Imported here: the classes come with their libraries, which a command that succeeds may never need.
     from serving.evaluation.predictions import DifferentCutoffs, UnreadablePredictions
+    from serving.gate.scored import NothingToCompare
     from serving.history import UnreadableEvents
+    from serving.registry import UnknownVersion, UnusableVersion
     from serving.scorer import ScorerUnavailable
     from stream.configuration.resolve import ConfigurationError
     from stream.embedded.cache import InstallError
@@ -104,11 +106,20 @@ def _kinds() -> dict[Exit, tuple[type[BaseException], ...]]:
     from stream.operations.demo import DemoError
     from stream.operations.ingest import IngestError
     from stream.operations.names import UnknownTopicError
+    from stream.operations.promotion import NotPromoted
     from stream.operations.rows import MappingError
     from stream.operations.sources import SourceError
     from stream.operations.topics import TopicMismatchError
 
-    usage = (ConfigurationError, AccessError, UnknownTopicError, MappingError, FixedProperty, InvalidInstance)
+    usage = (
+        ConfigurationError,
+        AccessError,
+        UnknownTopicError,
+        UnknownVersion,
+        MappingError,
+        FixedProperty,
+        InvalidInstance,
+    )
     refused = (
         DifferentCutoffs,
         MissingTopicError,
@@ -119,12 +130,15 @@ def _kinds() -> dict[Exit, tuple[type[BaseException], ...]]:
         WorkerFenced,
         InstanceTaken,
         DeadLetterRefused,
+        NotPromoted,
     )
     unreadable = (
         ConversionError,
         SourceError,
         CatalogueFileError,
         UnreadableEvents,
+        UnusableVersion,
+        NothingToCompare,
         UnreadablePredictions,
         FileNotFoundError,
     )
