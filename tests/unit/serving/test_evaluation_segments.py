@@ -6,7 +6,7 @@ import pytest
 from serving.evaluation.comparison import MODEL, Forecast
 from serving.evaluation.segments import Groups, segments
 from serving.evaluation.truth import truth_after
-from serving.history import journeys
+from serving.history import Journey, journeys
 from stream.contracts.times import DAY_MS
 from stream.profiles.settings import ProfileSettings
 from tests.unit.serving.recorded_shop import START, shop_events
@@ -61,3 +61,21 @@ def test_the_base_rate_and_what_was_said_are_of_the_segment():
     whole = [s for s in found(RECENCY) if s.dimension == "baskets"]
     mean = sum(s.customers * s.base_rate for s in whole) / len(CUSTOMERS)
     assert mean == pytest.approx(TRUTH.churned[90].mean())
+
+
+def test_who_stands_on_a_border_is_on_one_side_of_it():
+    now = 400 * DAY_MS - 1
+    ages = {"90": 90, "a day more than a year": 366, "less": 364.9, "1": 1}
+    bought = {
+        name: Journey(np.array([now + 1 - round(age * DAY_MS), now - 5]), np.array([100.0, 200.0]), [("i",), ("i",)])
+        for name, age in ages.items()
+    }
+    truth = truth_after(bought, list(bought), now, now + 91 * DAY_MS)
+    forecasts = {MODEL: Forecast(churn={90: np.full(4, 0.5)})}
+    counted = {
+        (s.dimension, s.name): s.customers for s in segments(forecasts, truth, list(bought), bought, now, Groups(300.0))
+    }
+    of_history = {name: count for (dimension, name), count in counted.items() if dimension == "history"}
+    assert of_history == {"under 90 days": 1, "90 to 179": 1, "180 to 364": 1, "a year or more": 1}
+    # The first purchase of one is no longer of the last year; the other three come to 300 each.
+    assert counted["year's revenue", "300 or more"] == 3
