@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, NamedTuple
 
+import numpy as np
 import torch
 from msgspec.structs import replace
 
@@ -223,6 +224,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _with_fresh_levels(own, {c: histories[c] for c in histories if c not in unseen}, [*days, last])
         for own, unseen in zip(models, groups, strict=True)
     ]
+    for line in standing(fresh, policies):
+        print(line)
     for name, variant, scored_by in (
         ("by share", by_budget(policies), models),
         ("by share, levels of the last two weeks", by_budget(policies), fresh),
@@ -231,6 +234,23 @@ def main(arguments: Sequence[str] | None = None) -> None:
         alerts = alerts_of(shop, groups, scored_by, variant)
         print(row(name, judged(shop, alerts, horizon, days[0], last)))
         print("\n".join(months(shop, alerts, horizon, days, last)), flush=True)
+
+
+def standing(models: Sequence[Sequence[ModelInForce]], policies: Policies) -> Iterator[str]:
+    """For each day with levels: shares of active customers at the fixed thresholds or above, in the mean of the
+    groups."""
+    for same_day in zip(*models, strict=True):
+        cards = [read_model_card(model.folder) for model in same_day]
+        shares = []
+        for rhythm, rule in ((True, policies.churn_risk), (False, policies.second_purchase)):
+            own = [levels for card in cards for levels in card.score_levels if levels.rhythm == rhythm]
+            of_horizon = [levels for levels in own if levels.horizon == f"{policies.horizon_days}d"]
+            # Scores fall as shares rise, and interpolation wants them rising.
+            shares.append(
+                np.mean([np.interp(rule.raise_threshold or 0.0, e.raise_at[::-1], e.shares[::-1]) for e in of_horizon])
+            )
+        day = to_rfc3339(same_day[0].since)[:10]
+        yield f"{day}: {shares[0]:.2f} with a rhythm and {shares[1]:.2f} of the others stand at the fixed thresholds"
 
 
 def _with_fresh_levels(

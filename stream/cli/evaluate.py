@@ -125,7 +125,8 @@ def evaluate(
         )
     if report is not None:
         written = write_report(report, found)
-        notes().print(f"report in {written[0]}" + (f", {len(written) - 1} plots beside it" if written[1:] else ""))
+        plots = f"{len(written) - 1} plots beside it" if written[1:] else "plots as PNG need the extra `report`"
+        notes().print(f"report in {written[0]}; {plots}")
     if as_json:
         typer.echo(msgspec.json.encode(found))
         return
