@@ -72,12 +72,12 @@ def _cutoff(told: Told) -> str:
     if details is not None:
         drawn: dict[str, list[Chart]] = {}
         for chart in charts(details, each.cutoff):
-            drawn.setdefault(chart.name.partition("-")[0], []).append(chart)
+            kind = chart.name.partition("-")[0]
+            # Side by side: they are two readings of one curve.
+            drawn.setdefault("gain" if kind == "lift" else kind, []).append(chart)
         parts.append("<h3>Are the probabilities right?</h3>")
         parts.append(calibration_table(details.calibration) + _plots(drawn.get("calibration", [])))
-        parts.append(
-            "<h3>Whom would one look at first?</h3>" + _plots([*drawn.get("gain", []), *drawn.get("lift", [])])
-        )
+        parts.append("<h3>Whom would one look at first?</h3>" + _plots(drawn.get("gain", [])))
         if details.value:
             parts.append("<h3>Is the revenue right?</h3>" + _plots(drawn.get("value", [])))
     parts.append("<h3>Every baseline</h3>")

@@ -50,7 +50,7 @@ def calibration_chart(each: Calibration, cutoff: str) -> Chart:
         f"Calibration: no order within {_days(each.horizon)}",
         f"Ten groups of customers by predicted probability of no order within {_days(each.horizon)}, against the share "
         f"without one. The largest distance from the diagonal is {worst:.3f}; the slope is {each.slope:.2f}, the "
-        f"intercept {each.intercept:+.2f}.",
+        f"intercept {round(each.intercept, 2) + 0.0:+.2f}.",
         _share_axis("said"),
         _share_axis("happened"),
         series,
@@ -61,7 +61,7 @@ def gain_chart(each: Gain, cutoff: str) -> Chart:
     """Share of churners found over share of customers looked at."""
     shares = [0.0, *each.shares]
     series = [
-        Series("whatever one does at most", shares, [0.0, *each.perfect], role="guide"),
+        Series("best possible", shares, [0.0, *each.perfect], role="guide"),
         Series("by chance", (0, 1), (0, 1), role="guide"),
         *(Series(forecast_name(who), shares, [0.0, *each.found[who]]) for who in _others(each)),
         _of_model(each, shares, [0.0, *each.found[MODEL]], 0.0),
@@ -89,8 +89,9 @@ def lift_chart(each: Gain, cutoff: str) -> Chart:
     model = lift(each.found[MODEL])
     low, high = lift([end.low for end in each.intervals]), lift([end.high for end in each.intervals])
     perfect = lift(each.perfect)
-    tallest = max(v for v in (*high, *model, *perfect, 1.1) if math.isfinite(v))
-    ticks = _ticks_until(tallest)
+    others = [lift(each.found[who]) for who in _others(each)]
+    known = [v for values in (low, high, model, perfect, *others) for v in values if math.isfinite(v)]
+    ticks = _ticks(min(known, default=1.0), max(known, default=1.0))
     return Chart(
         f"lift-{each.horizon}-{cutoff}",
         f"Lift over the base rate, {_days(each.horizon)}",
@@ -105,8 +106,9 @@ def lift_chart(each: Gain, cutoff: str) -> Chart:
         ),
         Axis("lift", ticks, [f"{tick:.1f}" for tick in ticks]),
         [
-            Series("whatever one does at most", shares, perfect, role="guide"),
-            *(Series(forecast_name(who), shares, lift(each.found[who])) for who in _others(each)),
+            Series("best possible", shares, perfect, role="guide"),
+            Series("by chance", (0, _LIFT_UNTIL), (1, 1), role="guide"),
+            *(Series(forecast_name(who), shares, said) for who, said in zip(_others(each), others, strict=True)),
             Series("model, 95 %", shares, model, low, high, "line", "model"),
         ],
     )
@@ -167,6 +169,8 @@ def _share_axis(label: str) -> Axis:
     return Axis(label, _TENTHS, [f"{tick:.0%}".replace("%", " %") if tick else "0" for tick in _TENTHS])
 
 
-def _ticks_until(highest: float) -> list[float]:
-    step = next(step for step in (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 50.0) if highest / step <= 8)
-    return [step * place for place in range(math.ceil(highest / step) + 1)]
+def _ticks(lowest: float, highest: float) -> list[float]:
+    """Round numbers around a lift of 1, at most ten of them or one a hundred."""
+    low, high = min(lowest, 0.9), max(highest, 1.1)
+    step = next((step for step in (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0) if (high - low) / step <= 8), 100.0)
+    return [step * place for place in range(math.floor(low / step), math.ceil(high / step) + 1)]

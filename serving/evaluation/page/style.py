@@ -19,7 +19,7 @@ STYLE: Final = """
 } }
 * { box-sizing: border-box; }
 body { margin: 0; background: var(--ground); color: var(--text);
-  font: 16px/1.55 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif; }
+  font: 1rem/1.55 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif; }
 main { max-width: 1120px; margin: 0 auto; padding: 2.2rem 1.4rem 4rem; }
 h1 { font-size: 1.9rem; line-height: 1.2; margin: 0 0 .3rem; letter-spacing: -.01em; }
 h2 { font-size: 1.3rem; margin: 2.6rem 0 .4rem; padding-top: .9rem; border-top: 1px solid var(--line); }
@@ -58,10 +58,10 @@ details { margin: .8rem 0; } summary { cursor: pointer; color: var(--o1); }
 dl { display: grid; grid-template-columns: minmax(9rem, max-content) 1fr; gap: .25rem 1.2rem; margin: .6rem 0; }
 dt { color: var(--soft); } dd { margin: 0; overflow-wrap: anywhere; }
 @media print {
-  :root { color-scheme: light; --ground: #fff; --card: #fff; --text: #000; --soft: #444; --line: #bbb;
+  :root { font-size: 11px; color-scheme: light; --ground: #fff; --card: #fff; --text: #000; --soft: #444; --line: #bbb;
     --model: #0b6e4f; --better: #0b6e4f; --worse: #b3261e; --alike: #444; --warn-ground: #fff; --o0: #c4541c;
     --o1: #2f6db5; --o2: #8a4fa8; --o3: #8a6a00; --o4: #2b7d89; --o5: #b0356a; }
-  body { font-size: 11px; } main { max-width: none; padding: 0; }
+  main { max-width: none; padding: 0; }
   nav, summary { display: none; } .scroll { overflow: visible; }
   figure, tr, .tile { break-inside: avoid; } h2, h3 { break-after: avoid; }
   .plots { grid-template-columns: 1fr 1fr; } th, td { padding: .15rem .4rem; }

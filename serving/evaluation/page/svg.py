@@ -15,7 +15,9 @@ from serving.evaluation.page.chart import Axis, Chart, Series
 
 _WIDTH: Final = 520.0
 _LEFT, _RIGHT, _TOP, _HEIGHT = 62.0, 508.0, 14.0, 290.0
-_LEGEND_COLUMN, _LEGEND_ROW = 170.0, 20.0
+_LEAST_COLUMN, _LEGEND_ROW = 120.0, 20.0
+_LETTER: Final = 7.4
+"""Width of a letter of the legend, at most in the mean."""
 _DASHES: Final = ("6 3", "2 3", "9 3 2 3", "12 4", "1 4", "5 2 1 2")
 
 
@@ -29,11 +31,12 @@ def svg(chart: Chart) -> str:
         others += series.role == "other"
         parts += _drawn(series, chart, look)
         legend.append((_sample(series, look), series.name))
-    columns = int((_WIDTH - 10) // _LEGEND_COLUMN)
+    column = max(_LEAST_COLUMN, 44 + _LETTER * max((len(name) for _, name in legend), default=0))
+    columns = max(1, int((_WIDTH - 10) // column))
     rows = math.ceil(len(legend) / columns)
     top = _TOP + _HEIGHT + 54
     for place, (sample, name) in enumerate(legend):
-        x, y = 10 + place % columns * _LEGEND_COLUMN, top + place // columns * _LEGEND_ROW
+        x, y = 10 + place % columns * column, top + place // columns * _LEGEND_ROW
         parts.append(f'<g transform="translate({x:.0f} {y:.0f})">{sample}<text x="34" y="4">{escape(name)}</text></g>')
     height = top + rows * _LEGEND_ROW
     return (

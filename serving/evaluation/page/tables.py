@@ -129,9 +129,14 @@ def calibration_table(found: list[Calibration]) -> str:
     rows = [
         f'<tr><th scope="row">{each.horizon.removesuffix("d")} days</th>'
         f"<td>{each.slope:.2f}</td><td>{each.slope_interval.low:.2f} … {each.slope_interval.high:.2f}</td>"
-        f"<td>{each.intercept:+.2f}</td><td>{each.intercept_interval.low:+.2f} … "
-        f"{each.intercept_interval.high:+.2f}</td></tr>"
+        f"<td>{_signed(each.intercept)}</td><td>{_signed(each.intercept_interval.low)} … "
+        f"{_signed(each.intercept_interval.high)}</td></tr>"
         for each in found
     ]
     columns = ("", "slope", "95 %", "intercept", "95 %")
     return table("A slope of 1 and an intercept of 0 are perfect; a slope of .9 to 1.1 is good.", columns, rows)
+
+
+def _signed(value: float) -> str:
+    # Adding nothing makes a plus of the minus before a zero.
+    return f"{round(value, 2) + 0.0:+.2f}"
