@@ -75,6 +75,10 @@ class Threshold(msgspec.Struct, frozen=True):
     """The same share over all active customers."""
 
 
+class UnknownLevels(LookupError):
+    """A share of customers was asked for, and the card does not know which score it reaches."""
+
+
 class ScoreLevels(msgspec.Struct, frozen=True):
     """How the scores of active customers lay on the newest day that the model knew. No outcome is needed for it."""
 
@@ -160,18 +164,18 @@ class ModelCard(msgspec.Struct, frozen=True, kw_only=True):
         line.
 
         Raises:
-            KeyError: the card has no levels of them, or none of so small or large a share.
+            UnknownLevels: the card has no levels of them, or none of so small or large a share.
         """
         for levels in self.score_levels:
             if (levels.horizon, levels.rhythm) == (horizon, rhythm):
                 if levels.shares[0] <= share <= levels.shares[-1]:
                     return float(np.interp(share, levels.shares, levels.raise_at))
-                raise KeyError(
+                raise UnknownLevels(
                     f"model {self.name} {self.version} knows the scores of {levels.shares[0]:g} to "
                     f"{levels.shares[-1]:g} of active customers, not of {share:g}"
                 )
         who = "with" if rhythm else "without"
-        raise KeyError(
+        raise UnknownLevels(
             f"model {self.name} {self.version} knows no levels of scores for {horizon} and customers {who} a rhythm: "
             "set raise_threshold instead of raise_share, or train it again"
         )

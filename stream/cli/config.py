@@ -69,7 +69,7 @@ def _filled_in(configuration: Configuration) -> dict[str, Shown]:
 
     try:
         rules = configuration.policies.in_force(open_registry(configuration).default().card).rules
-    except (FileNotFoundError, UnknownVersion, UnusableVersion, KeyError):
+    except (FileNotFoundError, UnknownVersion, UnusableVersion, LookupError):
         return {}
     filled = {}
     for kind in KINDS:

@@ -88,6 +88,7 @@ def _kinds() -> dict[Exit, tuple[type[BaseException], ...]]:
     from serving.evaluation.predictions import DifferentCutoffs, UnreadablePredictions
     from serving.gate.scored import NothingToCompare
     from serving.history import UnreadableEvents
+    from serving.model_card import UnknownLevels
     from serving.registry import UnknownVersion, UnusableVersion
     from serving.scorer import ScorerUnavailable
     from stream.configuration.resolve import ConfigurationError
@@ -115,6 +116,7 @@ def _kinds() -> dict[Exit, tuple[type[BaseException], ...]]:
         ConfigurationError,
         AccessError,
         UnknownTopicError,
+        UnknownLevels,
         UnknownVersion,
         MappingError,
         FixedProperty,

@@ -234,8 +234,8 @@ class Policies(msgspec.Struct, frozen=True, kw_only=True):
         """The policy that decides, once it is known which model answers; None: no card, so constants fill the gaps.
 
         Raises:
-            KeyError: the card has no threshold for ``horizon_days``, and a rule that needs one sets none; or it does
-                not know which score the ``raise_share`` of a rule reaches.
+            KeyError: the card has no threshold for ``horizon_days``, and a rule that needs one sets none.
+            UnknownLevels: the card does not know which score the ``raise_share`` of a rule reaches.
         """
         rules: dict[AlertKind, Rule] = {kind: getattr(self, kind) for kind in KINDS}
         if card is None:

@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from serving.model_card import ModelCard, Period, ScoreLevels, Threshold
+from serving.model_card import ModelCard, Period, ScoreLevels, Threshold, UnknownLevels
 from stream.decisions.policies import Action, Policies, Rule
 
 
@@ -136,7 +136,7 @@ def test_a_share_becomes_the_score_that_so_many_customers_of_the_kind_reach():
 
 def test_a_share_that_the_card_does_not_know_is_refused_and_says_what_to_do():
     both = Rule(raise_share=0.2)
-    with pytest.raises(KeyError, match="set raise_threshold instead of raise_share, or train it again"):
+    with pytest.raises(UnknownLevels, match="set raise_threshold instead of raise_share, or train it again"):
         Policies(churn_risk=both, second_purchase=both).in_force(card(threshold()))
 
 

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from serving.evaluation.predictions import Predictions
 from serving.evaluation.score_levels import SHARES, score_levels
 from serving.history import journeys
-from serving.model_card import ScoreLevels, model_repository, read_model_card, version_folder
+from serving.model_card import ScoreLevels, UnknownLevels, model_repository, read_model_card, version_folder
 from stream.contracts.times import DAY_MS
 from stream.profiles.settings import ProfileSettings
 from tests.unit.serving.recorded_shop import START, shop_events
@@ -58,7 +58,7 @@ def test_between_two_known_shares_the_score_lies_on_a_line_and_beyond_them_nothi
     levels = ScoreLevels("90d", True, "2011-06-09", 100, [0.1, 0.2], [0.8, 0.6])
     card = replace(card, score_levels=[levels])
     assert card.score_reached_by(0.15, "90d", rhythm=True) == pytest.approx(0.7)
-    with pytest.raises(KeyError, match=r"0.1 to 0.2 of active customers, not of 0.05"):
+    with pytest.raises(UnknownLevels, match=r"0.1 to 0.2 of active customers, not of 0.05"):
         card.score_reached_by(0.05, "90d", rhythm=True)
-    with pytest.raises(KeyError, match="customers without a rhythm: set raise_threshold"):
+    with pytest.raises(UnknownLevels, match="customers without a rhythm: set raise_threshold"):
         card.score_reached_by(0.15, "90d", rhythm=False)
