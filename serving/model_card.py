@@ -94,6 +94,33 @@ class ScoreLevels(msgspec.Struct, frozen=True):
     """The score that each share of them reaches, descending."""
 
 
+class ReferenceLine(msgspec.Struct, frozen=True, array_like=True):
+    """A line of an order."""
+
+    item_id: str
+    price: float
+    """Of one unit."""
+    quantity: float
+
+
+class ReferenceOrder(msgspec.Struct, frozen=True):
+    """An order of the reference customer."""
+
+    days_ago: float
+    lines: list[ReferenceLine]
+
+
+class ReferenceCustomer(msgspec.Struct, frozen=True, kw_only=True):
+    """One representative customer, whom a score is held against when it is asked what moved it; see
+    ``serving.reference``."""
+
+    currency: str
+    customers: int
+    """Active customers in whose middle this one stands."""
+    orders: list[ReferenceOrder]
+    """Oldest first."""
+
+
 class ModelCard(msgspec.Struct, frozen=True, kw_only=True):
     """``card.json``. Figures are from cut-offs later than everything that the measured network was trained or
     calibrated on."""
@@ -127,6 +154,8 @@ class ModelCard(msgspec.Struct, frozen=True, kw_only=True):
     """Hashes (``serving.holdout.listed_hash``) of customers that were kept out for the demo."""
     score_levels: list[ScoreLevels] = []
     """Without them no threshold can be set by a budget."""
+    reference: ReferenceCustomer | None = None
+    """Without it the reasons of alerts are found by rule."""
 
     @property
     def stamp(self) -> ModelStamp:

@@ -30,6 +30,7 @@ from serving.model.network import ServedNetwork
 from serving.model_card import HORIZONS_DAYS, DataLicence, ModelCard, Period
 from serving.purchase_rates import PurchaseRates, fit_purchase_rates
 from serving.ranking import RankWeights
+from serving.reference import chosen_reference, with_reference
 from serving.scorer import OUTPUTS, Tensors
 from serving.season import Season
 from serving.shop import GIFT_SHOP_RATES, Shop
@@ -92,11 +93,16 @@ def train(
         report("evaluation", len(measured), len(EVALUATION_DAYS))
     shipped = kept.step("shipped", lambda: make(source, found, source.end, settings, report))
     levels = score_levels(said_by(shipped, source, profile_settings), source.journeys)
+    latest = [example for example in found if example.as_of == cutoffs[-1] - 1 and example.trigger is None]
+    shop = Catalogue.from_items((), shop=shipped.shop)
     card = export(
         shipped.fitted.served(),
         shipped.tower,
         shipped.shop,
-        card_of(paths, source, shipped, measured, settings, licences, levels),
+        with_reference(
+            card_of(paths, source, shipped, measured, settings, licences, levels),
+            chosen_reference(latest, source.histories, shop, profile_settings.currency),
+        ),
         out,
     )
     kept.forget()

@@ -28,8 +28,18 @@ _SENTENCES: Final[dict[str, Callable[[str, str], str]]] = {
     "cart_emptied": lambda value, usual: f"Emptied the cart {value} days ago and did not order since.",
     "low_engagement": lambda value, usual: f"Opens {value} of the messages; {usual} is ordinary.",
     "engaged": lambda value, usual: f"Opens {value} of the messages; {usual} is ordinary.",
+    "silence": lambda value, usual: f"Silent for {value}; ordinary is {usual}.",
+    "rhythm": lambda value, usual: f"Orders within a year: {value}; ordinary are {usual}.",
+    "spending": lambda value, usual: f"Spent within a year: {value}; ordinary is {usual}.",
+    "assortment": lambda value, usual: f"Lines an order: {value}; ordinary are {usual}.",
+    "cart": lambda value, usual: f"Changes of the cart lately: {value}.",
+    "visits": lambda value, usual: f"Items looked at lately: {value}.",
+    "opinion": lambda value, usual: f"Stars given on average: {value}.",
     "recent_visits": lambda value, usual: f"Items looked at in the last 14 days: {value}.",
 }
+
+_WORDS: Final = {"own_gaps": "times the own gap between orders", "days_silent": "days"}
+"""Units that a sentence does not name, because one reason has the one or the other."""
 
 _RECOMMENDED: Final = {
     "next_in_taste": "fits what was bought lately",
@@ -54,7 +64,8 @@ def sentence(reason: Contribution) -> str:
 def _figure(value: float, unit: str) -> str:
     if unit == "share":
         return f"{value:.0%}"
-    return f"{value:,.0f}" if abs(value) >= 10 or value == round(value) else f"{value:.1f}"
+    figure = f"{value:,.0f}" if abs(value) >= 10 or value == round(value) else f"{value:.1f}"
+    return f"{figure} {_WORDS[unit]}" if unit in _WORDS else figure
 
 
 def recommended_because(reason: RecommendationReason, name_of: Callable[[str], str]) -> str:
