@@ -18,8 +18,9 @@ import torch
 from serving.catalogue import Catalogue
 from serving.co_purchase import popular
 from serving.dataset import Example, by_customer, calendar_cutoffs, examples
-from serving.evaluation.predictions import predict_at
+from serving.evaluation.predictions import Predictions, predict_at
 from serving.evaluation.report import evaluate, sellable, thresholds
+from serving.evaluation.score_levels import score_levels
 from serving.export import export
 from serving.features import FEATURE_SCHEMA, FEATURES
 from serving.history import Journey, catalogue_items, file_sha256, journeys, read_events
@@ -91,6 +92,7 @@ def train(
         measured.append(kept.step(f"held out {cutoff}", partial(held_out, cutoff)))
         report("evaluation", len(measured), len(EVALUATION_DAYS))
     shipped = kept.step("shipped", lambda: make(source, found, source.end, settings, report))
+    levels = score_levels(said_by(shipped, source, profile_settings), source.journeys)
     latest = [example for example in found if example.as_of == cutoffs[-1] - 1 and example.trigger is None]
     shop = Catalogue.from_items((), shop=shipped.shop)
     card = export(
@@ -98,7 +100,7 @@ def train(
         shipped.tower,
         shipped.shop,
         with_reference(
-            card_of(paths, source, shipped, measured, settings, licences),
+            card_of(paths, source, shipped, measured, settings, licences, levels),
             chosen_reference(latest, source.histories, shop, profile_settings.currency),
         ),
         out,
@@ -109,15 +111,20 @@ def train(
 
 def measure(made: Made, source: Source, settings: ProfileSettings, budget_share: float) -> Measured:
     """Figures of a network at the moment until which it knows everything."""
-    cutoff = made.until + 1
-    statistics_then = ItemStatistics.learned(source.journeys, made.until)
-    catalogue = sellable(source.events, made.until, made.tower, made.shop._replace(items=statistics_then))
-    said = predict_at(source.histories, source.journeys, cutoff, catalogue, predictor(made.fitted.served()), settings)
+    said = said_by(made, source, settings)
     return Measured(
         made.periods[0],
         evaluate(said, source.journeys, source.end),
         thresholds(said, source.journeys, source.end, budget_share),
     )
+
+
+def said_by(made: Made, source: Source, settings: ProfileSettings) -> Predictions:
+    """What a network says of everybody at the moment until which it knows everything."""
+    statistics_then = ItemStatistics.learned(source.journeys, made.until)
+    catalogue = sellable(source.events, made.until, made.tower, made.shop._replace(items=statistics_then))
+    predict = predictor(made.fitted.served())
+    return predict_at(source.histories, source.journeys, made.until + 1, catalogue, predict, settings)
 
 
 def _run(paths: Sequence[Path], settings: TrainingSettings, profile_settings: ProfileSettings) -> str:
