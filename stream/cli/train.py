@@ -19,6 +19,7 @@ def train(
     out: Annotated[Path, typer.Option(metavar="FOLDER", help="Model repository to write to.")] = Path("triton_models"),
     epochs: Annotated[int, typer.Option(min=1, help="Passes over the examples at most.")] = 2,
     seed: Annotated[int, typer.Option(help="Another seed is another draw of everything random.")] = 1,
+    threads: Annotated[int, typer.Option(min=1, help="Cores to use.")] = 2,
     licence: Annotated[
         list[str] | None,
         typer.Option(
@@ -42,7 +43,7 @@ def train(
 
     profiles = loaded(context).configuration.profiles
     licences = [DataLicence(*_four(text)) for text in licence or ()]
-    settings = TrainingSettings(epochs=epochs, seed=seed)
+    settings = TrainingSettings(epochs=epochs, seed=seed, threads=threads)
     with progress_steps() as step:
         card = train_model(files, out, settings, profiles, licences, step)
     console = notes()
