@@ -69,7 +69,11 @@ def learn(task: Task, settings: TrainingSettings, kept: Checkpoint, report: Repo
     steps = task.planned * math.ceil(per_epoch / settings.batch_size)
     optimiser = torch.optim.AdamW(learned, task.learning_rate, weight_decay=settings.weight_decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, task.learning_rate, total_steps=steps + 1, pct_start=settings.warm_up_share
+        optimiser,
+        task.learning_rate,
+        # Where the rise would be one step long, torch divides by zero.
+        total_steps=max(steps, math.ceil(1.0 / settings.warm_up_share)) + 1,
+        pct_start=settings.warm_up_share,
     )
     best, epoch, done = Best(), 1, 0
     if (state := kept.read()) is not None:
