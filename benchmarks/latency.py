@@ -23,10 +23,10 @@ from serving.catalogue import Catalogue
 from serving.features import tensors
 from serving.in_process import OnnxScorer
 from serving.item_tower import ITEM_TOWER_FILE, read_item_tower
-from serving.model_card import model_repository, read_model_card, version_folder
 from serving.shop import SHOP_FILE, read_shop
 from stream.configuration.clients import client_properties
 from stream.configuration.load import load
+from stream.configuration.repository import open_registry
 from stream.configuration.settings import Configuration
 from stream.contracts import topics
 from stream.contracts.catalogue import CatalogueItem
@@ -157,8 +157,7 @@ def _at_risk(
     wanted: int,
 ) -> list[list[Event]]:
     """Copies whose score will be above the threshold when they come back."""
-    folder = version_folder(model_repository(), configuration.triton.model)
-    card = read_model_card(folder)
+    _, folder, card = open_registry(configuration).default()
     scorer = OnnxScorer(folder, card)
     catalogue = Catalogue.from_items(
         items.values(), read_item_tower(folder / ITEM_TOWER_FILE), read_shop(folder / SHOP_FILE)

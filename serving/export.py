@@ -6,7 +6,6 @@ Everything that serves reads these files alone. Called by ``serving.training.tra
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import shutil
 import warnings
@@ -18,10 +17,10 @@ import torch
 from torch import Tensor
 
 from serving.features import FEATURES
-from serving.in_process import MODEL_FILE
 from serving.item_tower import ITEM_TOWER_FILE, ItemTower, write_item_tower
 from serving.model.network import ServedNetwork
-from serving.model_card import MODEL_NAME, ModelCard, write_model_card
+from serving.model_card import MODEL_FILE, MODEL_NAME, ModelCard, network_version, write_model_card
+from serving.registry import Registry
 from serving.scorer import OUTPUTS
 from serving.shop import SHOP_FILE, Shop, write_shop
 from serving.triton_config import write_configs
@@ -76,11 +75,6 @@ def save_graph(model: Any, path: Path) -> None:
     path.write_bytes(model.SerializeToString(deterministic=True))
 
 
-def network_version(path: Path, repository_version: int) -> str:
-    """``<folder>.<first 8 hex digits of the network's SHA-256>``."""
-    return f"{repository_version}.{hashlib.sha256(path.read_bytes()).hexdigest()[:8]}"
-
-
 def export(
     network: ServedNetwork,
     tower: ItemTower,
@@ -103,7 +97,7 @@ def export(
     write_item_tower(unfinished / ITEM_TOWER_FILE, tower)
     write_shop(unfinished / SHOP_FILE, shop)
     fields = {name: getattr(card, name) for name in card.__struct_fields__}
-    finished = ModelCard(**(fields | {"version": network_version(unfinished / MODEL_FILE, repository_version)}))
+    finished = ModelCard(**(fields | {"version": network_version(unfinished, repository_version)}))
     write_model_card(unfinished, finished)
     size = sum(path.stat().st_size for path in unfinished.iterdir())
     if size > LARGEST_BYTES:
@@ -113,4 +107,5 @@ def export(
     shutil.rmtree(folder, ignore_errors=True)
     unfinished.replace(folder)
     write_configs(model_folder)
+    Registry(repository).serve([repository_version])
     return finished

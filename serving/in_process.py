@@ -9,17 +9,15 @@ from __future__ import annotations
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy.typing as npt
 import onnxruntime
 
 from serving.features import FEATURE_SCHEMA, FEATURES
-from serving.model_card import ModelCard
+from serving.model_card import MODEL_FILE, ModelCard
 from serving.scorer import OUTPUTS, ModelMismatch, ScorerTimeout, ScorerUnavailable, Tensors
 from stream.contracts.scores import ModelStamp
-
-MODEL_FILE: Final = "model.onnx"
 
 
 class OnnxScorer:

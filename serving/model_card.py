@@ -6,6 +6,7 @@ here: where the model repository lies, in a checkout and in the installed packag
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +16,7 @@ from stream.contracts.scores import ModelStamp
 
 MODEL_NAME: Final = "customer"
 CARD_FILE: Final = "card.json"
+MODEL_FILE: Final = "model.onnx"
 
 HORIZONS_DAYS: Final = (30, 60, 90)
 """Horizons of the churn outputs, in their order."""
@@ -145,6 +147,11 @@ def version_folder(repository: Path, name: str = MODEL_NAME) -> Path:
             f"{repository} has no version of model {name}: run `tidemark train` or give another repository"
         )
     return max(versions, key=lambda path: int(path.name))
+
+
+def network_version(folder: Path, number: int) -> str:
+    """``<number>.<first 8 hex digits of the network's SHA-256>`` of the network in a version folder."""
+    return f"{number}.{hashlib.sha256((folder / MODEL_FILE).read_bytes()).hexdigest()[:8]}"
 
 
 def read_model_card(folder: Path) -> ModelCard:

@@ -13,8 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime
 
-from serving.in_process import MODEL_FILE
-from serving.model_card import model_repository, version_folder
+from serving.model_card import MODEL_FILE, model_repository, version_folder
 from serving.text.card import TEXT_MODEL_NAME, read_text_card
 from serving.text.decision import decide
 from serving.text.tokens import TextTokens

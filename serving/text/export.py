@@ -17,7 +17,7 @@ import onnx
 import torch
 
 from serving.export import OPSET, save_graph
-from serving.in_process import MODEL_FILE
+from serving.model_card import MODEL_FILE
 from serving.text.calibration import TextCalibration
 from serving.text.card import TEXT_MODEL_NAME
 from serving.text.network import ServedStudent, Student

@@ -15,7 +15,7 @@ import onnx
 import typer
 from onnx import helper, numpy_helper
 
-from serving.in_process import MODEL_FILE
+from serving.model_card import MODEL_FILE
 from serving.text.triton_config import GPU_MODEL_FILE
 
 

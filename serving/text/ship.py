@@ -14,9 +14,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from serving.export import network_version
-from serving.in_process import MODEL_FILE
-from serving.model_card import DataLicence
+from serving.model_card import DataLicence, network_version
 from serving.text.calibration import calibrate
 from serving.text.card import TEXT_MODEL_NAME, Figure, TextCard, TextDataFile, write_text_card
 from serving.text.decision import choose_offsets, decide
@@ -76,7 +74,7 @@ def ship(
     folder = export_student(students[0], calibration, tokenizer_folder, repository)
     card = TextCard(
         name=TEXT_MODEL_NAME,
-        version=network_version(folder / MODEL_FILE, int(folder.name)),
+        version=network_version(folder, int(folder.name)),
         data=data,
         licences=list(licences),
         training_reviews=len(training.texts),

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from serving.in_process import MODEL_FILE
+from serving.model_card import MODEL_FILE
 from serving.text.card import TEXT_MODEL_NAME
 from serving.triton_config import ONE_CORE, Profile, write_profiles
 

@@ -62,14 +62,14 @@ def config(
 
 def _filled_in(configuration: Configuration) -> dict[str, Shown]:
     """What is in force for the thresholds that nobody has set, by key; nothing where there is no model."""
-    from serving.model_card import model_repository, read_model_card, version_folder
+    from serving.registry import UnknownVersion, UnusableVersion
+    from stream.configuration.repository import open_registry
     from stream.configuration.view import Shown
     from stream.decisions.policies import KINDS
 
     try:
-        card = read_model_card(version_folder(model_repository(), configuration.triton.model))
-        rules = configuration.policies.in_force(card).rules
-    except (FileNotFoundError, KeyError):
+        rules = configuration.policies.in_force(open_registry(configuration).default().card).rules
+    except (FileNotFoundError, UnknownVersion, UnusableVersion, KeyError):
         return {}
     filled = {}
     for kind in KINDS:

@@ -13,11 +13,12 @@ def version(as_json: Annotated[bool, typer.Option("--json", help="For scripts.")
     import confluent_kafka
     import orjson
 
-    from serving.model_card import model_repository, read_model_card, version_folder
+    from serving.model_card import model_repository
+    from serving.registry import Registry, UnknownVersion
 
     try:
-        model = read_model_card(version_folder(model_repository())).version
-    except FileNotFoundError:
+        model = Registry(model_repository()).default().card.version
+    except (FileNotFoundError, UnknownVersion):
         model = "none"
     facts = {"tidemark": version_of("tidemark"), "librdkafka": confluent_kafka.libversion()[0], "model": model}
     if as_json:

@@ -118,6 +118,9 @@ class TritonSettings(msgspec.Struct, frozen=True, kw_only=True):
     """``in_process`` runs the same ONNX file with onnxruntime inside the worker, where the platform has no Triton."""
     model: str = "customer"
     """Name of the model in the repository."""
+    repository: str = ""
+    """Folder of the models, the one that Triton is given: workers read cards, item vectors and what is known of the
+    shop from it. Empty: the one that comes with Tidemark."""
     deadline_ms: Positive = 250
     """Milliseconds that one call may take; what comes later is void."""
     backlog_deadline_ms: Positive = 5_000

@@ -21,6 +21,9 @@ class Control(msgspec.Struct, omit_defaults=True):
     """Epoch milliseconds."""
     previous_version: str = ""
     """What was in force before."""
+    ramp_ms: int = 0
+    """For ``model``: milliseconds after ``effective_at`` until the version answers everybody; until then it answers a
+    share of the customers that grows evenly, the same ones at every worker. 0: everybody at once."""
     reason: str = ""
     """Why, in words."""
     actor: str = ""

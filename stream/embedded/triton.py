@@ -34,10 +34,10 @@ class EmbeddedTriton(Supervised):
     model_repository
         A folder of models, each with `config.pbtxt` and versions.
     model_control
-        `none` loads every model of the repository at the start. `explicit` loads `load_models`, and others when a
-        client asks.
+        `explicit` loads `load_models` at the start, and models and versions when a client asks. `none` loads every
+        model at the start, and nothing later.
     load_models
-        Names of models to load at the start; only with `explicit`.
+        Names of models to load at the start, with `explicit`; `*` is all of them.
     log_path
         Where the server's output goes; a file in a temporary folder that lives as long as this object when not given.
     start_timeout
@@ -53,13 +53,11 @@ class EmbeddedTriton(Supervised):
         self,
         model_repository: Path,
         *,
-        model_control: Literal["none", "explicit"] = "none",
-        load_models: Sequence[str] = (),
+        model_control: Literal["none", "explicit"] = "explicit",
+        load_models: Sequence[str] = ("*",),
         log_path: Path | None = None,
         start_timeout: float = 90.0,
     ) -> None:
-        if load_models and model_control != "explicit":
-            raise ValueError("load_models needs model_control='explicit': otherwise Triton loads the whole repository")
         self.model_repository = Path(model_repository).absolute()
         self._control = model_control
         self._load_models = tuple(load_models)
@@ -103,7 +101,7 @@ class EmbeddedTriton(Supervised):
             f"--model-repository={self.model_repository}",
             f"--backend-directory={self._install.backends}",
             f"--model-control-mode={self._control}",
-            *(f"--load-model={name}" for name in self._load_models),
+            *(f"--load-model={name}" for name in self._load_models if self._control == "explicit"),
             f"--backend-config=python,shm-region-prefix-name={self._shared_memory}",
             "--disable-auto-complete-config",
             "--strict-readiness=true",

@@ -17,7 +17,7 @@ from typing import Final, Self
 
 from msgspec.structs import replace
 
-from serving.model_card import model_repository
+from stream.configuration.repository import open_registry
 from stream.configuration.settings import Configuration
 from stream.decisions.policies import KINDS, Policies
 from stream.embedded.cache import STAMP, cache_folder
@@ -96,7 +96,9 @@ class Stack:
         self._deaths: dict[str, list[float]] = {}
         self.kafka = EmbeddedKafka(data, _if_free(kafka_port))
         available, self.why_no_triton = triton_available()
-        self.triton = EmbeddedTriton(model_repository(), log_path=logs / "triton.log") if available else None
+        self.triton = (
+            EmbeddedTriton(open_registry(configuration).repository, log_path=logs / "triton.log") if available else None
+        )
         kafka = replace(configuration.kafka, bootstrap_servers=self.kafka.bootstrap_servers)
         triton = (
             replace(configuration.triton, scorer="in_process")

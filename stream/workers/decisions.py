@@ -4,7 +4,7 @@ A request passes through the scoring stage before it is folded, so no transactio
 by ``stream.workers.process``.
 """
 
-from typing import Final
+from typing import Final, Protocol
 
 import msgspec
 
@@ -56,12 +56,25 @@ class Question(msgspec.Struct):
     """When the broker appended the request, epoch milliseconds."""
 
 
+class ModelsInForce(Protocol):
+    """Which version of the model is in force, and the policies that go with each."""
+
+    def policies_of(self, version: str) -> PoliciesInForce:
+        """The policies for answers of ``version``; those of the first version for one that is not known."""
+
+    def policies_for(self, customer_id: str, asked_at: int) -> PoliciesInForce:
+        """The policies of the version whose turn it was, where a fallback answered for it."""
+
+    def in_force(self) -> str:
+        """Name and version of the model in force now, for `tidemark status`."""
+
+
 class DecisionsProcessor(Processor[DecisionState, Question]):
     """Turns answered requests into alerts and recommendations.
 
     Args:
+        models: says which version is in force, and by which policies its answers are judged.
         stage: answers questions; see ``stream.workers.scoring`` and ``stream.workers.recorded``.
-        model: what ``tidemark status`` shows as the model in use.
     """
 
     role = ROLE
@@ -71,10 +84,9 @@ class DecisionsProcessor(Processor[DecisionState, Question]):
     def __init__(
         self,
         names: TopicNames,
-        policies: PoliciesInForce,
+        models: ModelsInForce,
         deployment: Deployment,
         stage: Stage[Question],
-        model: str,
     ) -> None:
         self.input_topic = names.physical(topics.SCORE_REQUESTS)
         self.changelog_topic = names.changelog(ROLE)
@@ -82,9 +94,8 @@ class DecisionsProcessor(Processor[DecisionState, Question]):
         self.dead_letter_topic = names.physical(topics.DEAD_LETTERS)
         self.stage = stage
         self._physical = {name: names.physical(name) for name in topics.TOPICS}
-        self._policies = policies
+        self._models = models
         self._deployment = deployment
-        self._model = model
 
     @property
     def group(self) -> str:
@@ -116,14 +127,18 @@ class DecisionsProcessor(Processor[DecisionState, Question]):
         self, state: DecisionState | None, parsed: Parsed[Question], answer: Answer | None, context: Context[Question]
     ) -> DecisionState | None:
         request, profile = parsed.payload.request, parsed.payload.profile
-        policies, deployment = self._policies, self._deployment
+        deployment = self._deployment
         after: DecisionState | None
         if request.kind == "erase":
-            after, outputs = decide.erase(state, request, policies, deployment)
+            after, outputs = decide.erase(state, request, self._remembered(state), deployment)
         elif request.kind == "consent":
-            after, outputs = decide.consent(state, request, policies, deployment)
+            after, outputs = decide.consent(state, request, self._remembered(state), deployment)
         else:
             assert profile is not None and answer is not None  # noqa: S101, PT018 - for the type checker
+            if answer.fallback:
+                policies = self._models.policies_for(request.customer_id, parsed.payload.asked_at)
+            else:
+                policies = self._models.policies_of(answer.model.version)
             after, outputs = decide.decide(
                 state, request, context.origin, answer, profile, context.shared, policies, deployment
             )
@@ -131,7 +146,7 @@ class DecisionsProcessor(Processor[DecisionState, Question]):
         return after
 
     def on_timer(self, state: DecisionState, due: int, context: Context[Question]) -> DecisionState | None:
-        after, outputs = timers.on_timer(state, due, self._policies, self._deployment)
+        after, outputs = timers.on_timer(state, due, self._remembered(state), self._deployment)
         self._write(outputs, context)
         return after
 
@@ -159,7 +174,13 @@ class DecisionsProcessor(Processor[DecisionState, Question]):
         return _decode_budget(encoded)
 
     def worth_noting(self) -> dict[str, str]:
-        return {"model": self._model}
+        return {"model": self._models.in_force()}
+
+    def _remembered(self, state: DecisionState | None) -> PoliciesInForce:
+        """The policies that the customer's alerts were last judged by: what ends without an answer ends by them."""
+        alerts = [] if state is None else [episode.alert for episode in state.episodes.values()]
+        newest = max(alerts, key=lambda alert: (alert.as_of, alert.kind), default=None)
+        return self._models.policies_of("" if newest is None else newest.model.version)
 
     def _write(self, outputs: list[Output], context: Context[Question]) -> None:
         for topic, key, value, headers in outputs:

@@ -42,7 +42,8 @@ class Follower(ABC):
 
     def close(self) -> None:
         self._stopping.set()
-        self._thread.join(timeout=_JOIN_S)
+        if self._thread.is_alive():
+            self._thread.join(timeout=_JOIN_S)
 
     @abstractmethod
     def _begin(self, consumer: Consumer) -> None:

@@ -17,13 +17,8 @@ from confluent_kafka.admin import AdminClient
 from prometheus_client import CollectorRegistry, start_http_server
 
 from serving.catalogue import Catalogue
-from serving.client import TritonScorer
-from serving.in_process import OnnxScorer
-from serving.item_tower import ITEM_TOWER_FILE, read_item_tower
-from serving.model_card import ModelCard, model_repository, read_model_card, version_folder
-from serving.scorer import Scorer
-from serving.shop import SHOP_FILE, read_shop
 from stream.configuration.clients import client_properties, show_kafka_log
+from stream.configuration.repository import open_registry
 from stream.configuration.resolve import ConfigurationError
 from stream.configuration.settings import Configuration
 from stream.contracts import dead_letters, topics
@@ -41,8 +36,10 @@ from stream.workers import decisions, profiles
 from stream.workers.catalogue import CatalogueReader
 from stream.workers.control import ControlReader
 from stream.workers.decisions import DecisionsProcessor, Question
+from stream.workers.models import RegisteredModels, RegisteredPolicies
 from stream.workers.profiles import ProfilesProcessor
 from stream.workers.scoring import ScoringStage
+from stream.workers.switches import SwitchReader
 from stream.workers.watchdog import Watchdog
 
 VERSION: Final = version("tidemark")
@@ -110,36 +107,26 @@ def build_processor(
         count = count_partitions(AdminClient(kafka), names.physical(topics.EVENTS))
         yield ProfilesProcessor(names, configuration.profiles, count, VERSION)
         return
-    card, scorer, empty = open_model(configuration)
-    reader = CatalogueReader(kafka, names.physical(topics.CATALOGUE), empty)
-    reader.start()
+    registry = open_registry(configuration)
+    default = registry.default()
+    switches = SwitchReader(kafka, names.physical(topics.CONTROL), default.card.version)
+    items = CatalogueReader(kafka, names.physical(topics.CATALOGUE), Catalogue.from_items(()))
     try:
+        switches.start()
+        items.start()
         deployment = Deployment(
             secret=configuration.deployment.secret.encode(),
             source=configuration.deployment.source,
             partitions=count_partitions(AdminClient(kafka), names.physical(topics.SCORE_REQUESTS)),
         )
-        stage = stage or ScoringStage(
-            scorer, lambda: reader.snapshot, configuration.triton, configuration.profiles.currency
-        )
-        policies = configuration.policies.in_force(card)
-        yield DecisionsProcessor(names, policies, deployment, stage, f"{card.name} {card.version}")
+        if stage is None:
+            models = RegisteredModels(registry, configuration.triton, lambda: switches.rollout, lambda: items.snapshot)
+            stage = ScoringStage(models, configuration.triton, configuration.profiles.currency)
+        policies = RegisteredPolicies(registry, configuration.policies, lambda: switches.rollout)
+        yield DecisionsProcessor(names, policies, deployment, stage)
     finally:
-        reader.close()
-
-
-def open_model(configuration: Configuration) -> tuple[ModelCard, Scorer, Catalogue]:
-    """The model's card, what scores with it, and a catalogue without items that knows its item tower
-    and its shop."""
-    folder = version_folder(model_repository(), configuration.triton.model)
-    card = read_model_card(folder)
-    scorer: Scorer
-    if configuration.triton.scorer == "in_process":
-        scorer = OnnxScorer(folder, card)
-    else:
-        scorer = TritonScorer(configuration.triton.url, card)
-    tower, shop = read_item_tower(folder / ITEM_TOWER_FILE), read_shop(folder / SHOP_FILE)
-    return card, scorer, Catalogue.from_items((), tower, shop)
+        items.close()
+        switches.close()
 
 
 def stores(configuration: Configuration, instance: str) -> StoreFactory:

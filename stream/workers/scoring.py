@@ -7,7 +7,7 @@ question gets an answer, the model's or the fallback's, so the fold never waits 
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 import structlog
@@ -15,43 +15,39 @@ import structlog
 from serving.answers import answers
 from serving.catalogue import Catalogue
 from serving.features import tensors
-from serving.scorer import BadOutput, Scorer, ScorerUnavailable
+from serving.scorer import BadOutput, ScorerUnavailable
 from stream.configuration.settings import TritonSettings
-from stream.contracts.scores import Answer, FallbackReason
+from stream.contracts.scores import Answer, FallbackReason, ModelStamp
 from stream.decisions.fallback import fallback_answer
 from stream.engine.processor import Stage
 from stream.profiles.profile import Profile
 from stream.workers.breaker import CircuitBreaker
 from stream.workers.decisions import Question
+from stream.workers.models import Answering, Models, warm_up
 
-_WARM_UP_S: Final = 5.0
 _LOOK_S: Final = 0.5
-"""How often a server that is gone is looked for while nobody asks it anything."""
+"""How often a server that is gone is looked for while nobody asks it anything, and a switch of the model obeyed."""
 
 _log = structlog.get_logger(__name__)
 
 
 class ScoringStage(Stage[Question]):
-    """Answers questions with a model.
+    """Answers questions with the model that is in force for each.
 
     Args:
-        scorer: the model.
-        catalogue: gives the newest snapshot of what can be recommended.
+        models: says which that is.
         currency: of the answers' amounts.
 
     Attributes:
         model_answers, fallback_answers: questions answered by each, since the start.
     """
 
-    def __init__(
-        self, scorer: Scorer, catalogue: Callable[[], Catalogue], settings: TritonSettings, currency: str
-    ) -> None:
+    def __init__(self, models: Models, settings: TritonSettings, currency: str) -> None:
         self.max_batch = settings.max_batch
         self.max_in_flight = settings.in_flight
         self.model_answers = 0
         self.fallback_answers = 0
-        self._scorer = scorer
-        self._catalogue = catalogue
+        self._models = models
         self._currency = currency
         self._deadline_s = settings.deadline_ms / 1000
         self._backlog_deadline_s = settings.backlog_deadline_ms / 1000
@@ -70,30 +66,47 @@ class ScoringStage(Stage[Question]):
         await self._look()
         if not self._breaker.open:
             await self._warm_up()
-        self._watch = asyncio.create_task(self._look_for_server())
+        await self._models.refresh()
+        self._watch = asyncio.create_task(self._look_around())
 
     async def close(self) -> None:
         if self._watch is not None:
             self._watch.cancel()
-        await self._scorer.close()
+        await self._models.close()
 
     def recovered(self) -> bool:
         return not self._breaker.open
 
     async def run(self, batch: Sequence[Question]) -> list[Answer]:
-        catalogue = self._catalogue()
+        # One set of models for the whole batch: a switch comes into force between batches, never within.
+        asked = [self._models.answering(question.request.customer_id, question.asked_at) for question in batch]
+        places: dict[ModelStamp, list[int]] = {}
+        for place, model in enumerate(asked):
+            places.setdefault(model.scorer.stamp, []).append(place)
+        parts = list(places.values())
+        answered = await asyncio.gather(
+            *(self._answered([batch[place] for place in part], asked[part[0]]) for part in parts)
+        )
+        found: dict[int, Answer] = {}
+        for part, own in zip(parts, answered, strict=True):
+            found.update(zip(part, own, strict=True))
+        return [found[place] for place in range(len(batch))]
+
+    async def _answered(self, batch: Sequence[Question], model: Answering) -> list[Answer]:
+        """The model's answers, or the fallback's."""
         try:
-            answered = await self._ask(batch, catalogue)
+            answered = await self._ask(batch, model)
         except _Unanswered as unanswered:
             self.fallback_answers += len(batch)
-            return [self._fall_back(question, catalogue, unanswered.reason) for question in batch]
+            return [self._fall_back(question, model.catalogue, unanswered.reason) for question in batch]
         self.model_answers += len(batch)
         return answered
 
-    async def _ask(self, batch: Sequence[Question], catalogue: Catalogue) -> list[Answer]:
+    async def _ask(self, batch: Sequence[Question], model: Answering) -> list[Answer]:
         """The model's answers. Raises ``_Unanswered``."""
         if self._breaker.open:
             raise _Unanswered("breaker_open")
+        scorer, catalogue = model
         requests = [question.request for question in batch]
         profiles = [_profile(question) for question in batch]
         inputs = tensors(profiles, [request.as_of for request in requests], catalogue)
@@ -101,8 +114,8 @@ class ScoringStage(Stage[Question]):
         reason: FallbackReason = "unavailable"
         for _ in range(self._calls):
             try:
-                outputs = await self._scorer.infer(inputs, deadline_s)
-                answered = answers(outputs, profiles, requests, catalogue, self._scorer.stamp, self._currency)
+                outputs = await scorer.infer(inputs, deadline_s)
+                answered = answers(outputs, profiles, requests, catalogue, scorer.stamp, self._currency)
             except (ScorerUnavailable, BadOutput) as error:
                 reason = error.reason
                 _log.info("model did not answer", error=str(error))
@@ -131,23 +144,25 @@ class ScoringStage(Stage[Question]):
         return fallback_answer(_profile(question), question.request.as_of, reason, catalogue, self._currency)
 
     async def _warm_up(self) -> None:
-        """Let the server run the model once before the first question, whose deadline is short."""
         try:
-            await self._scorer.infer(tensors([Profile()], [0], self._catalogue()), _WARM_UP_S)
+            await warm_up(self._models.settled())
         except (ScorerUnavailable, BadOutput) as error:
             _log.warning("model does not answer yet", error=str(error))
 
-    async def _look_for_server(self) -> None:
-        """Close the breaker when the server is back though nobody asks: customers are waiting to be asked again."""
+    async def _look_around(self) -> None:
+        """Close the breaker when the server is back though nobody asks: customers are waiting to be asked again. And
+        have the versions ready that a switch will bring into force."""
         while True:
             await asyncio.sleep(_LOOK_S)
             if self._breaker.may_look():
                 await self._look()
+            if not self._breaker.open:
+                await self._models.refresh()
 
     async def _look(self) -> None:
         """Ask whether the server is ready, and with the model that is expected there."""
         try:
-            ready = await self._scorer.ready()
+            ready = await self._models.settled().scorer.ready()
         except Exception as error:
             _log.warning("model cannot be used", error=str(error))
             ready = False

@@ -24,6 +24,7 @@ from stream.contracts.scores import ModelStamp
 from stream.embedded.triton import EmbeddedTriton
 from stream.profiles import codec as profile_codec
 from stream.testing.topics import Topics
+from stream.workers.models import OneModel
 from stream.workers.scoring import ScoringStage
 from tests.chaos.read_back import flat
 from tests.end_to_end.repeats import Outputs, Shop, Speed
@@ -78,7 +79,7 @@ def test_batches_change_no_episode_but_those_beside_an_edge_of_the_rounding(
         settings = TritonSettings(
             deadline_ms=PATIENCE_MS, max_batch=max_batch, in_flight=in_flight, breaker=BreakerSettings(failures=1_000)
         )
-        return ScoringStage(Noting(scorer, heard), lambda: catalogue, settings, "GBP")
+        return ScoringStage(OneModel(Noting(scorer, heard), lambda: catalogue), settings, "GBP")
 
     large: Heard = {}
     small: Heard = {}

@@ -37,6 +37,7 @@ from stream.operations.simulate import Load, synthetic
 from stream.operations.topics import create_topics
 from stream.testing.topics import Topics
 from stream.testing.waiting import eventually
+from stream.workers.models import OneModel
 from stream.workers.scoring import ScoringStage
 from tests.chaos.checker import Reading, compare, expect, read_everything
 from tests.chaos.input_log import Written
@@ -209,7 +210,7 @@ def _run(how: str, kafka: EmbeddedKafka, triton: EmbeddedTriton, prefix: str, ca
     pid = triton.pid
     strike: Callable[[], None] = triton.pause if how == "frozen" else lambda: os.kill(pid, signal.SIGKILL)
     observed = Observed(TritonScorer(triton.grpc_url, card), strike)
-    stage = ScoringStage(observed, lambda: Catalogue.from_items(()), configuration.triton, "GBP")
+    stage = ScoringStage(OneModel(observed, lambda: Catalogue.from_items(())), configuration.triton, "GBP")
     log = _log()
     writer = Writer(configuration, events)
     label = prefix.strip(".")

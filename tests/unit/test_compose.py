@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry
 from typer.main import get_command
 
 from serving.model_card import MODEL_NAME
+from serving.registry import with_versions
 from serving.triton_config import config_text
 from stream.cli.app import app
 from stream.configuration.load import ENVIRONMENT_PREFIX, load
@@ -114,7 +115,8 @@ def test_triton_serves_our_models_on_a_gpu_and_on_nothing_else() -> None:
     for model in (ROOT / "triton_models").iterdir():
         if model.is_dir():
             assert "KIND_GPU" in (model / "configs" / "gpu.pbtxt").read_text()
-    assert (ROOT / "triton_models" / MODEL_NAME / "configs" / "gpu.pbtxt").read_text() == config_text("gpu")
+    written = (ROOT / "triton_models" / MODEL_NAME / "configs" / "gpu.pbtxt").read_text()
+    assert written == with_versions(config_text("gpu"), [1])
 
 
 def test_workers_read_the_model_cards_of_the_models_that_triton_serves() -> None:

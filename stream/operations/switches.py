@@ -1,0 +1,81 @@
+"""Reads and writes the control topic: which version of the model was brought into force when, and by whom.
+
+Called by `resume.py` and by the operations of `tidemark models`; workers follow the topic by `stream.workers`.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+from confluent_kafka import KafkaError, KafkaException, Message
+
+from stream.configuration.settings import Configuration
+from stream.contracts import topics
+from stream.contracts.codec import decode_control, encode
+from stream.contracts.control import Control
+from stream.operations.brokers import (
+    ANSWER_WITHIN,
+    KafkaUnreachableError,
+    MissingTopicError,
+    connect_admin,
+    explained,
+    make_consumer,
+    make_producer,
+    read_to_end,
+)
+
+_GROUP: Final = "tidemark.switches"
+
+
+def say(configuration: Configuration, said: Control) -> None:
+    """Write a record of the control topic, and return when the brokers have it.
+
+    Raises:
+        KafkaUnreachableError: it could not be written.
+        MissingTopicError: there are no topics yet.
+        AccessError: this user may not write it.
+    """
+    connect_admin(configuration.kafka)
+    topic = configuration.topics.topic_names().physical(topics.CONTROL)
+    refused: list[KafkaError] = []
+
+    def delivered(error: KafkaError | None, _message: Message) -> None:
+        if error is not None:
+            refused.append(error)
+
+    # Said twice is said once. An idempotent producer turns a refusal into an error of its own that cannot be told.
+    producer = make_producer(configuration.kafka, **{"enable.idempotence": False})
+    producer.produce(topic, encode(said), said.kind.encode(), on_delivery=delivered)
+    if producer.flush(ANSWER_WITHIN):
+        raise KafkaUnreachableError(
+            f"Kafka at {configuration.kafka.bootstrap_servers} does not answer: nothing was changed"
+        )
+    for error in refused:
+        if error.code() in (KafkaError._UNKNOWN_TOPIC, KafkaError.UNKNOWN_TOPIC_OR_PART):
+            raise MissingTopicError(f"topic {topic} does not exist: create the topics with `tidemark topics`")
+        raise explained(KafkaException(error), topic)
+
+
+def model_switches(configuration: Configuration) -> list[Control]:
+    """Every switch of the model so far, in the order of the topic.
+
+    Raises:
+        KafkaUnreachableError, MissingTopicError, AccessError: the topic cannot be read.
+    """
+    admin = connect_admin(configuration.kafka)
+    topic = configuration.topics.topic_names().physical(topics.CONTROL)
+    consumer = make_consumer(configuration.kafka, _GROUP, **{"enable.auto.commit": False})
+    found: list[Control] = []
+    try:
+        for message in read_to_end(consumer, admin, [topic]):
+            try:
+                control = decode_control(message.value() or b"")
+            except msgspec.DecodeError:
+                # Workers pass it over with a warning as well.
+                continue
+            if control.kind == "model":
+                found.append(control)
+    finally:
+        consumer.close()
+    return found

@@ -1,0 +1,89 @@
+"""The switches of the model, as operators write them to ``tidemark.control.v1``: a thread that follows the topic from
+its beginning.
+
+What they mean is worked out by ``serving.rollout``; this module only reads. Built by ``stream.workers.process`` for the
+decisions role.
+"""
+
+import threading
+from typing import Final
+
+import msgspec
+import structlog
+from confluent_kafka import Consumer, KafkaError, TopicPartition
+
+from serving.rollout import Rollout
+from stream.contracts.codec import decode_control
+from stream.contracts.control import Control
+from stream.engine.clients import Properties
+from stream.workers.follower import Follower
+
+_POLL_S: Final = 0.2
+_LOAD_TIMEOUT_S: Final = 30.0
+
+_log = structlog.get_logger(__name__)
+
+
+class SwitchReader(Follower):
+    """Follows the control topic for records of kind ``model``.
+
+    Args:
+        kafka: client properties.
+        topic: physical name; it has one partition.
+        default: the version in force where nothing was ever promoted.
+
+    Attributes:
+        rollout: the switches so far; another object after every record.
+    """
+
+    def __init__(self, kafka: Properties, topic: str, default: str) -> None:
+        super().__init__("switches", kafka, {"fetch.wait.max.ms": 500})
+        self.rollout = Rollout(default)
+        self._topic = topic
+        self._default = default
+        self._records: list[Control] = []
+        self._loaded = threading.Event()
+        self._failure: Exception | None = None
+
+    def start(self) -> None:
+        """Begin, and wait until every switch so far is known.
+
+        Raises:
+            TimeoutError: that took more than half a minute.
+            KafkaException: the topic cannot be read.
+        """
+        super().start()
+        if not self._loaded.wait(_LOAD_TIMEOUT_S):
+            raise TimeoutError(f"topic {self._topic} could not be read within {_LOAD_TIMEOUT_S:.0f} s")
+        if self._failure is not None:
+            raise self._failure
+
+    def _begin(self, consumer: Consumer) -> None:
+        consumer.assign([TopicPartition(self._topic, 0, 0)])
+
+    def _step(self, consumer: Consumer) -> None:
+        message = consumer.poll(_POLL_S)
+        if message is None:
+            return
+        error = message.error()
+        if error is None:
+            self._take(message.value() or b"")
+        elif error.code() == KafkaError._PARTITION_EOF:
+            self._loaded.set()
+
+    def _failed(self, error: Exception) -> None:
+        self._failure = error
+        self._loaded.set()
+        # What is known stays in force; a restart takes up the rest.
+        _log.error("switches of the model cannot be followed", topic=self._topic, error=str(error))
+
+    def _take(self, value: bytes) -> None:
+        try:
+            control = decode_control(value)
+        except msgspec.DecodeError as error:
+            _log.warning("not a control record", error=str(error))
+            return
+        if control.kind == "model":
+            self._records.append(control)
+            self.rollout = Rollout(self._default, self._records)
+            _log.info("model switch", version=control.version, effective_at=control.effective_at, reason=control.reason)
