@@ -21,9 +21,10 @@ from serving.statistics import STATISTICS
 from serving.training.arrays import ExampleArrays, Labels, Report, batch_of
 from serving.training.calibration import Calibration, intercept_of, revenue_factor
 from serving.training.checkpoints import NOTHING_KEPT, Checkpoints
-from serving.training.learn import Best, Pool, Rows, Task, by_age, learn
+from serving.training.learn import Best, Pool, Rows, Task, learn
 from serving.training.losses import churn_loss, next_item_loss
 from serving.training.settings import TrainingSettings
+from serving.training.weights import bounded, by_age, winsorised
 from stream.contracts.times import DAY_MS
 
 CALIBRATION_DAYS: Final = 42
@@ -185,8 +186,9 @@ def _learn_queries(network: CustomerNetwork, source: _Source, rows: Rows) -> Non
 
 
 def _pool(source: _Source, rows: Rows) -> Pool:
-    half_life = source.settings.recency_half_life_days * DAY_MS
-    return Pool(rows, by_age(source.arrays.as_of[rows], half_life), source.arrays.lengths)
+    weight = by_age(source.arrays.as_of[rows], source.settings.recency_half_life_days * DAY_MS)
+    drawn_by = bounded(weight, source.arrays.customer[rows], source.settings.customer_times_median)
+    return Pool(rows, drawn_by, source.arrays.lengths)
 
 
 def _blank_names(inputs: dict[str, Tensor], share: float) -> None:
@@ -217,4 +219,7 @@ def _level_of_revenue(source: _Source) -> float:
         return 1.0
     index = np.exp(arrays.tensors["stats"][rows, STATISTICS.index("value_180d")].astype(np.float64))
     weight = by_age(arrays.as_of[rows], source.settings.value_half_life_days * DAY_MS)
-    return revenue_factor(index, source.known.revenue[rows], weight)
+    actual, customer, share = source.known.revenue[rows], arrays.customer[rows], source.settings.customer_value_share
+    return revenue_factor(
+        winsorised(index, weight, customer, share), winsorised(actual, weight, customer, share), weight
+    )

@@ -126,12 +126,6 @@ def learn(task: Task, settings: TrainingSettings, kept: Checkpoint, report: Repo
     return best
 
 
-def by_age(as_of: npt.NDArray[np.int64], half_life_ms: float) -> npt.NDArray[np.float64]:
-    """How likely each example is drawn, adding up to 1: half of one that is ``half_life_ms`` younger."""
-    weight = np.exp2((as_of - as_of.max()) / half_life_ms)
-    return np.asarray(weight / weight.sum())
-
-
 def _batches(rows: Rows, lengths: npt.NDArray[np.intp], size: int, random: np.random.Generator) -> list[Rows]:
     batches: list[Rows] = []
     for start in range(0, len(rows), size * _BUCKETED):

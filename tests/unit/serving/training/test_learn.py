@@ -11,8 +11,9 @@ import torch
 from torch import nn
 
 from serving.training.checkpoints import NOTHING_KEPT, Checkpoints
-from serving.training.learn import Best, Pool, Task, by_age, learn
+from serving.training.learn import Best, Pool, Task, learn
 from serving.training.settings import TrainingSettings
+from serving.training.weights import by_age
 from tests.unit.serving.small_network import quiet
 
 SETTINGS = TrainingSettings(seed=3, examples_per_epoch=40, batch_size=8)
