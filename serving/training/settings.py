@@ -1,8 +1,14 @@
-"""How a model is trained. ``tidemark train`` sets these; they are kept in the model card."""
+"""How a model is trained. ``tidemark train`` sets these; they are kept in the model card, and read from there when it
+is trained again."""
+
+from typing import Any, Final
 
 import msgspec
 
 from serving.model.settings import NetworkSettings
+from serving.model_card import ModelCard
+
+_NETWORK: Final = "network."
 
 
 class TrainingSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,3 +46,18 @@ class TrainingSettings(msgspec.Struct, frozen=True, kw_only=True):
     alert_budget_share: float = 0.1
     """Share of active customers that the recommended thresholds alert."""
     network: NetworkSettings = NetworkSettings()
+
+
+def flat(settings: TrainingSettings) -> dict[str, float | int | str | bool]:
+    """The settings as a card holds them: those of the network under ``network.``."""
+    own: dict[str, Any] = msgspec.to_builtins(settings)
+    network = own.pop("network")
+    return own | {f"{_NETWORK}{name}": value for name, value in network.items()}
+
+
+def settings_of(card: ModelCard) -> TrainingSettings:
+    """The settings that a model was trained with; those that its card does not name have their defaults."""
+    own = {name: value for name, value in card.settings.items() if not name.startswith(_NETWORK)}
+    network = {name.removeprefix(_NETWORK): value for name, value in card.settings.items() if name.startswith(_NETWORK)}
+    # What a card names beside the settings (the epochs that were kept) is passed over.
+    return msgspec.convert(own | {"network": network}, TrainingSettings)

@@ -34,7 +34,7 @@ def bounded(weight: Floats, customer: npt.NDArray[np.intp], times_median: float)
     most = times_median * float(np.median(totals[totals > 0]))
     if totals.max() <= most:
         return weight
-    scaled = weight * np.minimum(1.0, most / np.maximum(totals, np.finfo(np.float64).tiny))[customer]
+    scaled = weight * (most / np.maximum(totals, most))[customer]
     return np.asarray(scaled / scaled.sum())
 
 
@@ -57,4 +57,4 @@ def winsorised(
     # What is cut off makes the sum smaller, and with it what is allowed: down to the fixed point.
     for _ in range(_ROUNDS):
         most = share * float(np.minimum(totals, most).sum())
-    return np.asarray(value * np.minimum(1.0, most / np.maximum(totals, np.finfo(np.float64).tiny))[customer])
+    return np.asarray(value * (most / np.maximum(totals, most))[customer])

@@ -19,6 +19,7 @@ from stream.cli import (
     evaluate,
     ingest,
     resume,
+    retrain,
     sentiment,
     simulate,
     status,
@@ -64,6 +65,7 @@ app.command()(ingest.ingest)
 app.command()(convert.convert)
 app.command()(simulate.simulate)
 app.command()(train.train)
+app.command()(retrain.retrain)
 app.command()(evaluate.evaluate)
 app.command()(sentiment.sentiment)
 app.command()(status.status)

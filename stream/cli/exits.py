@@ -85,9 +85,11 @@ def _explained(error: Exception) -> Exception:
 
 def _kinds() -> dict[Exit, tuple[type[BaseException], ...]]:
     # Imported here: the classes come with their libraries, which a command that succeeds may never need.
+    from serving.evaluation.canary import CanaryMoved
     from serving.evaluation.predictions import DifferentCutoffs
     from serving.history import UnreadableEvents
     from serving.scorer import ScorerUnavailable
+    from serving.training.bounds import WindowRefused
     from stream.configuration.resolve import ConfigurationError
     from stream.embedded.cache import InstallError
     from stream.embedded.process import StartError
@@ -111,6 +113,8 @@ def _kinds() -> dict[Exit, tuple[type[BaseException], ...]]:
     usage = (ConfigurationError, AccessError, UnknownTopicError, MappingError, FixedProperty, InvalidInstance)
     refused = (
         DifferentCutoffs,
+        WindowRefused,
+        CanaryMoved,
         MissingTopicError,
         TopicMismatchError,
         TopicMismatch,
