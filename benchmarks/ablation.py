@@ -2,7 +2,7 @@
 
     python -m benchmarks.ablation EVENTS [CUTOFF...]
 
-Needs the extra `train`. Every variant is trained anew on what was known before each cut-off, with two seeds; the figures
+Needs the extra `train`. Every variant is trained anew on what was known before each cut-off, with two seeds; figures
 are means over the cut-offs, ± half the distance of the seeds, on customers of the demo and all others alike.
 """
 
