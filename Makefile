@@ -9,7 +9,7 @@ PYTEST_ARGS ?=
 TRAIN_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format bench chaos train schemas clean
+.PHONY: help setup demo test lint format bench chaos rollout train schemas clean
 
 help: ## list these words
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,6 +55,9 @@ bench: $(READY) ## throughput and latency, with the shipped configuration
 
 chaos: $(TRAINING) ## 200,000 events, ten kills -9, and an oracle that counts
 	CHAOS_EVENTS=200000 $(BIN)/python -m pytest tests/chaos -s
+
+rollout: $(TRAINING) ## ten roll-outs of a model and ten ways back under 2,000 events a second
+	ROLLOUT_RATE=2000 ROLLOUT_SWITCHES=20 $(BIN)/python -m pytest tests/end_to_end/test_rollout.py -s -k load
 
 train: $(TRAINING) ## train the customer model again: make train TRAIN_ARGS="EVENTS..."
 	$(BIN)/tidemark train $(TRAIN_ARGS)

@@ -22,6 +22,7 @@ from stream.contracts.scores import ModelStamp
 FEATURE_SCHEMA_PARAMETER: Final = "feature_schema"
 """Parameter of ``config.pbtxt`` that names the feature schema of the model served."""
 
+_LOADED_WITHIN_S: Final = 60.0
 _LOST_AFTER_S: Final = 1.0
 _TIMEOUTS: Final = frozenset({"StatusCode.DEADLINE_EXCEEDED", "StatusCode.CANCELLED"})
 
@@ -60,8 +61,10 @@ class TritonScorer:
         client, name, version = self._connected(), self._card.name, self._card.repository_version
         try:
             async with asyncio.timeout(self._ready_timeout_s):
-                if not await client.is_model_ready(name, version):
-                    return False
+                ready = await client.is_model_ready(name, version)
+            if not ready:
+                await self._load()
+            async with asyncio.timeout(self._ready_timeout_s):
                 metadata = await client.get_model_metadata(name, version)
                 config = await client.get_model_config(name, version)
         except (InferenceServerException, TimeoutError, OSError):
@@ -75,6 +78,27 @@ class TritonScorer:
                 f"{self._card.feature_schema}: give server and workers the same model repository"
             )
         return True
+
+    async def _load(self) -> None:
+        """Have the server load what the repository's ``config.pbtxt`` names now. Versions that it has are not touched.
+
+        Raises:
+            ScorerUnavailable: with what the server says.
+        """
+        client, name = self._connected(), self._card.name
+        try:
+            async with asyncio.timeout(_LOADED_WITHIN_S):
+                await client.load_model(name)
+                if await client.is_model_ready(name, self._card.repository_version):
+                    return
+        except TimeoutError as error:
+            raise ScorerUnavailable(f"{self.url} did not load model {name} within {_LOADED_WITHIN_S:.0f} s") from error
+        except InferenceServerException as error:
+            raise ScorerUnavailable(f"{self.url} does not load model {name}: {error.message()}") from error
+        raise ScorerUnavailable(
+            f"{self.url} does not serve version {self._card.repository_version} of model {name}: its repository has no "
+            "such version, or its config.pbtxt does not name it"
+        )
 
     def _check(self, side: str, expected: tuple[TensorSpec, ...], served: Any) -> None:
         wanted = {spec.name: (spec.dtype, (-1, *spec.shape)) for spec in expected}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy.typing as npt
 import onnxruntime
@@ -18,6 +18,11 @@ from serving.features import FEATURE_SCHEMA, FEATURES
 from serving.model_card import MODEL_FILE, ModelCard
 from serving.scorer import OUTPUTS, ModelMismatch, ScorerTimeout, ScorerUnavailable, Tensors
 from stream.contracts.scores import ModelStamp
+
+TensorShape = tuple[str, tuple[Any, ...]]
+"""Type, as ``TensorSpec`` names it, and shape of one row."""
+
+_TYPES: Final = {"tensor(float)": "FP32", "tensor(int32)": "INT32"}
 
 
 class OnnxScorer:
@@ -55,6 +60,14 @@ class OnnxScorer:
     def stamp(self) -> ModelStamp:
         return self._card.stamp
 
+    def inputs(self) -> dict[str, TensorShape]:
+        """What the network takes, by name: type and shape of one row."""
+        return {node.name: _shape(node) for node in self._session.get_inputs()}
+
+    def outputs(self) -> dict[str, TensorShape]:
+        """What the network gives, by name: type and shape of one row."""
+        return {node.name: _shape(node) for node in self._session.get_outputs()}
+
     async def ready(self) -> bool:
         return True
 
@@ -80,3 +93,7 @@ class OnnxScorer:
 
     async def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+def _shape(node: Any) -> TensorShape:
+    return _TYPES.get(node.type, node.type), tuple(node.shape[1:])

@@ -162,7 +162,13 @@ class Registry:
 
     def _read(self, number: int) -> RegisteredVersion:
         folder = self.folder / str(number)
-        return RegisteredVersion(number, folder, _card(folder))
+        card = _card(folder)
+        if card.repository_version != str(number):
+            raise UnusableVersion(
+                f"{folder} has the card of version {card.version}: take versions in with `tidemark models pull`, which "
+                "numbers them"
+            )
+        return RegisteredVersion(number, folder, card)
 
 
 def with_versions(config: str, numbers: Collection[int]) -> str:

@@ -45,7 +45,7 @@ class Rollout:
     def __init__(self, default: str, records: Iterable[Control] = ()) -> None:
         kept = list(records)
         # What the first switch found is what was in force, even where another version is the default by now.
-        self.first = next((record.previous_version for record in kept if record.previous_version), default)
+        self.first = (kept[0].previous_version if kept else "") or default
         self.switches = tuple(Switch(record.version, record.effective_at, record.ramp_ms) for record in kept)
 
     def version_for(self, customer_id: str, asked_at: int) -> str:

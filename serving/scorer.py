@@ -70,7 +70,12 @@ class Scorer(Protocol):
         """Which model answers."""
 
     async def ready(self) -> bool:
-        """True when a call would be answered. Raises ``ModelMismatch`` when it would be answered by the wrong model."""
+        """True when a call would be answered; a server that has not loaded the version is told to.
+
+        Raises:
+            ModelMismatch: it would be answered by the wrong model.
+            ScorerUnavailable: the server is there and cannot load the version, with what it says.
+        """
 
     async def infer(self, tensors: Tensors, timeout_s: float) -> dict[str, npt.NDArray[Any]]:
         """Outputs by name, of which dimension 0 is the batch.

@@ -18,6 +18,7 @@ from stream.cli import (
     demo,
     evaluate,
     ingest,
+    models,
     resume,
     retrain,
     sentiment,
@@ -73,6 +74,7 @@ app.command()(tail.tail)
 app.command()(resume.resume)
 app.command()(config.config)
 app.command()(version.version)
+app.add_typer(models.app, name="models")
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -87,7 +87,9 @@ def _kinds() -> dict[Exit, tuple[type[BaseException], ...]]:
     # Imported here: the classes come with their libraries, which a command that succeeds may never need.
     from serving.evaluation.canary import CanaryMoved
     from serving.evaluation.predictions import DifferentCutoffs
+    from serving.gate.scored import NothingToCompare
     from serving.history import UnreadableEvents
+    from serving.registry import UnknownVersion, UnusableVersion
     from serving.scorer import ScorerUnavailable
     from serving.training.bounds import WindowRefused
     from stream.configuration.resolve import ConfigurationError
@@ -106,11 +108,20 @@ def _kinds() -> dict[Exit, tuple[type[BaseException], ...]]:
     from stream.operations.demo import DemoError
     from stream.operations.ingest import IngestError
     from stream.operations.names import UnknownTopicError
+    from stream.operations.promotion import NotPromoted
     from stream.operations.rows import MappingError
     from stream.operations.sources import SourceError
     from stream.operations.topics import TopicMismatchError
 
-    usage = (ConfigurationError, AccessError, UnknownTopicError, MappingError, FixedProperty, InvalidInstance)
+    usage = (
+        ConfigurationError,
+        AccessError,
+        UnknownTopicError,
+        UnknownVersion,
+        MappingError,
+        FixedProperty,
+        InvalidInstance,
+    )
     refused = (
         DifferentCutoffs,
         WindowRefused,
@@ -123,8 +134,17 @@ def _kinds() -> dict[Exit, tuple[type[BaseException], ...]]:
         WorkerFenced,
         InstanceTaken,
         DeadLetterRefused,
+        NotPromoted,
     )
-    unreadable = (ConversionError, SourceError, CatalogueFileError, UnreadableEvents, FileNotFoundError)
+    unreadable = (
+        ConversionError,
+        SourceError,
+        CatalogueFileError,
+        UnreadableEvents,
+        UnusableVersion,
+        NothingToCompare,
+        FileNotFoundError,
+    )
     unreachable = (
         KafkaUnreachableError,
         ClusterUnreachable,

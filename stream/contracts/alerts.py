@@ -141,7 +141,8 @@ class Alert(msgspec.Struct, omit_defaults=True):
     supersedes: str | None = None
     """``id`` of the transition that this one follows."""
     resolve_reason: ResolveReason | None = None
-    """Why it ended; absent while it is open."""
+    """Why it ended; absent while it is open. ``policy_changed``: other thresholds, or another version of the model, and
+    not the customer."""
     previous_score: float | None = None
     """Score at the previous transition, 0 to 1."""
 

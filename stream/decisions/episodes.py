@@ -104,10 +104,10 @@ def _look_again(state: DecisionState, kind: str, case: Case, terms: Terms) -> tu
     if (unjudged := _unjudged(case)) is not None:
         return unjudged, []
     if case.score < rule.resolve_threshold:
-        # Under the thresholds that the alert was published with, such a score would have left it open.
-        reason: Literal["policy_changed", "recovered"] = (
-            "policy_changed" if case.score >= alert.resolve_threshold else "recovered"
-        )
+        # Under the thresholds that the alert was published with, such a score would have left it open; and another
+        # model that sees it otherwise says nothing of a change in the customer.
+        ours = case.score >= alert.resolve_threshold or case.answer.model != alert.model
+        reason: Literal["policy_changed", "recovered"] = "policy_changed" if ours else "recovered"
         return reason, _end(state, kind, "resolved", reason, case.now, terms, case)
     seen = described(kind, episode.started_at, episode.expires_at, alert.experiment, case, rule, terms)
     if not _moved(alert, seen, terms):

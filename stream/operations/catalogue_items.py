@@ -7,6 +7,7 @@ What the catalogue topic knows already is left alone, a deleted item included: t
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -67,17 +68,24 @@ class CatalogueItems:
 
 def item_names(configuration: Configuration) -> dict[str, str]:
     """Name of every item of the catalogue topic by its id; items without a name are left out."""
-    consumer = make_consumer(configuration.kafka, "tidemark.item-names")
-    names: dict[str, str] = {}
+    return {item.item_id: item.item_name for item in listed_items(configuration) if item.item_name}
+
+
+def listed_items(configuration: Configuration) -> list[CatalogueItem]:
+    """Every item of the catalogue topic as it is now. A record that is no item is passed over, as workers do."""
+    consumer = make_consumer(configuration.kafka, "tidemark.items", **{"enable.auto.commit": False})
+    found: dict[bytes, CatalogueItem] = {}
     try:
         catalogue = configuration.topics.topic_names().physical(topics.CATALOGUE)
         for message in read_to_end(consumer, connect_admin(configuration.kafka), [catalogue]):
-            if (value := message.value()) is not None:
-                item = decode_catalogue_item(value)
-                names[item.item_id] = item.item_name
+            key, value = message.key() or b"", message.value()
+            found.pop(key, None)
+            if value is not None:
+                with suppress(msgspec.DecodeError):
+                    found[key] = decode_catalogue_item(value)
     finally:
         consumer.close()
-    return {item_id: name for item_id, name in names.items() if name}
+    return list(found.values())
 
 
 def read_items(path: str | Path) -> list[CatalogueItem]:

@@ -1,14 +1,17 @@
 """The life of alerts: every status, and everything that keeps one from being raised."""
 
+import msgspec
 import pytest
 
 from stream.contracts import topics
 from stream.contracts.ids import message_id
+from stream.contracts.scores import ModelStamp
 from stream.contracts.times import to_rfc3339
 from stream.decisions import codec
 from stream.decisions.budget import Budget
 from stream.decisions.deployment import Deployment
 from stream.decisions.policies import Rule
+from tests.unit.decisions.conftest import answer
 
 
 def test_a_regular_customer_gone_silent_raises_one_complete_alert(shop):
@@ -271,6 +274,13 @@ def test_an_end_that_only_a_new_threshold_brings_is_called_a_change_of_policy(sh
     customer.asks(90, 0.75)
     customer.policies = shop.policies(churn_risk=Rule(raise_threshold=0.9, resolve_threshold=0.8))
     assert customer.asks(91, 0.75).outcome == "churn_risk=policy_changed"
+
+
+def test_an_end_that_another_model_brings_is_not_called_a_recovery(shop):
+    customer = shop.regular()
+    customer.asks(90, 0.75)
+    other = msgspec.structs.replace(answer(0.2), model=ModelStamp("customer", "2.0a0b0c0d", "0123456789abcdef"))
+    assert customer.answered(customer.request(91), other).outcome == "churn_risk=policy_changed"
 
 
 def test_a_backfill_is_answered_and_changes_no_alert(shop):

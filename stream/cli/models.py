@@ -1,0 +1,336 @@
+"""`tidemark models`: the versions of the model, which is in force, and how another one comes into force."""
+
+from __future__ import annotations
+
+import getpass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from stream.cli.context import loaded, notes, output
+
+if TYPE_CHECKING:
+    from serving.gate.verdict import Verdict
+    from serving.registry import RegisteredVersion, Registry
+    from stream.configuration.settings import Configuration
+    from stream.operations.impact import Impact
+
+app = typer.Typer(
+    help="The versions of the model: which is in force, and how another one comes into force.", no_args_is_help=True
+)
+
+Json = Annotated[bool, typer.Option("--json", help="For scripts.")]
+Version = Annotated[str, typer.Argument(metavar="VERSION", help="Such as 2, or 2.c594bb2e.")]
+Events = Annotated[
+    list[Path] | None,
+    typer.Option(
+        help="Canonical events to compare on. Default: the demo's sample, whose customers no model has seen.",
+        show_default=False,
+    ),
+]
+Cutoff = Annotated[
+    list[datetime] | None,
+    typer.Option(
+        formats=["%Y-%m-%d"],
+        help="Score with what was known before this day; repeat. Default: 90 and 180 days before the end.",
+        show_default=False,
+    ),
+]
+
+
+@app.command("list")
+def list_versions(context: typer.Context, as_json: Json = False) -> None:
+    """Every version, its figures, and which is in force."""
+    import msgspec
+    from rich.table import Table
+
+    from stream.configuration.repository import open_registry
+    from stream.operations.models import listed
+
+    configuration = loaded(context).configuration
+    found = listed(configuration, open_registry(configuration))
+    if as_json:
+        typer.echo(msgspec.json.encode(found))
+        return
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    for title in ("version", "data until", "AUC", "Brier", "ECE", "at", "features", "Triton", "in force"):
+        table.add_column(title, no_wrap=True, justify="right" if title in ("AUC", "Brier", "ECE") else "left")
+    for version in found.versions:
+        figures = [
+            f"{version.figures[name]:.3f}"[1:] if name in version.figures else "-" for name in ("auc", "brier", "ece")
+        ]
+        share = "" if not version.share else f"{version.share:.0%}"
+        table.add_row(
+            version.version,
+            version.trained_until,
+            *figures,
+            version.cutoff[2:],
+            "same" if version.same_features else "[red]other[/red]",
+            version.triton,
+            "?" if version.share is None else f"[green]{share}[/green]",
+        )
+    output().print(table)
+    for number, wrong in found.unreadable.items():
+        notes().print(f"[red]{number}[/red]: {wrong}", markup=True)
+    if found.remark:
+        notes().print(f"[dim]which is in force is not known: {found.remark}[/dim]")
+
+
+@app.command()
+def show(context: typer.Context, version: Version, as_json: Json = False) -> None:
+    """What is known of a version: data, periods, figures with their intervals, thresholds, licence."""
+    import msgspec
+    from rich.table import Table
+
+    card = _registry(context).get(version).card
+    if as_json:
+        typer.echo(msgspec.json.encode(card))
+        return
+    console = output()
+    console.print(f"[bold]{card.name} {card.version}[/bold], features {card.feature_schema}, fold {card.fold_version}")
+    for file in card.data:
+        console.print(
+            f"data: {file.name}, {file.events:,} events of {file.customers:,} customers, {file.first_event[:10]} to "
+            f"{file.last_event[:10]}"
+        )
+    for licence in card.licences:
+        console.print(f"licence of the data: {licence.title}, {licence.authors}, {licence.licence}")
+    console.print(
+        f"trained on cut-offs {card.training.first} to {card.training.last}, calibrated until {card.calibration.last}, "
+        f"{card.examples:,} examples"
+    )
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    for title in ("figure", "model", "less the best baseline, 95 %"):
+        table.add_column(title, justify="right" if title == "model" else "left", overflow="fold")
+    for metric, figures in card.metrics.items():
+        interval = ""
+        if figures.get("difference") is not None:
+            interval = f"{figures['difference']:+.3f} ({figures['low']:+.3f} … {figures['high']:+.3f})"
+        table.add_row(metric.replace("_", " "), f"{figures['model']:.3f}", interval)
+    console.print(table)
+    console.print("[dim]figures of networks with the same settings that knew nothing from after the cut-off[/dim]")
+
+
+@app.command()
+def compare(
+    context: typer.Context,
+    candidate: Annotated[str, typer.Argument(metavar="CANDIDATE", help="Such as 2, or 2.c594bb2e.")],
+    present: Annotated[
+        str | None, typer.Argument(metavar="[PRESENT]", help="Default: the one in force.", show_default=False)
+    ] = None,
+    events: Events = None,
+    cutoff: Cutoff = None,
+    as_json: Json = False,
+) -> None:
+    """Hold one version against another on the same customers; what `promote` would say to it."""
+    import msgspec
+
+    from stream.cli.exits import Exit
+
+    configuration, registry = loaded(context).configuration, _registry(context)
+    against = registry.get(present) if present else _in_force(configuration, registry)
+    verdict = _judged(configuration, registry.get(candidate), against, events, cutoff)
+    if as_json:
+        typer.echo(msgspec.json.encode(verdict))
+    else:
+        _print(verdict)
+    if not verdict.passed:
+        raise typer.Exit(Exit.REFUSED)
+
+
+@app.command()
+def promote(
+    context: typer.Context,
+    version: Version,
+    events: Events = None,
+    cutoff: Cutoff = None,
+    change_share: Annotated[
+        float, typer.Option(help="Share of the open alerts that may change an hour.", min=0.001, max=1.0)
+    ] = 0.1,
+    accept_worse: Annotated[
+        list[str] | None,
+        typer.Option(metavar="BASKETS", help="Promote though it is worse for these customers, such as '2 to 4'."),
+    ] = None,
+    reason: Annotated[str, typer.Option(help="Why; it is kept in the control topic.")] = "",
+    actor: Annotated[str, typer.Option(help="Who; kept as well.", show_default="you")] = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would happen, and change nothing.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Bring a version into force: compared, loaded beside the present one, then switched by and by.
+
+    It is refused where it is worse than the one in force. Workers follow within seconds; nothing is stopped.
+    """
+    from stream.operations.impact import impact
+    from stream.operations.promotion import NotPromoted, in_force, load, needed_now, switch
+
+    configuration, registry = loaded(context).configuration, _registry(context)
+    candidate, rollout = registry.get(version), in_force(configuration, registry)
+    if rollout.newest() == candidate.card.version:
+        raise NotPromoted(f"version {candidate.card.version} is in force already, or on its way")
+    present = registry.get(rollout.newest())
+    verdict = _judged(configuration, candidate, present, events, cutoff)
+    _print(verdict)
+    if not verdict.passed:
+        failed = ", ".join(check.name for check in verdict.checks if not check.passed)
+        raise NotPromoted(f"version {candidate.card.version} was not promoted: {failed} (see above)")
+    if left := [baskets for baskets in verdict.worse_segments if baskets not in (accept_worse or ())]:
+        options = " ".join(f"--accept-worse '{baskets}'" for baskets in left)
+        raise NotPromoted(
+            f"version {candidate.card.version} was not promoted: it is worse for customers with {' and '.join(left)} "
+            f"baskets; to promote it all the same: {options}"
+        )
+    with notes().status("looking at the open alerts"):
+        found = impact(configuration, candidate, configuration.policies.in_force(candidate.card))
+    ramp_ms = found.ramp_ms(change_share)
+    _print_impact(found, change_share, ramp_ms)
+    if dry_run:
+        return
+    if not yes:
+        typer.confirm(f"bring version {candidate.card.version} into force?", abort=True)
+    with notes().status("Triton loads it"):
+        load(configuration, registry, candidate, needed_now(rollout))
+    said = switch(
+        configuration,
+        candidate.card.version,
+        rollout.newest(),
+        ramp_ms=ramp_ms,
+        reason=reason,
+        actor=actor or getpass.getuser(),
+    )
+    _print_switch(said.version, said.effective_at, ramp_ms)
+
+
+@app.command()
+def rollback(
+    context: typer.Context,
+    to: Annotated[
+        str | None,
+        typer.Option(metavar="VERSION", help="Default: the one before the last switch.", show_default=False),
+    ] = None,
+    reason: Annotated[str, typer.Option(help="Why; it is kept in the control topic.")] = "",
+    actor: Annotated[str, typer.Option(help="Who; kept as well.", show_default="you")] = "",
+) -> None:
+    """Bring the version before back into force, for everybody at once and without the gate."""
+    from stream.operations.promotion import NotPromoted, in_force, load, needed_now, switch
+    from stream.operations.switches import model_switches
+
+    configuration, registry = loaded(context).configuration, _registry(context)
+    rollout = in_force(configuration, registry)
+    if to is None:
+        switches = model_switches(configuration)
+        if not switches:
+            raise NotPromoted("no version was ever promoted, so there is none to go back to")
+        to = switches[-1].previous_version
+    version = registry.get(to)
+    if version.card.version == rollout.newest():
+        raise NotPromoted(f"version {version.card.version} is in force already")
+    with notes().status("Triton loads it"):
+        load(configuration, registry, version, needed_now(rollout))
+    said = switch(
+        configuration, version.card.version, rollout.newest(), reason=reason, actor=actor or getpass.getuser()
+    )
+    _print_switch(said.version, said.effective_at, 0)
+
+
+@app.command()
+def pull(
+    context: typer.Context,
+    source: Annotated[Path, typer.Argument(metavar="SOURCE", help="A version folder, or a .tar.gz of one.")],
+) -> None:
+    """Take a version into the repository, under the next number. It answers nobody until it is promoted."""
+    from stream.operations.models import pull as take_in
+
+    version = take_in(_registry(context), source)
+    typer.echo(f"version {version.card.version} is in {version.folder}")
+    typer.echo(f"compare it: tidemark models compare {version.number}")
+
+
+def _registry(context: typer.Context) -> Registry:
+    from stream.configuration.repository import open_registry
+
+    return open_registry(loaded(context).configuration)
+
+
+def _in_force(configuration: Configuration, registry: Registry) -> RegisteredVersion:
+    from stream.operations.brokers import KafkaUnreachableError, MissingTopicError
+    from stream.operations.promotion import in_force
+
+    try:
+        return registry.get(in_force(configuration, registry).newest())
+    except (KafkaUnreachableError, MissingTopicError):
+        version = registry.default()
+        notes().print(f"[dim]no Kafka answers; compared with {version.card.version}, which is served by default[/dim]")
+        return version
+
+
+def _judged(
+    configuration: Configuration,
+    candidate: RegisteredVersion,
+    present: RegisteredVersion,
+    events: list[Path] | None,
+    cutoff: list[datetime] | None,
+) -> Verdict:
+    from datetime import UTC
+
+    from serving.gate.comparison import judge
+    from serving.history import read_events
+    from stream.contracts.times import to_epoch_ms
+    from stream.operations.demo_events import sample
+
+    with notes().status("reading events") as shown:
+        found = read_events(events, configuration.profiles) if events else sample()
+        history = sorted(found, key=lambda event: to_epoch_ms(event.time))
+        cutoffs = [to_epoch_ms(day.replace(tzinfo=UTC)) for day in cutoff or ()]
+        return judge(candidate, present, history, cutoffs, configuration.profiles, shown.update)
+
+
+def _print(verdict: Verdict) -> None:
+    from rich.table import Table
+
+    console = output()
+    console.print(f"[bold]{verdict.candidate}[/bold] against {verdict.present}, which is in force")
+    table = Table(box=None, pad_edge=False, show_header=False, padding=(0, 2, 0, 0))
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for check in verdict.checks:
+        table.add_row("[green]ok[/green]" if check.passed else "[red]no[/red]", check.name, check.finding)
+    console.print(table)
+    if verdict.cutoffs:
+        console.print(
+            f"[dim]{verdict.customers:,} customers that neither has seen, at {' and '.join(verdict.cutoffs)}; in "
+            "brackets 95 % of the difference, paired by customer[/dim]"
+        )
+    for segment in verdict.segments:
+        worse = [difference for difference in segment.differences if difference.worse]
+        for difference in worse:
+            console.print(
+                f"[red]worse[/red] for the {segment.customers:,} customers with {segment.baskets} baskets: "
+                f"{difference.metric.replace('_', ' ')} {difference.candidate:.3f}, the present one "
+                f"{difference.present:.3f} ({difference.interval.low:+.3f} to {difference.interval.high:+.3f})"
+            )
+
+
+def _print_impact(found: Impact, share: float, ramp_ms: int) -> None:
+    stay = found.open - found.changing - found.unknown
+    output().print(
+        f"{found.open:,} alerts are open: {found.resolved:,} would end, {found.severity:,} change their severity, "
+        f"{found.moved:,} be published with another score, {stay:,} stay as they are"
+        + (f", {found.unknown:,} cannot be told" if found.unknown else "")
+    )
+    if ramp_ms:
+        output().print(f"so that at most {share:.0%} of them change an hour, the switch takes {_duration(ramp_ms)}")
+
+
+def _print_switch(version: str, effective_at: int, ramp_ms: int) -> None:
+    from stream.contracts.times import to_rfc3339
+
+    ramp = f", and everybody {_duration(ramp_ms)} later" if ramp_ms else ""
+    typer.echo(f"version {version} is in force from {to_rfc3339(effective_at)} on{ramp}")
+
+
+def _duration(milliseconds: int) -> str:
+    minutes = round(milliseconds / 60_000)
+    return f"{minutes // 60} h {minutes % 60:02d} min" if minutes >= 60 else f"{minutes} min"

@@ -1,0 +1,185 @@
+"""Another version of the model comes into force under load, and goes back: nothing is lost, nothing is asked of a
+version that is not whole, and each question is answered by the version that was in force when it was written.
+
+``ROLLOUT_RATE`` and ``ROLLOUT_SWITCHES`` make it longer: 2,000 and 20 are ten roll-outs and ten ways back under 2,000
+events a second (`make rollout`).
+"""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from confluent_kafka.admin import AdminClient
+
+from serving.registry import RegisteredVersion, Registry
+from stream.configuration.clients import client_properties
+from stream.configuration.load import load
+from stream.contracts.codec import encode
+from stream.embedded.triton_install import triton_available
+from stream.operations.demo_events import sample
+from stream.operations.promotion import in_force, needed_now, switch
+from stream.operations.promotion import load as have_loaded
+from stream.operations.stack import Stack
+from stream.operations.status import status
+from stream.testing.waiting import eventually
+from tests.end_to_end.rollout import read_back, visitors
+from tests.models.variants import registry_at, shifted, variant
+
+RATE = int(os.environ.get("ROLLOUT_RATE", "300"))
+SWITCHES = int(os.environ.get("ROLLOUT_SWITCHES", "3"))
+LEAD_MS = 2_000
+"""Until a switch comes into force. Workers look for it twice a second, and open a version in less than one."""
+BETWEEN_S = 2.0
+FACTORS = (1.0, 0.8, 0.6)
+"""Of the versions' probabilities: they differ by much more than rounding does."""
+
+CONFIGURATION = """
+data_dir = "{folder}/data"
+[triton]
+repository = "{repository}"
+deadline_ms = 5000
+[profiles]
+browse_every_n = 2
+ask_interval_ms = 1000
+"""
+
+
+class Running(NamedTuple):
+    """Kafka, Triton and a worker of each role, on a repository of three versions."""
+
+    stack: Stack
+    registry: Registry
+    versions: list[RegisteredVersion]
+    configuration_file: Path
+
+    def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        configuration = self.stack.configuration
+        addresses = {
+            "TIDEMARK__KAFKA__BOOTSTRAP_SERVERS": configuration.kafka.bootstrap_servers,
+            "TIDEMARK__TRITON__URL": configuration.triton.url,
+        }
+        command = [sys.executable, "-m", "stream.cli", "--config", str(self.configuration_file), *arguments]
+        return subprocess.run(command, env={**os.environ, **addresses}, capture_output=True, text=True, timeout=120)
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    available, why = triton_available()
+    if not available:
+        pytest.skip(why)
+    folder = tmp_path_factory.mktemp("rollout")
+    registry = registry_at(folder / "models")
+    versions = [
+        registry.get("1"),
+        *(variant(registry, folder / str(factor), shifted(factor)) for factor in FACTORS[1:]),
+    ]
+    file = folder / "tidemark.toml"
+    file.write_text(CONFIGURATION.format(folder=folder, repository=registry.repository))
+    configuration = load(file, {}).configuration
+    with Stack(configuration, file, folder, say=lambda line: None) as stack:
+        stack.start()
+        yield Running(stack, registry, versions, file)
+
+
+def test_switching_under_load_loses_nothing_and_asks_no_version_that_is_not_whole(running: Running) -> None:
+    stack, registry, versions, _ = running
+    configuration = stack.configuration
+    with visitors(configuration, RATE, people=max(200, RATE)) as sent:
+        time.sleep(BETWEEN_S)
+        began = time.monotonic()
+        for number in range(SWITCHES):
+            before = in_force(configuration, registry)
+            to = versions[(number + 1) % len(versions)]
+            # No version but these two stays in Triton, so that each switch loads one, and unloads one.
+            have_loaded(configuration, registry, to, [before.newest()])
+            switch(configuration, to.card.version, before.newest(), lead_ms=LEAD_MS, ramp_ms=1_000 if number % 2 else 0)
+            time.sleep(LEAD_MS / 1000 + BETWEEN_S)
+        seconds = time.monotonic() - began
+        pace = sent[0] / (seconds + BETWEEN_S)
+    _until_folded(running)
+    rollout = in_force(configuration, registry)
+    found = read_back(configuration, versions, rollout)
+    print(f"\n{SWITCHES} switches in {seconds:.0f} s under {pace:,.0f} events/s: {found}")
+    assert found.questions > 100
+    assert (found.lost, found.twice) == (0, 0)
+    assert (found.half_loaded, found.by_another) == (0, 0)
+    assert len(found.by_version) == min(len(versions), SWITCHES + 1)
+    assert not found.fallbacks
+    assert rollout.newest() == versions[SWITCHES % len(versions)].card.version
+
+
+def test_the_commands_promote_and_go_back(running: Running, tmp_path: Path) -> None:
+    stack, registry, versions, _ = running
+    configuration = stack.configuration
+    # The shipped version must be in force: the gate holds a candidate against it.
+    back = in_force(configuration, registry)
+    if back.newest() != versions[0].card.version:
+        have_loaded(configuration, registry, versions[0], needed_now(back))
+        switch(configuration, versions[0].card.version, back.newest(), lead_ms=0)
+    better = variant(registry, tmp_path / "made", shifted(0.995))
+    later = ("--events", str(_some_customers(tmp_path / "later.jsonl")), "--cutoff", "2011-03-05")
+
+    worse = running.command("models", "promote", str(versions[2].number), *later, "--yes")
+    assert worse.returncode == 4
+    assert "was not promoted: churn 90d brier" in worse.stderr
+    assert in_force(configuration, registry).newest() == versions[0].card.version
+
+    said = running.command("models", "promote", str(better.number), *later, "--yes", "--reason", "a test")
+    assert said.returncode == 0, said.stderr
+    assert "alerts are open" in said.stdout
+    assert f"version {better.card.version} is in force from" in said.stdout
+    assert in_force(configuration, registry).newest() == better.card.version
+
+    again = running.command("models", "promote", str(better.number), "--yes")
+    assert again.returncode == 4
+    assert "in force already" in again.stderr
+
+    def answers() -> bool:
+        listed = json.loads(running.command("models", "list", "--json").stdout)
+        found = {version["version"]: version for version in listed["versions"]}[better.card.version]
+        return bool(found["share"] == 1.0 and found["triton"] == "ready")
+
+    assert eventually(answers, timeout=30.0)
+    gone_back = running.command("models", "rollback")
+    assert gone_back.returncode == 0, gone_back.stderr
+    assert in_force(configuration, registry).newest() == versions[0].card.version
+
+
+def test_a_version_that_triton_cannot_load_changes_nothing(running: Running, tmp_path: Path) -> None:
+    stack, registry, _, _ = running
+    before, served = in_force(stack.configuration, registry).newest(), registry.served()
+    broken = variant(registry, tmp_path / "made")
+    (broken.folder / "model.onnx").write_bytes(b"no network")
+    refused = running.command("models", "promote", str(broken.number), "--yes")
+    assert refused.returncode == 5
+    assert "another network than its card" in refused.stderr
+    assert registry.served() == served
+    assert in_force(stack.configuration, registry).newest() == before
+
+
+def _some_customers(path: Path) -> Path:
+    """A file of every other customer of the sample: enough for the gate, and twice as quick."""
+    events = list(sample())
+    kept = set(sorted({event.customer_id for event in events})[::2])
+    path.write_bytes(b"".join(encode(event) + b"\n" for event in events if event.customer_id in kept))
+    return path
+
+
+def _until_folded(running: Running) -> None:
+    configuration = running.stack.configuration
+    admin = AdminClient(client_properties(configuration.kafka))
+
+    def folded() -> bool:
+        found = status(configuration, admin, int(time.time() * 1000))
+        return all(role.lag_records == 0 for role in found.roles)
+
+    # Once more, since the one role's last commit may be the other's input.
+    for _ in range(2):
+        assert eventually(folded, timeout=120.0), "the workers do not catch up"
+        time.sleep(1.0)

@@ -1,0 +1,44 @@
+import tarfile
+
+import pytest
+
+from serving.registry import UnusableVersion
+from stream.operations.models import pull
+from tests.models.variants import SHIPPED, registry_at
+
+
+def test_a_version_comes_in_as_a_folder_or_as_an_archive_of_one(tmp_path):
+    registry = registry_at(tmp_path / "repository")
+    assert pull(registry, SHIPPED).number == 2
+    archive = tmp_path / "version.tar.gz"
+    with tarfile.open(archive, "w:gz") as packed:
+        packed.add(SHIPPED, "customer/1")
+    added = pull(registry, archive)
+    assert (added.number, added.card.version.partition(".")[2]) == (3, registry.get("1").card.version.partition(".")[2])
+    assert registry.served() == [1]
+
+
+def test_what_is_no_archive_of_one_version_is_refused_and_leaves_nothing(tmp_path):
+    registry = registry_at(tmp_path / "repository")
+    text = tmp_path / "text.tar.gz"
+    text.write_text("no archive")
+    two = tmp_path / "two.tar.gz"
+    with tarfile.open(two, "w:gz") as packed:
+        packed.add(SHIPPED, "1")
+        packed.add(SHIPPED, "2")
+    for archive, words in ((text, "no archive of a version"), (two, "holds 2 versions")):
+        with pytest.raises(UnusableVersion, match=words):
+            pull(registry, archive)
+    with pytest.raises(FileNotFoundError):
+        pull(registry, tmp_path / "nothing.tar.gz")
+    assert registry.numbers() == [1]
+
+
+def test_an_archive_that_would_write_outside_its_folder_is_refused(tmp_path):
+    registry = registry_at(tmp_path / "repository")
+    archive = tmp_path / "evil.tar.gz"
+    with tarfile.open(archive, "w:gz") as packed:
+        packed.add(SHIPPED / "card.json", "../outside.json")
+    with pytest.raises(UnusableVersion, match="no archive of a version"):
+        pull(registry, archive)
+    assert not (tmp_path / "outside.json").exists()
