@@ -99,17 +99,17 @@ def _once_of_many(configuration: Configuration, files: list[Path], span: tuple[i
 
 
 def _once(configuration: Configuration, files: list[Path], span: tuple[int, int], asked: Asked) -> None:
-    from serving.rollout import Rollout
     from stream.cli.progress import progress_steps
     from stream.configuration.repository import open_registry
     from stream.operations import retrain as operation
+    from stream.operations.promotion import in_force
     from stream.operations.retrain_window import from_files, from_log, within
-    from stream.operations.switches import model_switches
 
     registry = open_registry(configuration)
     present = registry.default()
     if not files:
-        present = registry.get(Rollout(present.card.version, model_switches(configuration)).newest())
+        present = registry.get(in_force(configuration, registry).newest())
+    work = Path(configuration.data_dir) / operation.FOLDER
     with progress_steps() as step:
         done = operation.retrain(
             registry,
@@ -117,15 +117,15 @@ def _once(configuration: Configuration, files: list[Path], span: tuple[int, int]
             lambda: within(
                 from_files(files, configuration.profiles) if files else from_log(configuration), span[0], span[1]
             ),
-            Path(configuration.data_dir) / operation.FOLDER,
+            work,
             configuration.profiles,
             asked,
             step,
         )
-    _print(present.card.version, done, asked)
+    _print(present.card.version, done, asked, work.parent / operation.CANARIES_FILE)
 
 
-def _print(present: str, done: Retrained, asked: Asked) -> None:
+def _print(present: str, done: Retrained, asked: Asked, canaries: Path) -> None:
     console = output()
     if done.window is None:
         console.print("went on with the window of a run that was interrupted")
@@ -153,10 +153,10 @@ def _print(present: str, done: Retrained, asked: Asked) -> None:
             f"canaries: churn of {done.moves.customers:,} untrained customers moves by {done.moves.mean:.3f} in the "
             f"mean, of {done.moves.far_share:.1%} by more than {asked.canaries.far}"
         )
-    number, former = done.version.number, present.partition(".")[0]
+    number = done.version.number
     console.print(f"version {done.version.card.version} is in {done.version.folder}, and not in force")
-    console.print(f"next: tidemark models compare {former} {number}")
-    console.print(f"      tidemark models promote {number}")
+    console.print(f"next: tidemark models compare {number} --events {canaries}", soft_wrap=True)
+    console.print(f"      tidemark models promote {number} --events {canaries}", soft_wrap=True)
 
 
 def _seconds(text: str) -> float:

@@ -48,6 +48,9 @@ FOLDER: Final = "retraining"
 
 WINDOW_FILE: Final = "window.jsonl.gz"
 
+CANARIES_FILE: Final = "canaries.jsonl.gz"
+"""Beside ``FOLDER``: the window's events of customers whom neither version was trained on, to compare them by."""
+
 GO_ON_WITHIN_S: Final = 24 * 3_600.0
 """A run that was killed goes on with its window while that is younger; after that a newer one is worth more."""
 
@@ -112,7 +115,7 @@ def retrain(
 
     Args:
         read: gives the window's events, None for each that is refused.
-        work: folder for the run under way.
+        work: folder for the run under way; what versions are compared by is left beside it.
 
     Raises:
         WindowRefused: too much of the newest events is refused, absurd, or from customers nobody knew.
@@ -144,6 +147,10 @@ def retrain(
             f"than {asked.canaries.far} ({asked.canaries.far_share:.0%} may be): it was not added; look at the newest "
             f"events, and if they are right run it again with a wider --canary-bound; it lies in {folder}"
         )
+    with whole_file(work.parent / CANARIES_FILE) as out:
+        for customer, events in history.histories.items():
+            if is_demo_customer(customer):
+                out.writelines(encode(event) + b"\n" for event in events)
     version = registry.add(folder)
     shutil.rmtree(work)
     return Retrained(window, drift, moves, version)

@@ -9,6 +9,7 @@ import shutil
 import msgspec
 
 from serving.evaluation.canary import CanaryBounds, CanaryMoved
+from serving.history import read_events
 from serving.holdout import is_demo_customer
 from serving.model_card import MODEL_NAME
 from serving.registry import Registry
@@ -67,6 +68,8 @@ def test_a_model_is_trained_again_with_the_same_settings_and_is_not_in_force(sho
     assert 30 <= done.moves.customers <= sum(map(is_demo_customer, {event.customer_id for event in SHOP}))
     assert 0 < done.moves.mean < 0.5
     assert not work.exists(), "customers' events are kept no longer than they are needed"
+    left = {event.customer_id for event in read_events([tmp_path / operation.CANARIES_FILE], SETTINGS)}
+    assert left == set(filter(is_demo_customer, {event.customer_id for event in SHOP}))
 
 
 def test_a_run_that_was_killed_goes_on_with_the_window_that_it_had_read(shop, registry, tmp_path, monkeypatch):
@@ -91,7 +94,7 @@ def test_a_run_that_was_killed_goes_on_with_the_window_that_it_had_read(shop, re
     numbers, asked = registry.numbers(), Asked(canaries=CanaryBounds(mean=-1.0))
     monkeypatch.setattr(operation, "train", finished)
     with pytest.raises(CanaryMoved, match="was not added"):
-        retrain(registry, present, again, tmp_path, SETTINGS, asked)
+        retrain(registry, present, again, tmp_path / "work", SETTINGS, asked)
     assert registry.numbers() == numbers
 
 
