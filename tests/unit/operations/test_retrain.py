@@ -73,7 +73,7 @@ def test_a_model_is_trained_again_with_the_same_settings_and_is_not_in_force(sho
 
 
 def test_a_run_that_was_killed_goes_on_with_the_window_that_it_had_read(shop, registry, tmp_path, monkeypatch):
-    present = registry.default()
+    present, work = registry.default(), tmp_path / "work"
 
     def killed(*arguments, **named):
         raise KeyboardInterrupt
@@ -84,9 +84,7 @@ def test_a_run_that_was_killed_goes_on_with_the_window_that_it_had_read(shop, re
     with monkeypatch.context() as patch:
         patch.setattr(operation, "train", killed)
         with pytest.raises(KeyboardInterrupt):
-            retrain(
-                registry, present, lambda: from_files([shop / "events.jsonl"], SETTINGS), tmp_path, SETTINGS, Asked()
-            )
+            retrain(registry, present, lambda: from_files([shop / "events.jsonl"], SETTINGS), work, SETTINGS, Asked())
 
     def again():
         raise AssertionError("the window was read again")
@@ -94,7 +92,7 @@ def test_a_run_that_was_killed_goes_on_with_the_window_that_it_had_read(shop, re
     numbers, asked = registry.numbers(), Asked(canaries=CanaryBounds(mean=-1.0))
     monkeypatch.setattr(operation, "train", finished)
     with pytest.raises(CanaryMoved, match="was not added"):
-        retrain(registry, present, again, tmp_path / "work", SETTINGS, asked)
+        retrain(registry, present, again, work, SETTINGS, asked)
     assert registry.numbers() == numbers
 
 
