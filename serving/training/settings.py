@@ -38,7 +38,7 @@ class TrainingSettings(msgspec.Struct, frozen=True, kw_only=True):
     value_half_life_days: float = 60.0
     """The same for the level of revenue."""
     customer_times_median: float = 20.0
-    """A customer's examples together weigh at most so many times the median customer's (19.0 for the heaviest wholesaler
+    """A customer's examples together weigh at most so many times the median customer's (19.0 for the heaviest buyer
     of Online Retail II)."""
     customer_value_share: float = 0.06
     """A customer's revenue counts for at most this share of the shop's when its level is learned (.057 there)."""
