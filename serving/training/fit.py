@@ -22,6 +22,7 @@ from serving.training.arrays import ExampleArrays, Labels, Report, batch_of
 from serving.training.calibration import Calibration, intercept_of, revenue_factor
 from serving.training.checkpoints import NOTHING_KEPT, Checkpoints
 from serving.training.learn import Best, Pool, Rows, Task, learn
+from serving.training.logs import Log, unheard
 from serving.training.losses import churn_loss, next_item_loss
 from serving.training.settings import TrainingSettings
 from serving.training.weights import bounded, by_age, winsorised
@@ -89,6 +90,7 @@ class _Source(NamedTuple):
     settings: TrainingSettings
     report: Report
     kept: Checkpoints
+    log: Log
 
 
 def fit(
@@ -99,11 +101,13 @@ def fit(
     settings: TrainingSettings,
     report: Report,
     kept: Checkpoints = NOTHING_KEPT,
+    log: Log = unheard,
 ) -> Fitted:
     """Train on what is known at ``until``; ``known`` are the outcomes known then.
 
     Args:
         kept: where the fit leaves its states, and goes on from one that a killed run left.
+        log: told the curves.
 
     Raises:
         ValueError: too little history for any training example.
@@ -113,7 +117,7 @@ def fit(
         raise ValueError(
             "the events span too little time: a model needs about seven months of history, better two years"
         )
-    source = _Source(arrays, known, items, settings, report, kept)
+    source = _Source(arrays, known, items, settings, report, kept, log)
     rehearsed = _network(source, rows.early)
     best = _learn_hazards(
         rehearsed, source, rows.early, "rehearsal", settings.epochs, lambda: _hazard_loss(rehearsed, source, rows.later)
@@ -162,7 +166,7 @@ def _learn_hazards(
     planned, rate = source.settings.epochs, source.settings.learning_rate
     learned = network.hazards.parameters()
     task = Task(name, network, learned, loss, _pool(source, rows), epochs, planned, rate, held_out)
-    return learn(task, source.settings, source.kept.fit(name), source.report)
+    return learn(task, source.settings, source.kept.fit(name), source.report, source.log)
 
 
 def _learn_queries(network: CustomerNetwork, source: _Source, rows: Rows) -> None:
@@ -182,7 +186,7 @@ def _learn_queries(network: CustomerNetwork, source: _Source, rows: Rows) -> Non
     epochs, rate = source.settings.query_epochs, source.settings.query_learning_rate
     learned = [weights for name, weights in network.named_parameters() if not name.startswith("hazards.")]
     task = Task("queries", network, learned, loss, _pool(source, bought_again), epochs, epochs, rate)
-    learn(task, source.settings, source.kept.fit("queries"), source.report)
+    learn(task, source.settings, source.kept.fit("queries"), source.report, source.log)
 
 
 def _pool(source: _Source, rows: Rows) -> Pool:

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from serving.training.arrays import Report
 from serving.training.checkpoints import Checkpoint
+from serving.training.logs import Log, unheard
 from serving.training.settings import TrainingSettings
 
 Rows = npt.NDArray[np.intp]
@@ -25,6 +26,8 @@ _BUCKETED: Final = 20
 """Batches that are sorted by length together: most histories are short, and padding costs as much as history."""
 
 _GRADIENT_NORM: Final = 1.0
+_STEPS_BETWEEN_POINTS: Final = 10
+"""Of the curves: reading a loss makes the device wait."""
 
 
 class Pool(NamedTuple):
@@ -62,7 +65,7 @@ class Best(NamedTuple):
     loss: float = math.inf
 
 
-def learn(task: Task, settings: TrainingSettings, kept: Checkpoint, report: Report) -> Best:
+def learn(task: Task, settings: TrainingSettings, kept: Checkpoint, report: Report, log: Log = unheard) -> Best:
     """Train ``task.network`` in place, from where ``kept`` says that it was left."""
     random, learned = np.random.default_rng(settings.seed), list(task.weights)
     per_epoch = min(settings.examples_per_epoch, len(task.pool.rows))
@@ -106,18 +109,25 @@ def learn(task: Task, settings: TrainingSettings, kept: Checkpoint, report: Repo
         batches = _batches(drawn, task.pool.lengths, settings.batch_size, random)
         for batch in batches[done:]:
             optimiser.zero_grad()
-            task.loss(batch).backward()
-            nn.utils.clip_grad_norm_(learned, _GRADIENT_NORM)
+            loss = task.loss(batch)
+            loss.backward()
+            norm = nn.utils.clip_grad_norm_(learned, _GRADIENT_NORM)
             optimiser.step()
             schedule.step()
             done += 1
-            report(task.name, (epoch - 1) * len(batches) + done, steps)
+            step = (epoch - 1) * len(batches) + done
+            report(task.name, step, steps)
+            if step % _STEPS_BETWEEN_POINTS == 0:
+                log(f"{task.name}/loss", float(loss.detach()), step)
+                log(f"{task.name}/gradient norm", float(norm), step)
+                log(f"{task.name}/learning rate", float(schedule.get_last_lr()[0]), step)
             if kept.due():
                 keep()
         if task.held_out is not None:
-            loss = task.held_out()
-            if loss < best.loss:
-                best = Best(epoch, loss)
+            held_out = task.held_out()
+            log(f"{task.name}/held-out loss", held_out, epoch * len(batches))
+            if held_out < best.loss:
+                best = Best(epoch, held_out)
             elif epoch - best.epoch >= settings.patience:
                 epoch = task.epochs
         epoch, done, before = epoch + 1, 0, random.bit_generator.state

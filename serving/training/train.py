@@ -35,6 +35,7 @@ from serving.shop import GIFT_SHOP_RATES, Shop
 from serving.training.arrays import Report, example_arrays, labels
 from serving.training.checkpoints import NOTHING_KEPT, SECONDS_BETWEEN, Checkpoints
 from serving.training.fit import Fitted, ItemTable, fit, split
+from serving.training.logs import Log, named, unheard
 from serving.training.ranker import RANKER_DAYS, fit_ranking
 from serving.training.runs import Made, Measured, Source, card_of
 from serving.training.settings import TrainingSettings
@@ -62,6 +63,7 @@ def train(
     licences: Sequence[DataLicence] = (),
     report: Report = lambda what, done, of: None,
     seconds_between: float = SECONDS_BETWEEN,
+    log: Log = unheard,
 ) -> ModelCard:
     """Train, measure and export version 1 of the customer model into the repository ``out``.
 
@@ -72,6 +74,7 @@ def train(
         licences: of the data, for the card.
         report: told of progress.
         seconds_between: two states that a fit leaves for a run that goes on.
+        log: told the curves of every network.
 
     Raises:
         UnreadableEvents: a file holds something else.
@@ -85,16 +88,19 @@ def train(
     kept = Checkpoints(out / UNFINISHED_RUN, _run(paths, settings, profile_settings), seconds_between)
 
     def held_out(name: str, cutoff: int) -> Measured:
-        made = make(source, found, cutoff - 1, settings, report, kept.within(name))
+        made = make(source, found, cutoff - 1, settings, report, kept.within(name), named(log, name))
         return measure(made, source, profile_settings, settings.alert_budget_share)
 
     measured: list[Measured] = []
     for days in EVALUATION_DAYS:
         cutoff = source.end + 1 - days * DAY_MS
-        name = f"held out {cutoff}"
+        name = f"held out {to_rfc3339(cutoff)[:10]}"
         measured.append(kept.step(name, partial(held_out, name, cutoff)))
         report("evaluation", len(measured), len(EVALUATION_DAYS))
-    shipped = kept.step("shipped", lambda: make(source, found, source.end, settings, report, kept.within("shipped")))
+    shipped = kept.step(
+        "shipped",
+        lambda: make(source, found, source.end, settings, report, kept.within("shipped"), named(log, "shipped")),
+    )
     card = export(
         shipped.fitted.served(),
         shipped.tower,
@@ -156,6 +162,7 @@ def make(
     settings: TrainingSettings,
     report: Report,
     kept: Checkpoints = NOTHING_KEPT,
+    log: Log = unheard,
 ) -> Made:
     """Learn season, purchase rates, network and ranking from what was known at ``until`` (epoch milliseconds)."""
     season = Season.learned(source.journeys.values(), until)
@@ -169,7 +176,7 @@ def make(
     known = labels(recent, source.journeys, until, catalogue)
     log_popularity = np.log1p(_buyers(source.journeys, until, catalogue)).astype(np.float32)
     items = ItemTable(torch.from_numpy(catalogue.tokens[:-1].astype(np.int64)), torch.from_numpy(log_popularity))
-    fitted = fit(arrays, known, items, until, settings, report, kept)
+    fitted = fit(arrays, known, items, until, settings, report, kept, log)
     tower = fitted.tower()
     ranking = _ranking(source, recent, fitted, catalogue.with_model(tower, shop), until, settings)
     rows = split(arrays.as_of, until, settings)

@@ -12,6 +12,7 @@ from torch import nn
 
 from serving.training.checkpoints import NOTHING_KEPT, Checkpoints
 from serving.training.learn import Best, Pool, Task, learn
+from serving.training.logs import named, tensorboard
 from serving.training.settings import TrainingSettings
 from serving.training.weights import by_age
 from tests.unit.serving.small_network import quiet
@@ -89,3 +90,18 @@ def test_a_state_that_was_not_written_whole_is_not_read(tmp_path):
 def test_the_shortest_schedules_do_not_divide_by_zero():
     short = TrainingSettings(examples_per_epoch=24, batch_size=8)
     learn(task(), short, NOTHING_KEPT.fit("lesson"), quiet)
+
+
+def test_curves_are_kept_and_change_nothing(tmp_path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    silent = task(iter([3.0, 2.0, 1.0]))
+    learn(silent, SETTINGS, NOTHING_KEPT.fit("lesson"), quiet)
+    heard = task(iter([3.0, 2.0, 1.0]))
+    with tensorboard(tmp_path) as log:
+        learn(heard, SETTINGS, NOTHING_KEPT.fit("lesson"), quiet, named(log, "shipped"))
+    assert weights(heard.network) == weights(silent.network)
+    kept = EventAccumulator(str(tmp_path)).Reload()
+    assert [point.value for point in kept.Scalars("shipped/lesson/held-out loss")] == [3.0, 2.0, 1.0]
+    (rate,) = kept.Scalars("shipped/lesson/learning rate")
+    assert (rate.step, 0 < rate.value < 0.05) == (10, True)
