@@ -6,6 +6,9 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 TRAINING := $(VENV)/.training
 PYTEST_ARGS ?=
+EVENTS ?=
+REVIEWS ?=
+PRODUCTS ?=
 TRAIN_ARGS ?=
 
 .DEFAULT_GOAL := help
@@ -60,8 +63,22 @@ chaos: $(TRAINING) ## 200,000 events, ten kills -9, and an oracle that counts
 rollout: $(TRAINING) ## ten roll-outs of a model and ten ways back under 2,000 events a second
 	ROLLOUT_RATE=2000 ROLLOUT_SWITCHES=20 $(BIN)/python -m pytest tests/end_to_end/test_rollout.py -s -k load
 
-train: $(TRAINING) ## train the customer model again: make train TRAIN_ARGS="EVENTS..."
-	$(BIN)/tidemark train $(TRAIN_ARGS)
+train: $(TRAINING) ## train the customer model again, half an hour: make train EVENTS=FILE [TRAIN_ARGS=...]
+	@test -n "$(EVENTS)" || { printf '%s\n' \
+		"tidemark: make train needs the events to learn from: make train EVENTS=FILE" \
+		"  FILE holds canonical events (README, Events), seven months at least, better two years." \
+		"  The shipped model's: Online Retail II, https://doi.org/10.24432/C5CG6D (CC BY 4.0), saved as parquet" \
+		"  (invoice, stock_code, description, quantity, invoice_time, price, customer_id, country), and then" \
+		"    $(BIN)/tidemark convert online_retail_ii.parquet online_retail_ii.jsonl.gz" \
+		"  From your own events topic: $(BIN)/tidemark retrain"; exit 2; }
+	$(BIN)/tidemark train $(EVENTS) $(TRAIN_ARGS)
+
+train-text: $(TRAINING) ## train the text encoder again, hours without a GPU: make train-text REVIEWS=FILE PRODUCTS=FILE
+	@test -n "$(REVIEWS)" -a -n "$(PRODUCTS)" || { printf '%s\n' \
+		"tidemark: make train-text needs texts to learn from: make train-text REVIEWS=FILE PRODUCTS=FILE" \
+		"  REVIEWS: parquet with title, review_text, rating, recommended; PRODUCTS: parquet with description." \
+		"  Where the shipped encoder's come from stands in triton_models/text_encoder/1/card.json."; exit 2; }
+	$(BIN)/python -m serving.text.train --reviews $(REVIEWS) --products $(PRODUCTS) $(TRAIN_ARGS)
 
 gpu-models: $(TRAINING) ## the fp16 graphs that the gpu profile of triton_models names
 	$(BIN)/python -m stream.operations.prepare_gpu

@@ -1,7 +1,8 @@
 """The training loop of the text networks: AdamW, warm-up, mixed precision on a GPU, early stopping, resumption.
 
 ``adapt``, ``teacher`` and ``student`` bring a network, its batches and its loss. An epoch's batches and dropout follow
-from seed and epoch alone, so a run that was killed goes on as if it had not been.
+from seed and epoch alone, and a checkpoint within an epoch holds the generators' states: on a CPU a run that was killed
+goes on as if it had not been.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import copy
 import math
 import time
 from collections.abc import Callable, Iterable, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -24,7 +26,7 @@ Report = Callable[[str, int, int], None]
 """Told what is going on, how much is done, and of how much."""
 
 SECONDS_BETWEEN_CHECKPOINTS = 20.0
-"""At least: on a GPU an epoch of a small network takes less than writing its checkpoint."""
+"""At least: on two cores an epoch of a teacher takes half an hour, on a GPU less than writing its checkpoint."""
 
 _GRADIENT_NORM: Final = 1.0
 
@@ -59,7 +61,7 @@ def fit(
     checkpoint: Path | None = None,
     report: Report = lambda what, done, of: None,
 ) -> Fitted:
-    """Train ``task.network`` in place; with ``checkpoint``, save after each epoch and go on from what is there."""
+    """Train ``task.network`` in place; with ``checkpoint``, save now and then and go on from what is there."""
     network = task.network.to(device)
     learned = [parameter for parameter in network.parameters() if parameter.requires_grad]
     heads = [parameter for name, parameter in network.named_parameters() if name.startswith("heads.")]
@@ -75,20 +77,45 @@ def fit(
     rate = torch.optim.lr_scheduler.LambdaLR(
         optimiser, lambda step: min((step + 1) / warm_up, max(0.0, (steps - step) / max(1, steps - warm_up)))
     )
-    best, score, best_epoch, first = copy.deepcopy(network.state_dict()), math.inf, 0, 1
+    best, score, best_epoch, epoch, done = copy.deepcopy(network.state_dict()), math.inf, 0, 1, 0
+    generators: dict[str, Any] = {}
     if checkpoint and checkpoint.is_file():
         kept = torch.load(checkpoint, map_location=device, weights_only=True)
         network.load_state_dict(kept["network"])
         optimiser.load_state_dict(kept["optimiser"])
         rate.load_state_dict(kept["rate"])
-        best, score, best_epoch, first = kept["best"], kept["score"], kept["best_epoch"], kept["epoch"] + 1
+        best, score, best_epoch, epoch = kept["best"], kept["score"], kept["best_epoch"], kept["epoch"]
+        done, generators = kept["done"], kept["generators"]
     saved = time.monotonic()
-    for epoch in range(first, (schedule.stop_after or schedule.epochs) + 1):
+
+    def keep() -> None:
+        nonlocal saved
+        if checkpoint and time.monotonic() - saved >= SECONDS_BETWEEN_CHECKPOINTS:
+            _save(
+                checkpoint,
+                network=network.state_dict(),
+                optimiser=optimiser.state_dict(),
+                rate=rate.state_dict(),
+                generators=_generators(),
+                best=best,
+                score=score,
+                best_epoch=best_epoch,
+                epoch=epoch,
+                done=done,
+            )
+            saved = time.monotonic()
+
+    while epoch <= (schedule.stop_after or schedule.epochs):
         if epoch - 1 - best_epoch >= schedule.patience and best_epoch:
             break
         torch.manual_seed(seed * 10_007 + epoch)
         network.train()
-        for done, batch in enumerate(task.batches(epoch), start=1):
+        batches = iter(task.batches(epoch))
+        if done:
+            # What was drawn for the batches that are done is drawn again, then the generators stand where they stood.
+            next(islice(batches, done - 1, None))
+            _restore(generators)
+        for batch in batches:
             optimiser.zero_grad(set_to_none=True)
             with half_precision(device):
                 loss = task.loss(network, {name: tensor.to(device) for name, tensor in batch.items()})
@@ -96,24 +123,16 @@ def fit(
             nn.utils.clip_grad_norm_(learned, _GRADIENT_NORM)
             optimiser.step()
             rate.step()
+            done += 1
             report(task.name, (epoch - 1) * task.steps + done, steps)
+            keep()
         network.eval()
         with torch.no_grad(), half_precision(device):
             now = task.held_out(network)
         if now < score:
             best, score, best_epoch = copy.deepcopy(network.state_dict()), now, epoch
-        if checkpoint and time.monotonic() - saved >= SECONDS_BETWEEN_CHECKPOINTS:
-            saved = time.monotonic()
-            _save(
-                checkpoint,
-                network=network.state_dict(),
-                optimiser=optimiser.state_dict(),
-                rate=rate.state_dict(),
-                best=best,
-                score=score,
-                best_epoch=best_epoch,
-                epoch=epoch,
-            )
+        epoch, done = epoch + 1, 0
+        keep()
     report(task.name, steps, steps)
     network.load_state_dict(best)
     network.eval()
@@ -130,6 +149,18 @@ def half_precision(device: torch.device) -> contextlib.AbstractContextManager[ob
 def best_device() -> torch.device:
     """A GPU where there is one."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def _generators() -> dict[str, Any]:
+    found: dict[str, Any] = {"cpu": torch.get_rng_state()}
+    return found | ({"cuda": torch.cuda.get_rng_state_all()} if torch.cuda.is_available() else {})
+
+
+def _restore(generators: dict[str, Any]) -> None:
+    # A checkpoint is loaded onto the device; the states of generators are bytes of the host.
+    torch.set_rng_state(generators["cpu"].cpu())
+    if "cuda" in generators and torch.cuda.is_available():
+        torch.cuda.set_rng_state_all([state.cpu() for state in generators["cuda"]])
 
 
 def _save(path: Path, **state: Any) -> None:

@@ -39,6 +39,8 @@ class ExampleArrays(NamedTuple):
     lengths: npt.NDArray[np.intp]
     as_of: npt.NDArray[np.int64]
     calendar: npt.NDArray[np.bool_]
+    customer: npt.NDArray[np.intp]
+    """Whose each is: a number from 0 for every customer."""
 
 
 def example_arrays(found: Sequence[Example], catalogue: Catalogue, report: Report) -> ExampleArrays:
@@ -63,6 +65,7 @@ def example_arrays(found: Sequence[Example], catalogue: Catalogue, report: Repor
         lengths=(kept["history_events"] > 0).sum(axis=1),
         as_of=as_of,
         calendar=np.fromiter((example.trigger is None for example in found), np.bool_, len(found)),
+        customer=np.unique([example.customer_id for example in found], return_inverse=True)[1],
     )
 
 

@@ -5,7 +5,7 @@ Called by ``serving.training.fit``; the result goes into the exported graph.
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -56,7 +56,7 @@ def intercept_of(slope: float, raw: npt.NDArray[np.float64], churned: npt.NDArra
 
 
 def revenue_factor(
-    index: npt.NDArray[np.float64], actual: npt.NDArray[np.float32], weight: npt.NDArray[np.float64]
+    index: npt.NDArray[np.float64], actual: npt.NDArray[np.floating[Any]], weight: npt.NDArray[np.float64]
 ) -> float:
     """Actual over predicted total where the outcome is known (not -1), within bounds.
 

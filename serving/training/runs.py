@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import msgspec
 import numpy as np
 
 from serving.evaluation.report import Evaluation
@@ -21,7 +20,7 @@ from serving.item_tower import ItemTower
 from serving.model_card import MODEL_NAME, DataFile, DataLicence, ModelCard, Period, ScoreLevels, Threshold
 from serving.shop import Shop
 from serving.training.fit import Fitted
-from serving.training.settings import TrainingSettings
+from serving.training.settings import TrainingSettings, flat
 from stream.contracts.events import Event
 from stream.contracts.times import to_rfc3339
 from stream.profiles.fold import FOLD_VERSION
@@ -77,9 +76,6 @@ def card_of(
             ends = {"difference": figure.difference, "low": figure.interval.low, "high": figure.interval.high}
             compared = {name: round(float(value), 4) for name, value in ends.items() if np.isfinite(value)}
             figures[f"{figure.metric} at {evaluation.cutoff}"] = said | compared
-    flat: dict[str, float | int | str | bool] = {}
-    for name, value in msgspec.to_builtins(settings).items():
-        flat |= {f"network.{k}": v for k, v in value.items()} if isinstance(value, dict) else {name: value}
     return ModelCard(
         name=MODEL_NAME,
         version="",
@@ -97,7 +93,7 @@ def card_of(
         base_rates={name: round(rate, 4) for name, rate in latest.evaluation.base_rates.items()},
         active_base_rates={name: round(rate, 4) for name, rate in latest.evaluation.active_base_rates.items()},
         thresholds=latest.thresholds,
-        settings=flat | {"epochs_kept": shipped.fitted.epochs},
+        settings=flat(settings) | {"epochs_kept": shipped.fitted.epochs},
         demo_customers=sorted(map(listed_hash, source.demo)),
         score_levels=list(levels),
     )

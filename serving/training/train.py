@@ -35,8 +35,9 @@ from serving.scorer import OUTPUTS, Tensors
 from serving.season import Season
 from serving.shop import GIFT_SHOP_RATES, Shop
 from serving.training.arrays import Report, example_arrays, labels
-from serving.training.checkpoints import Checkpoints
+from serving.training.checkpoints import NOTHING_KEPT, SECONDS_BETWEEN, Checkpoints
 from serving.training.fit import Fitted, ItemTable, fit, split
+from serving.training.logs import Log, named, unheard
 from serving.training.ranker import RANKER_DAYS, fit_ranking
 from serving.training.runs import Made, Measured, Source, card_of
 from serving.training.settings import TrainingSettings
@@ -63,13 +64,19 @@ def train(
     profile_settings: ProfileSettings,
     licences: Sequence[DataLicence] = (),
     report: Report = lambda what, done, of: None,
+    seconds_between: float = SECONDS_BETWEEN,
+    log: Log = unheard,
 ) -> ModelCard:
     """Train, measure and export version 1 of the customer model into the repository ``out``.
+
+    A run that was killed goes on where it was when it is started again with the same arguments, and ends the same.
 
     Args:
         paths: files of canonical events; seven months of history at least, better two years.
         licences: of the data, for the card.
         report: told of progress.
+        seconds_between: two states that a fit leaves for a run that goes on.
+        log: told the curves of every network.
 
     Raises:
         UnreadableEvents: a file holds something else.
@@ -80,18 +87,22 @@ def train(
     cutoffs = calendar_cutoffs(source.first + FIRST_CUTOFF_DAYS * DAY_MS, source.end, settings.calendar_step_days)
     found = [e for e in examples(source.histories, cutoffs, source.end, profile_settings) if e.as_of > cutoffs[0]]
 
-    kept = Checkpoints(out / UNFINISHED_RUN, _run(paths, settings, profile_settings))
+    kept = Checkpoints(out / UNFINISHED_RUN, _run(paths, settings, profile_settings), seconds_between)
 
-    def held_out(cutoff: int) -> Measured:
-        made = make(source, found, cutoff - 1, settings, report)
+    def held_out(name: str, cutoff: int) -> Measured:
+        made = make(source, found, cutoff - 1, settings, report, kept.within(name), named(log, name))
         return measure(made, source, profile_settings, settings.alert_budget_share)
 
     measured: list[Measured] = []
     for days in EVALUATION_DAYS:
         cutoff = source.end + 1 - days * DAY_MS
-        measured.append(kept.step(f"held out {cutoff}", partial(held_out, cutoff)))
+        name = f"held out {to_rfc3339(cutoff)[:10]}"
+        measured.append(kept.step(name, partial(held_out, name, cutoff)))
         report("evaluation", len(measured), len(EVALUATION_DAYS))
-    shipped = kept.step("shipped", lambda: make(source, found, source.end, settings, report))
+    shipped = kept.step(
+        "shipped",
+        lambda: make(source, found, source.end, settings, report, kept.within("shipped"), named(log, "shipped")),
+    )
     levels = score_levels(said_by(shipped, source, profile_settings), source.journeys)
     latest = [example for example in found if example.as_of == cutoffs[-1] - 1 and example.trigger is None]
     shop = Catalogue.from_items((), shop=shipped.shop)
@@ -157,7 +168,15 @@ def read_source(paths: Sequence[Path], settings: ProfileSettings) -> Source:
     return Source(events, histories, journeys(events, settings), settings, demo, min(times), end)
 
 
-def make(source: Source, found: Sequence[Example], until: int, settings: TrainingSettings, report: Report) -> Made:
+def make(
+    source: Source,
+    found: Sequence[Example],
+    until: int,
+    settings: TrainingSettings,
+    report: Report,
+    kept: Checkpoints = NOTHING_KEPT,
+    log: Log = unheard,
+) -> Made:
     """Learn season, purchase rates, network and ranking from what was known at ``until`` (epoch milliseconds)."""
     season = Season.learned(source.journeys.values(), until)
     shop = Shop.unknown()._replace(
@@ -170,7 +189,7 @@ def make(source: Source, found: Sequence[Example], until: int, settings: Trainin
     known = labels(recent, source.journeys, until, catalogue)
     log_popularity = np.log1p(_buyers(source.journeys, until, catalogue)).astype(np.float32)
     items = ItemTable(torch.from_numpy(catalogue.tokens[:-1].astype(np.int64)), torch.from_numpy(log_popularity))
-    fitted = fit(arrays, known, items, until, settings, report)
+    fitted = fit(arrays, known, items, until, settings, report, kept, log)
     tower = fitted.tower()
     ranking = _ranking(source, recent, fitted, catalogue.with_model(tower, shop), until, settings)
     rows = split(arrays.as_of, until, settings)

@@ -20,6 +20,7 @@ from stream.cli import (
     ingest,
     models,
     resume,
+    retrain,
     sentiment,
     simulate,
     status,
@@ -65,6 +66,7 @@ app.command()(ingest.ingest)
 app.command()(convert.convert)
 app.command()(simulate.simulate)
 app.command()(train.train)
+app.command()(retrain.retrain)
 app.command()(evaluate.evaluate)
 app.command()(sentiment.sentiment)
 app.command()(status.status)

@@ -85,12 +85,14 @@ def _explained(error: Exception) -> Exception:
 
 def _kinds() -> dict[Exit, tuple[type[BaseException], ...]]:
     # Imported here: the classes come with their libraries, which a command that succeeds may never need.
+    from serving.evaluation.canary import CanaryMoved
     from serving.evaluation.predictions import DifferentCutoffs, UnreadablePredictions
     from serving.gate.scored import NothingToCompare
     from serving.history import UnreadableEvents
     from serving.model_card import UnknownLevels
     from serving.registry import UnknownVersion, UnusableVersion
     from serving.scorer import ScorerUnavailable
+    from serving.training.bounds import WindowRefused
     from stream.configuration.resolve import ConfigurationError
     from stream.embedded.cache import InstallError
     from stream.embedded.process import StartError
@@ -124,6 +126,8 @@ def _kinds() -> dict[Exit, tuple[type[BaseException], ...]]:
     )
     refused = (
         DifferentCutoffs,
+        WindowRefused,
+        CanaryMoved,
         MissingTopicError,
         TopicMismatchError,
         TopicMismatch,

@@ -19,6 +19,11 @@ def train(
     out: Annotated[Path, typer.Option(metavar="FOLDER", help="Model repository to write to.")] = Path("triton_models"),
     epochs: Annotated[int, typer.Option(min=1, help="Passes over the examples at most.")] = 2,
     seed: Annotated[int, typer.Option(help="Another seed is another draw of everything random.")] = 1,
+    threads: Annotated[int, typer.Option(min=1, help="Cores to use.")] = 2,
+    logs: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Curves of the training, for TensorBoard.", show_default=False),
+    ] = None,
     licence: Annotated[
         list[str] | None,
         typer.Option(
@@ -37,14 +42,15 @@ def train(
     except ModuleNotFoundError as error:
         raise InstallError(f"training needs {error.name}: install it with `pip install 'tidemark[train]'`") from error
     from serving.model_card import DataLicence
+    from serving.training.logs import tensorboard
     from serving.training.settings import TrainingSettings
     from stream.cli.progress import progress_steps
 
     profiles = loaded(context).configuration.profiles
     licences = [DataLicence(*_four(text)) for text in licence or ()]
-    settings = TrainingSettings(epochs=epochs, seed=seed)
-    with progress_steps() as step:
-        card = train_model(files, out, settings, profiles, licences, step)
+    settings = TrainingSettings(epochs=epochs, seed=seed, threads=threads)
+    with progress_steps() as step, tensorboard(logs) as log:
+        card = train_model(files, out, settings, profiles, licences, step, log=log)
     console = notes()
     console.print(f"model {card.name} {card.version} in {out}, from {card.examples:,} examples")
     for threshold in card.thresholds:

@@ -23,7 +23,7 @@ Predictor = Callable[[Floats], Floats]
 
 _ROUNDS: Final = 200
 _SMALLEST: Final = 500
-_COMMON: Final[dict[str, Any]] = {
+COMMON: Final[dict[str, Any]] = {
     "num_leaves": 15,
     "learning_rate": 0.04,
     "min_data_in_leaf": 100,
@@ -36,6 +36,7 @@ _COMMON: Final[dict[str, Any]] = {
     "seed": 1,
     "deterministic": True,
 }
+"""Parameters of every booster here."""
 
 
 def boosting_installed() -> bool:
@@ -55,7 +56,7 @@ def boosted_forecast(past: PastCutoffs, as_of: int, table: Floats) -> Forecast |
 
     def fit(objective: str, rows: npt.NDArray[np.bool_], label: Floats) -> Predictor:
         data = lightgbm.Dataset(past.features[rows], label)
-        booster = lightgbm.train({**_COMMON, "objective": objective}, data, _ROUNDS)
+        booster = lightgbm.train({**COMMON, "objective": objective}, data, _ROUNDS)
         return lambda features: np.asarray(booster.predict(features), np.float64)
 
     churn: dict[int, Floats] = {}

@@ -25,7 +25,8 @@ from stream.profiles.fold import EVENT_IDS
 
 SHIPPED = Path(__file__).parents[3] / "tidemark.toml"
 COMMANDS = (
-    "demo up topics worker ingest convert simulate train evaluate sentiment status tail resume config version".split()  # noqa: SIM905
+    "demo up topics worker ingest convert simulate train retrain evaluate sentiment status tail resume config "  # noqa: SIM905
+    "version".split()
 )
 
 

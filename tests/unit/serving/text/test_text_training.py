@@ -74,15 +74,24 @@ def test_each_method_changes_what_it_says_it_changes(base, method):
     assert trained.learned < sum(tensor.numel() for tensor in after.values()) or method == "full"
 
 
-def test_a_killed_run_goes_on_as_if_it_had_not_been(base, tmp_path, monkeypatch):
+class Killed(BaseException):
+    """Stands for a kill: nothing of the process is used afterwards."""
+
+
+@pytest.mark.parametrize("batches", [4, 6])
+def test_a_killed_run_goes_on_as_if_it_had_not_been(base, tmp_path, monkeypatch, batches):
     monkeypatch.setattr(fitting, "SECONDS_BETWEEN_CHECKPOINTS", 0.0)
     learned, held = reviews(64), reviews(32, seed=1)
     whole = fit_teacher(base, learned, held, TEACHER, LONGEST, 3, CPU)
-    # The schedule is that of four epochs; the process ends after two.
-    killed = msgspec.structs.replace(TEACHER, schedule=msgspec.structs.replace(TEACHER.schedule, stop_after=2))
+
+    def kill(what: str, done: int, of: int) -> None:
+        if done > batches:
+            raise Killed
+
+    # Of four batches in an epoch: killed at the beginning of the second, and within it.
     checkpoint = tmp_path / "teacher.checkpoint"
-    fit_teacher(base, learned, held, killed, LONGEST, 3, CPU, checkpoint)
-    assert checkpoint.is_file()
+    with pytest.raises(Killed):
+        fit_teacher(base, learned, held, TEACHER, LONGEST, 3, CPU, checkpoint, kill)
     resumed = fit_teacher(base, learned, held, TEACHER, LONGEST, 3, CPU, checkpoint)
     assert resumed.fitted == whole.fitted
     for name, tensor in whole.network.state_dict().items():
