@@ -90,6 +90,7 @@ def _kinds() -> dict[Exit, tuple[type[BaseException], ...]]:
     from serving.gate.scored import NothingToCompare
     from serving.history import UnreadableEvents
     from serving.model_card import UnknownLevels
+    from serving.refresh import RefreshRefused
     from serving.registry import UnknownVersion, UnusableVersion
     from serving.scorer import ScorerUnavailable
     from serving.training.bounds import WindowRefused
@@ -137,6 +138,7 @@ def _kinds() -> dict[Exit, tuple[type[BaseException], ...]]:
         InstanceTaken,
         DeadLetterRefused,
         NotPromoted,
+        RefreshRefused,
     )
     unreadable = (
         ConversionError,

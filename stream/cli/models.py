@@ -247,6 +247,34 @@ def pull(
     typer.echo(f"compare it: tidemark models compare {version.number}")
 
 
+@app.command()
+def refresh(
+    context: typer.Context,
+    version: Annotated[
+        str | None, typer.Argument(metavar="[VERSION]", help="Default: the one in force.", show_default=False)
+    ] = None,
+    events: Annotated[
+        list[Path] | None,
+        typer.Option(help="Canonical events. Default: the events topic.", show_default=False),
+    ] = None,
+) -> None:
+    """Learn anew what sells and what goes together, and leave the network as it is: a version to promote, in seconds.
+
+    Popularity and companions age within weeks, the network within months.
+    """
+    from serving.refresh import refresh as learn_anew
+    from stream.operations.retrain_window import from_files, from_log
+
+    configuration, registry = loaded(context).configuration, _registry(context)
+    present = registry.get(version) if version else _in_force(configuration, registry)
+    with notes().status("reading events"):
+        read = from_files(events, configuration.profiles) if events else from_log(configuration)
+        known = [event for event in read if event is not None]
+        card = learn_anew(present.folder, known, configuration.profiles, registry.next_number())
+    typer.echo(f"version {card.version} has the network of {present.card.version} and newer item statistics")
+    typer.echo(f"next: tidemark models promote {card.repository_version}")
+
+
 def _registry(context: typer.Context) -> Registry:
     from stream.configuration.repository import open_registry
 
