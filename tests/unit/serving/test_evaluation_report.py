@@ -166,3 +166,24 @@ def test_what_could_be_bought_at_the_cutoff_keeps_its_variants():
     catalogue = sellable(events, CUTOFF, None)
     assert catalogue.item_ids == ["blue", "red"]
     assert catalogue.groups == ["blue", "red"]
+
+
+def test_names_alike_are_ranked_by_their_rare_words():
+    def buy(number: int, customer: str, *items: str) -> Event:
+        return Event(
+            f"{number}", "purchase", START + number * DAY_MS, customer, items=[Item(i, price=1.0) for i in items]
+        )
+
+    names = {
+        "a": "RED RETRO LANTERN",
+        "b": "BLUE RETRO LANTERN",
+        "c": "RED CLOCK",
+        "d": "RED BUNTING",
+        "e": "RED CLOCK 2",
+    }
+    events = [buy(1, "c", "a"), *(buy(n, f"x{n}", item) for n, item in enumerate("abcde", 2))]
+    bought = journeys(events, SETTINGS)
+    ranked = item_rankings(bought, ["c"], START + 20 * DAY_MS, names)["tf_idf"]
+    assert ranked.items[0][:2] == ["a", "b"]
+    assert ranked.new_items[0][0] == "b"
+    assert "tf_idf" not in item_rankings(bought, ["c"], START + 20 * DAY_MS)
