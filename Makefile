@@ -12,7 +12,7 @@ PRODUCTS ?=
 TRAIN_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format bench chaos rollout train schemas clean
+.PHONY: help setup demo test lint format bench chaos rollout train gpu-models gpu-check schemas clean
 
 help: ## list these words
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,6 +55,7 @@ format: $(READY) ## put the code in form
 bench: $(READY) ## throughput and latency, with the shipped configuration
 	$(BIN)/python -m benchmarks.throughput
 	$(BIN)/python -m benchmarks.latency
+	$(BIN)/python -m benchmarks.serving
 
 chaos: $(TRAINING) ## 200,000 events, ten kills -9, and an oracle that counts
 	CHAOS_EVENTS=200000 $(BIN)/python -m pytest tests/chaos -s
@@ -78,6 +79,12 @@ train-text: $(TRAINING) ## train the text encoder again, hours without a GPU: ma
 		"  REVIEWS: parquet with title, review_text, rating, recommended; PRODUCTS: parquet with description." \
 		"  Where the shipped encoder's come from stands in triton_models/text_encoder/1/card.json."; exit 2; }
 	$(BIN)/python -m serving.text.train --reviews $(REVIEWS) --products $(PRODUCTS) $(TRAIN_ARGS)
+
+gpu-models: $(TRAINING) ## the fp16 graphs that the gpu profile of triton_models names
+	$(BIN)/python -m stream.operations.prepare_gpu
+
+gpu-check: $(TRAINING) ## the gpu profile on this machine's GPU: parity, copies, memory, speed
+	$(BIN)/python -m benchmarks.gpu_check
 
 schemas: $(READY) ## write docs/schemas and docs/asyncapi.json from the code
 	$(BIN)/python -m stream.contracts.schemas docs

@@ -104,6 +104,8 @@ def measure(stack: Stack, arguments: argparse.Namespace) -> None:
         print(f"{role}: {share:.0%} of a core, peak {peak_rss_mib(pid):,.0f} MiB")
     if not latencies:
         raise SystemExit("no alert came")
+    by_model = sum(alert.reasons_method != "rule" for alert in seen)
+    print(f"reasons by the model {by_model} of {len(seen)}")
     p50, p99 = percentile(latencies, 0.5), percentile(latencies, 0.99)
     print(f"p50_ms {p50:,.0f}  p99_ms {p99:,.0f}  most_ms {max(latencies):,.0f}")
 

@@ -1,13 +1,13 @@
-"""Ranks what a customer may be shown: the model's retrieval, the own repeats and what is popular, in one score.
+"""Names what a customer may be shown: the best of the ranking, one of each product group, each with its reason.
 
-Everything is exact top-k over the catalogue in numpy, and ties break by item id, so the same inputs give the same
-list in a batch of any size. Policies (what was just bought, caps, experiments) are the decisions' business. Called by
-``serving.answers``.
+Ties break by item id and nothing is sampled, so the same inputs give the same list in a batch of any size. Policies
+(what was just bought, caps, experiments) are the decisions' business. Called by ``serving.answers``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -15,24 +15,21 @@ import numpy.typing as npt
 
 from serving.catalogue import Catalogue
 from serving.histories import OwnItems
-from serving.item_tower import QUERY_STEPS, VECTOR_STEPS, quantised_queries
-from serving.ranking import OwnCells, own_cells, scores
+from serving.item_tower import VECTOR_STEPS
+from serving.ranking import CompanionEntries, OwnCells, companion_entries, own_cells
+from serving.shortlist import shortlist
 from stream.contracts.scores import Candidate, Retriever
 
 MOST: Final = 40
 """Candidates of one answer."""
 
-SCORE_STEPS: Final = 1_000_000
-"""Scores are compared and written to six digits."""
-
 _SHORTLIST: Final = 2 * MOST
 """Ranked before variants of one product are dropped."""
 
-_ROW_STEPS: Final = 1 << 24
-"""More than the rows of any catalogue. A step of the score times this, less the row, is exact in float64."""
-
 _MIN_LIKENESS: Final = 0.35
 """Cosine below which no own item is named as the reason: names that share a word or two reach it."""
+
+_NOTHING: Final = -1
 
 
 def candidates(queries: npt.NDArray[np.float32], own: OwnItems, catalogue: Catalogue) -> list[list[Candidate]]:
@@ -44,36 +41,36 @@ def candidates(queries: npt.NDArray[np.float32], own: OwnItems, catalogue: Catal
         queries: float32[B, ITEM_DIMENSIONS].
         own: what the customers bought.
     """
-    batch, size = len(queries), len(catalogue)
-    shortlist = min(_SHORTLIST, int(catalogue.buyable.sum()))
-    if not shortlist:
-        return [[] for _ in range(batch)]
+    size = len(catalogue)
     bought = own_cells(own, catalogue)
-    keys = _keys(queries, bought, catalogue)
-    ranked = np.argpartition(keys, size - shortlist, axis=1)[:, size - shortlist :]
-    ranked = np.take_along_axis(ranked, np.argsort(-np.take_along_axis(keys, ranked, 1), axis=1), 1)
-    values = np.ceil(np.take_along_axis(keys, ranked, 1) / _ROW_STEPS) / SCORE_STEPS
+    entries = companion_entries(bought, catalogue)
+    ranked = shortlist(queries, bought, entries, catalogue, _SHORTLIST)
+    named = _first_of_each_group(catalogue.group_codes[ranked.items])
+    row, item, repeat = np.nonzero(named)[0], ranked.items[named], ranked.repeats[named]
+    because = np.where(repeat, item, _NOTHING)
+    other = np.flatnonzero(~repeat)
+    because[other] = _companion_of(row[other] * (size + 1) + item[other], bought, entries, len(queries), catalogue)
+    co_bought = ~repeat & (because != _NOTHING)
+    other = np.flatnonzero(because == _NOTHING)
+    because[other] = _likest(row[other], item[other], bought, catalogue)
+    retrievers: list[Retriever] = ["trending", "model", "co_bought", "repeat"]
+    retrieved = np.select([repeat, co_bought], [3, 2], catalogue.has_vector[item].astype(np.intp))
 
-    cells = ranked + np.arange(batch)[:, None] * size
-    repeats = np.isin(cells, bought.cell)
-    edges = np.searchsorted(bought.cell, np.arange(batch + 1) * size)
-    answers = []
-    for row in range(batch):
-        places = _first_of_each_group(catalogue, ranked[row].tolist())
-        items = ranked[row, places]
-        mine = slice(edges[row], edges[row + 1])
-        own_rows = bought.cell[mine] - row * size
-        companion_of = _companion_of(items, own_rows, bought.lines[mine], catalogue)
-        because = _likest(items, own_rows, catalogue)
-        answers.append(
-            [
-                _named(catalogue, item, value, repeat, companion_of.get(item, -1), like)
-                for item, value, repeat, like in zip(
-                    items.tolist(), values[row, places].tolist(), repeats[row, places].tolist(), because, strict=True
-                )
-            ]
+    ids, groups = catalogue.item_ids, catalogue.groups
+    found = [
+        Candidate(
+            ids[place],
+            score,
+            retrievers[by],
+            groups[place] if groups[place] != ids[place] else "",
+            ids[reason] if reason != _NOTHING else "",
         )
-    return answers
+        for place, score, by, reason in zip(
+            item.tolist(), ranked.scores[named].tolist(), retrieved.tolist(), because.tolist(), strict=True
+        )
+    ]
+    edges = np.searchsorted(row, np.arange(len(queries) + 1)).tolist()
+    return [found[first:last] for first, last in pairwise(edges)]
 
 
 def ranked_items(
@@ -92,93 +89,60 @@ def ranked_items(
     Returns:
         All items, and those that were not bought before.
     """
-    keys = _keys(queries, own_cells(own, catalogue), catalogue)
+    cells = own_cells(own, catalogue)
+    deep = most + max(map(len, bought), default=0)
+    ranked = shortlist(queries, cells, companion_entries(cells, catalogue), catalogue, deep)
     ids = catalogue.item_ids
-    shortlist = min(len(ids), most + max(map(len, bought), default=0))
-    if not shortlist:
-        return [[] for _ in bought], [[] for _ in bought]
-    ranked = np.argpartition(keys, len(ids) - shortlist, axis=1)[:, len(ids) - shortlist :]
-    ranked = np.take_along_axis(ranked, np.argsort(-np.take_along_axis(keys, ranked, 1), axis=1), 1)
-    everything: list[list[str]] = []
-    new: list[list[str]] = []
-    for row, before in enumerate(bought):
-        items = [ids[place] for place in ranked[row].tolist() if keys[row, place] > -np.inf]
-        everything.append(items[:most])
-        new.append([item for item in items if item not in before][:most])
-    return everything, new
+    everything = [[ids[place] for place in places] for places in ranked.items.tolist()]
+    new = [
+        [item for item in items if item not in before][:most] for items, before in zip(everything, bought, strict=True)
+    ]
+    return [items[:most] for items in everything], new
 
 
-def likeness_of(queries: npt.NDArray[np.float32], catalogue: Catalogue) -> npt.NDArray[np.float64]:
-    """Cosine of each query and each item's name: float64[B, N]."""
-    # Integers small enough for float32 to add exactly: see ``serving.item_tower``.
-    products = quantised_queries(queries) @ catalogue.vectors.T
-    return np.asarray(products.astype(np.float64) / (QUERY_STEPS * VECTOR_STEPS))
-
-
-def _keys(queries: npt.NDArray[np.float32], bought: OwnCells, catalogue: Catalogue) -> npt.NDArray[np.float64]:
-    """What items are ranked by: float64[B, N]. No two of a row are equal: of equal scores the lower id is ahead."""
-    keys = scores(bought, likeness_of(queries, catalogue), catalogue) * SCORE_STEPS
-    np.rint(keys, out=keys)
-    keys *= _ROW_STEPS
-    keys -= np.arange(len(catalogue))
-    keys[:, ~catalogue.buyable] = -np.inf
-    return keys
-
-
-def _first_of_each_group(catalogue: Catalogue, rows: Sequence[int]) -> list[int]:
-    places: list[int] = []
-    taken: set[str] = set()
-    groups = catalogue.groups
-    for place, row in enumerate(rows):
-        if (group := groups[row]) not in taken:
-            taken.add(group)
-            places.append(place)
-            if len(places) == MOST:
-                break
-    return places
+def _first_of_each_group(groups: npt.NDArray[np.intp]) -> npt.NDArray[np.bool_]:
+    """bool[B, K] of intp[B, K]: True for the first of each value in its row, ``MOST`` of a row at most."""
+    order = np.argsort(groups, axis=1, kind="stable")
+    ordered = np.take_along_axis(groups, order, 1)
+    first = np.ones(groups.shape, np.bool_)
+    np.put_along_axis(first, order[:, 1:], ordered[:, 1:] != ordered[:, :-1], axis=1)
+    return first & (np.cumsum(first, axis=1) <= MOST)
 
 
 def _companion_of(
-    items: npt.NDArray[np.intp], own: npt.NDArray[np.int64], lines: npt.NDArray[np.float64], catalogue: Catalogue
-) -> dict[int, int]:
-    """For those of ``items`` that go with something bought: the row of the own item that speaks for it most."""
-    companions, weights = catalogue.companions
-    # One more than the rows, which stays False: it is what a companion that is not sold any more points to.
-    listed = np.zeros(len(catalogue) + 1, np.bool_)
-    listed[items] = True
-    targets = companions[own]
-    places, columns = np.nonzero(listed[targets])
-    strength = np.sqrt(lines[places]) * weights[own[places], columns]
-    weakest_first = np.argsort(strength, kind="stable")
-    weakest_first = weakest_first[strength[weakest_first] > 0]
-    speaking = own[places[weakest_first]].tolist()
-    return dict(zip(targets[places, columns][weakest_first].tolist(), speaking, strict=True))
+    cells: npt.NDArray[np.intp], bought: OwnCells, entries: CompanionEntries, batch: int, catalogue: Catalogue
+) -> npt.NDArray[np.intp]:
+    """intp[C]: the row of the own item that speaks most for each cell; ``_NOTHING`` where none does.
+
+    Args:
+        cells: intp[C], as in ``CompanionEntries``.
+    """
+    place_of = np.full(batch * (len(catalogue) + 1), _NOTHING, np.intp)
+    place_of[cells] = np.arange(len(cells))
+    place = place_of[entries.cell.ravel()]
+    speaking = np.flatnonzero((place != _NOTHING) & (entries.strength.ravel() > 0))
+    # Of several values for one place, an assignment keeps the last.
+    strongest_last = speaking[np.argsort(entries.strength.ravel()[speaking], kind="stable")]
+    own_item = bought.cell % max(len(catalogue), 1)
+    found = np.full(len(cells), _NOTHING, np.intp)
+    found[place[strongest_last]] = own_item[strongest_last // max(entries.cell.shape[1], 1)]
+    return found
 
 
-def _likest(items: npt.NDArray[np.intp], own: npt.NDArray[np.int64], catalogue: Catalogue) -> list[int]:
-    """For each of ``items`` the row of the customer's own item with the nearest vector; -1 where none is near."""
-    if not len(own):
-        return [-1] * len(items)
-    likeness = catalogue.vectors[items] @ catalogue.vectors[own].T
-    nearest = likeness.argmax(axis=1)
-    near = likeness.max(axis=1) >= _MIN_LIKENESS * VECTOR_STEPS**2
-    rows: list[int] = np.where(near, own[nearest], -1).tolist()
-    return rows
-
-
-def _named(catalogue: Catalogue, row: int, value: float, repeat: bool, companion_of: int, like: int) -> Candidate:
-    retriever: Retriever
-    if repeat:
-        retriever, because = "repeat", row
-    elif companion_of >= 0:
-        retriever, because = "co_bought", companion_of
-    else:
-        retriever, because = "model" if catalogue.has_vector[row] else "trending", like
-    ids, group = catalogue.item_ids, catalogue.groups[row]
-    return Candidate(
-        item_id=ids[row],
-        score=value,
-        retriever=retriever,
-        item_group_id=group if group != ids[row] else "",
-        because_item_id=ids[because] if because >= 0 else "",
-    )
+def _likest(
+    row: npt.NDArray[np.intp], item: npt.NDArray[np.intp], bought: OwnCells, catalogue: Catalogue
+) -> npt.NDArray[np.intp]:
+    """intp[C]: for each pair of a customer and an item the row of the customer's own item with the nearest vector;
+    ``_NOTHING`` where none is near. ``row`` is ascending."""
+    found = np.full(len(row), _NOTHING, np.intp)
+    asking, first = np.unique(row, return_index=True)
+    own_row, own_item = np.divmod(bought.cell, max(len(catalogue), 1))
+    starts, stops = (np.searchsorted(own_row, asking, side=side) for side in ("left", "right"))
+    edges = np.append(first, len(row))
+    for begin, end, start, stop in zip(edges[:-1], edges[1:], starts, stops, strict=True):
+        own = own_item[start:stop]
+        if len(own):
+            likeness = catalogue.vectors[item[begin:end]] @ catalogue.vectors[own].T
+            near = likeness.max(axis=1) >= _MIN_LIKENESS * VECTOR_STEPS**2
+            found[begin:end] = np.where(near, own[likeness.argmax(axis=1)], _NOTHING)
+    return found

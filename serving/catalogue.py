@@ -128,9 +128,9 @@ class Catalogue:
         return self.tower.vectors(self.tokens[:-1])
 
     @cached_property
-    def has_vector(self) -> list[bool]:
-        """Whether the tower knows a word of each row's item."""
-        return [bool(vector.any()) for vector in self.vectors]
+    def has_vector(self) -> npt.NDArray[np.bool_]:
+        """bool[N]: whether the tower knows a word of each row's item."""
+        return np.asarray(self.vectors.any(axis=1))
 
     @cached_property
     def buyers(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
@@ -143,16 +143,17 @@ class Catalogue:
 
     @cached_property
     def companions(self) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.float64]]:
-        """intp[N, K] and float64[N, K]: rows of what the buyers of each row's item buy too, -1 where it is not sold any
+        """intp[N, K] and float64[N, K]: rows of what the buyers of each row's item buy too, N where it is not sold any
         more, and how strongly."""
         statistics = self.shop.items
         places = statistics.places(self.hashes)
         kept = statistics.companions.shape[1]
         if not len(statistics.hashes):
-            return np.full((len(self), kept), -1, np.intp), np.zeros((len(self), kept))
-        targets = self.rows(statistics.hashes)[statistics.companions[places]]
+            return np.full((len(self), kept), len(self), np.intp), np.zeros((len(self), kept))
+        rows = self.rows(statistics.hashes)
+        targets = np.where(rows >= 0, rows, len(self))[statistics.companions[places]]
         known = (places >= 0)[:, None]
-        return np.where(known, targets, -1), np.where(known, statistics.weights[places], 0).astype(np.float64)
+        return np.where(known, targets, len(self)), np.where(known, statistics.weights[places], 0).astype(np.float64)
 
     @cached_property
     def buyable(self) -> npt.NDArray[np.bool_]:
@@ -164,6 +165,11 @@ class Catalogue:
     def groups(self) -> list[str]:
         """The group of each row's item; an item without one is its own group."""
         return [self._entries[item_id].item.item_group_id or item_id for item_id in self.item_ids]
+
+    @cached_property
+    def group_codes(self) -> npt.NDArray[np.intp]:
+        """intp[N]: a number for each row's group, the same for the same group."""
+        return np.unique(np.array(self.groups, np.str_), return_inverse=True)[1].astype(np.intp, copy=False)
 
     @cached_property
     def by_popularity(self) -> npt.NDArray[np.intp]:

@@ -7,11 +7,14 @@ here: where the model repository lies, in a checkout and in the installed packag
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
 import msgspec
+import numpy as np
 
+from serving.holdout import listed_hash
 from stream.contracts.scores import ModelStamp
 
 MODEL_NAME: Final = "customer"
@@ -23,6 +26,12 @@ HORIZONS_DAYS: Final = (30, 60, 90)
 
 HORIZONS: Final = tuple(f"{days}d" for days in HORIZONS_DAYS)
 """The same as they are named in ``Answer.churn``."""
+
+
+RHYTHM_BASKETS: Final = 2
+RHYTHM_SPAN_DAYS: Final = 7.0
+"""From so many orders over so many days on a customer has a rhythm of their own: what alerts, and the levels of scores
+in a card, tell apart."""
 
 
 class Period(msgspec.Struct, frozen=True):
@@ -66,6 +75,52 @@ class Threshold(msgspec.Struct, frozen=True):
     """The same share over all active customers."""
 
 
+class UnknownLevels(LookupError):
+    """A share of customers was asked for, and the card does not know which score it reaches."""
+
+
+class ScoreLevels(msgspec.Struct, frozen=True):
+    """How the scores of active customers lay on the newest day that the model knew. No outcome is needed for it."""
+
+    horizon: str
+    rhythm: bool
+    """Of customers with ``RHYTHM_BASKETS`` over ``RHYTHM_SPAN_DAYS``, or of all others."""
+    day: str
+    """ISO date."""
+    customers: int
+    shares: list[float]
+    """Of these customers, ascending."""
+    raise_at: list[float]
+    """The score that each share of them reaches, descending."""
+
+
+class ReferenceLine(msgspec.Struct, frozen=True, array_like=True):
+    """A line of an order."""
+
+    item_id: str
+    price: float
+    """Of one unit."""
+    quantity: float
+
+
+class ReferenceOrder(msgspec.Struct, frozen=True):
+    """An order of the reference customer."""
+
+    days_ago: float
+    lines: list[ReferenceLine]
+
+
+class ReferenceCustomer(msgspec.Struct, frozen=True, kw_only=True):
+    """One representative customer, whom a score is held against when it is asked what moved it; see
+    ``serving.reference``."""
+
+    currency: str
+    customers: int
+    """Active customers in whose middle this one stands."""
+    orders: list[ReferenceOrder]
+    """Oldest first."""
+
+
 class ModelCard(msgspec.Struct, frozen=True, kw_only=True):
     """``card.json``. Figures are from cut-offs later than everything that the measured network was trained or
     calibrated on."""
@@ -97,6 +152,10 @@ class ModelCard(msgspec.Struct, frozen=True, kw_only=True):
     settings: dict[str, float | int | str | bool]
     demo_customers: list[str]
     """Hashes (``serving.holdout.listed_hash``) of customers that were kept out for the demo."""
+    score_levels: list[ScoreLevels] = []
+    """Without them no threshold can be set by a budget."""
+    reference: ReferenceCustomer | None = None
+    """Without it the reasons of alerts are found by rule."""
 
     @property
     def stamp(self) -> ModelStamp:
@@ -108,6 +167,16 @@ class ModelCard(msgspec.Struct, frozen=True, kw_only=True):
         """The version folder, as Triton names it."""
         return self.version.partition(".")[0]
 
+    @property
+    def known_until(self) -> str:
+        """The newest event that anything was learned from, RFC 3339; empty where the card names no data."""
+        return max((file.last_event for file in self.data), default="")
+
+    def kept_out(self, customers: Iterable[str]) -> int:
+        """How many of ``customers`` the card lists as kept out of training."""
+        listed = set(self.demo_customers)
+        return sum(listed_hash(customer) in listed for customer in customers)
+
     def threshold(self, horizon: str) -> Threshold:
         """The recommended thresholds of ``horizon``, such as ``30d``.
 
@@ -118,6 +187,27 @@ class ModelCard(msgspec.Struct, frozen=True, kw_only=True):
             if threshold.horizon == horizon:
                 return threshold
         raise KeyError(f"model {self.name} {self.version} has no threshold for {horizon}")
+
+    def score_reached_by(self, share: float, horizon: str, rhythm: bool) -> float:
+        """The score that ``share`` (0 to 1) of such active customers reach, between two known shares in a straight
+        line.
+
+        Raises:
+            UnknownLevels: the card has no levels of them, or none of so small or large a share.
+        """
+        for levels in self.score_levels:
+            if (levels.horizon, levels.rhythm) == (horizon, rhythm):
+                if levels.shares[0] <= share <= levels.shares[-1]:
+                    return float(np.interp(share, levels.shares, levels.raise_at))
+                raise UnknownLevels(
+                    f"model {self.name} {self.version} knows the scores of {levels.shares[0]:g} to "
+                    f"{levels.shares[-1]:g} of active customers, not of {share:g}"
+                )
+        who = "with" if rhythm else "without"
+        raise UnknownLevels(
+            f"model {self.name} {self.version} knows no levels of scores for {horizon} and customers {who} a rhythm: "
+            "set raise_threshold instead of raise_share, or train it again"
+        )
 
 
 def model_repository() -> Path:

@@ -1,8 +1,9 @@
-"""The ranking score of every item for every customer: a linear model over what several retrievers say.
+"""The ranking score of an item for a customer: a linear model over what several retrievers say.
 
 Own repeats, companions of what was bought (EASE), what many buy lately, and the likeness of the item's name to the
 model's query. Two sets of weights, for items that the customer bought before and for the others, learned by
-``serving.training.ranker`` from next baskets. Called by ``serving.candidates``, and by training for the features.
+``serving.training.ranker`` from next baskets. Which items are scored is chosen in ``serving.shortlist``; training calls
+it for the features.
 """
 
 from __future__ import annotations
@@ -47,8 +48,9 @@ the weight shifts to the content of the name."""
 _BUYERS_SCALE: Final = 4.0
 _LINES_SCALE: Final = 3.0
 _MOST_LINES: Final = 5.0
-_COMPANION_FLOOR: Final = 0.01
-_COMPANION_SCALE: Final = 3.0
+COMPANION_FLOOR: Final = 0.01
+COMPANION_SCALE: Final = 3.0
+FEWEST_KNOWN: Final = 1e-6
 _JUST_NOW_DAYS: Final = 14.0
 _SINCE_SCALE: Final = 4.0
 _BREADTH_SCALE: Final = 5.0
@@ -96,26 +98,53 @@ def own_cells(own: OwnItems, catalogue: Catalogue) -> OwnCells:
     return OwnCells(cell, np.bincount(place, own.lines[known], len(cell)).astype(np.float64), days)
 
 
-def companion_strength(bought: OwnCells, batch: int, catalogue: Catalogue) -> Floats:
-    """float64[B, N]: EASE on the roots of the decayed lines, over the companions that are kept."""
-    size = len(catalogue)
-    row, item = bought.cell // max(size, 1), bought.cell % max(size, 1)
+class CompanionEntries(NamedTuple):
+    """What goes with each of M own cells, K entries each.
+
+    Attributes:
+        cell: int64[M, K]: customer times (catalogue size + 1) plus the companion's row. The one place more than the
+            catalogue has takes what is not sold any more.
+        strength: float64[M, K]: root of the decayed lines times the EASE weight.
+    """
+
+    cell: npt.NDArray[np.int64]
+    strength: Floats
+
+
+def companion_entries(bought: OwnCells, catalogue: Catalogue) -> CompanionEntries:
+    """The companions that are kept of everything that was bought."""
     companions, weights = catalogue.companions
-    target = companions[item]
-    strength = np.sqrt(bought.lines)[:, None] * weights[item]
-    cells = np.where(target >= 0, row[:, None] * size + target, batch * size)
+    row, item = np.divmod(bought.cell, max(len(catalogue), 1))
+    # In place: these are the largest arrays of a batch.
+    cell, strength = companions.take(item, axis=0), weights.take(item, axis=0)
+    cell += (row * (len(catalogue) + 1))[:, None]
+    strength *= np.sqrt(bought.lines)[:, None]
+    return CompanionEntries(cell, strength)
+
+
+def companion_strength(entries: CompanionEntries, batch: int, catalogue: Catalogue) -> Floats:
+    """float64[B, N]: EASE on the roots of the decayed lines, over the companions that are kept."""
+    width = len(catalogue) + 1
     # Each customer's own entries in their own order: a sum does not depend on who else is in the batch.
-    summed = np.bincount(cells.ravel(), strength.ravel(), batch * size + 1)[:-1]
-    return summed.astype(np.float64).reshape(batch, size)
+    summed = np.bincount(entries.cell.ravel(), entries.strength.ravel(), batch * width)
+    return summed.astype(np.float64, copy=False).reshape(batch, width)[:, :-1]
+
+
+def known_lines(bought: OwnCells, batch: int, catalogue: Catalogue) -> Floats:
+    """float64[B]: roots of the decayed lines, summed: how much is known of each customer."""
+    row = bought.cell // max(len(catalogue), 1)
+    return np.bincount(row, np.sqrt(bought.lines), batch).astype(np.float64, copy=False)
 
 
 def own_features(bought: OwnCells, companion: Floats, likeness: Floats, catalogue: Catalogue) -> Floats:
-    """float64[M, features]: ``OWN_FEATURES`` of the own cells."""
-    size = max(len(catalogue), 1)
-    row, item = bought.cell // size, bought.cell % size
+    """float64[M, features]: ``OWN_FEATURES`` of the own cells.
+
+    Args:
+        companion: float64[M]: strength of the companions of each.
+        likeness: float64[M]: cosine of query and item.
+    """
+    row, item = np.divmod(bought.cell, max(len(catalogue), 1))
     month, week = catalogue.buyers
-    strength = companion[row, item]
-    breadth = np.bincount(row, minlength=len(companion))
     return np.column_stack(
         [
             np.ones(len(row)),
@@ -123,53 +152,51 @@ def own_features(bought: OwnCells, companion: Floats, likeness: Floats, catalogu
             np.minimum(bought.lines, _MOST_LINES) / 2,
             month[item],
             week[item],
-            np.sqrt(strength),
-            _log_companion(strength),
+            np.sqrt(companion),
+            _log_companion(companion),
             np.log1p(bought.days) / _SINCE_SCALE,
             np.exp(-bought.days / _JUST_NOW_DAYS),
-            np.log1p(breadth[row]) / _BREADTH_SCALE,
-            likeness[row, item],
+            np.log1p(np.bincount(row)[row]) / _BREADTH_SCALE,
+            likeness,
         ]
     )
 
 
-def new_features(bought: OwnCells, companion: Floats, likeness: Floats, catalogue: Catalogue) -> list[Floats]:
-    """``NEW_FEATURES`` of every item, each float64[B, N] or of a shape that broadcasts to it."""
-    month, week = catalogue.buyers
-    size = max(len(catalogue), 1)
-    known = np.bincount(bought.cell // size, np.sqrt(bought.lines), len(companion))[:, None]
-    log_companion = _log_companion(companion)
-    return [
-        month[None, :],
-        week[None, :],
-        np.sqrt(companion),
-        log_companion,
-        log_companion * month[None, :],
-        np.sqrt(companion / np.maximum(known, 1e-6)),
-        likeness,
-        likeness / (1.0 + known),
-    ]
-
-
-def scores(bought: OwnCells, likeness: Floats, catalogue: Catalogue) -> Floats:
-    """The ranking score of every item: float64[B, N].
+def new_features(
+    item: npt.NDArray[np.intp], companion: Floats, likeness: Floats, known: Floats, catalogue: Catalogue
+) -> Floats:
+    """float64[C, features]: ``NEW_FEATURES`` of C pairs of a customer and an item.
 
     Args:
-        likeness: float64[B, N]: cosine of query and item.
+        item: intp[C]: row of the catalogue.
+        companion, likeness: float64[C], as in ``own_features``.
+        known: float64[C]: ``known_lines`` of the customer.
     """
-    weights = catalogue.shop.ranking
-    companion = companion_strength(bought, len(likeness), catalogue)
-    score = np.zeros(likeness.shape)
-    for weight, feature in zip(weights.new.tolist(), new_features(bought, companion, likeness, catalogue), strict=True):
-        score += weight * feature
-    # One product after the other: a matrix product may sum in another order in another batch.
-    own = np.zeros(len(bought.cell))
-    for weight, column in zip(
-        weights.own.tolist(), own_features(bought, companion, likeness, catalogue).T, strict=True
-    ):
-        own += weight * column
-    score.ravel()[bought.cell] = own
-    return score
+    month, week = (each[item] for each in catalogue.buyers)
+    log_companion = _log_companion(companion)
+    return np.column_stack(
+        [
+            month,
+            week,
+            np.sqrt(companion),
+            log_companion,
+            log_companion * month,
+            np.sqrt(companion / np.maximum(known, FEWEST_KNOWN)),
+            likeness,
+            likeness / (1.0 + known),
+        ]
+    )
+
+
+def weighted(features: Floats, weights: Floats) -> Floats:
+    """float64[C]: the scores of float64[C, features].
+
+    One product after the other: a matrix product may sum in another order in another batch.
+    """
+    total = np.zeros(len(features))
+    for weight, column in zip(weights.tolist(), features.T, strict=True):
+        total += weight * column
+    return total
 
 
 def buyers_feature(buyers: npt.NDArray[np.float32]) -> Floats:
@@ -178,4 +205,4 @@ def buyers_feature(buyers: npt.NDArray[np.float32]) -> Floats:
 
 
 def _log_companion(strength: Floats) -> Floats:
-    return np.asarray((np.log(strength + _COMPANION_FLOOR) - np.log(_COMPANION_FLOOR)) / _COMPANION_SCALE)
+    return np.asarray((np.log(strength + COMPANION_FLOOR) - np.log(COMPANION_FLOOR)) / COMPANION_SCALE)

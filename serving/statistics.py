@@ -146,8 +146,8 @@ def statistics(
         log_basket=log_basket,
     )
     habits = [
-        np.log((silence + 1.0) / (mean_gap + 1.0)),
-        np.log1p(money[:, 1]) - np.log(np.clip(now - began, _TWO_MONTHS_DAYS, _YEAR_DAYS)),
+        silence_in_gaps(silence, mean_gap),
+        revenue_a_day(np.log1p(money[:, 1]), now - began),
         np.log1p(np.clip((as_of - last) / _DAY, 0, _LONGEST_DAYS)),
         np.log1p(np.clip((as_of - first) / _DAY, 0, _LONGEST_DAYS)),
     ]
@@ -156,6 +156,16 @@ def statistics(
     )
     clipped: npt.NDArray[np.float32] = np.clip(joined, -_LIMIT, _LIMIT).astype(np.float32)
     return clipped
+
+
+def silence_in_gaps(silence: Floats, mean_gap: Floats) -> Floats:
+    """Log of the silence in own mean gaps, both in shop days and counted from one."""
+    return np.asarray(np.log((silence + 1.0) / (mean_gap + 1.0)))
+
+
+def revenue_a_day(log_revenue_year: Floats, tenure: Floats) -> Floats:
+    """Log of a year's revenue for each shop day of it that the customer was known for, two months at the least."""
+    return np.asarray(log_revenue_year - np.log(np.clip(tenure, _TWO_MONTHS_DAYS, _YEAR_DAYS)))
 
 
 def _decayed(profiles: Sequence[Profile], as_of: npt.NDArray[np.int64], shop: Shop) -> Floats:

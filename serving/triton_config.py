@@ -4,25 +4,31 @@ Called by ``serving.export`` and by ``tidemark`` when a repository is prepared f
 come from the code that makes and reads them, so configuration and code cannot drift apart.
 """
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, Literal
 
 from serving.features import FEATURE_SCHEMA, FEATURES
-from serving.model_card import MODEL_NAME
+from serving.model_card import MODEL_FILE, MODEL_NAME
 from serving.scorer import OUTPUTS, TensorSpec
 
 CONFIG_FILE: Final = "config.pbtxt"
 GPU_CONFIG_FILE: Final = "configs/gpu.pbtxt"
-MAX_BATCH_SIZE: Final = 256
-PREFERRED_BATCH_SIZES: Final = (64, 128, 256)
+GPU_MODEL_FILE: Final = "model.fp16.onnx"
+"""Written by ``serving.half``; without it a server with the gpu profile refuses to start."""
+
 MAX_QUEUE_DELAY_US: Final = 2_000
 """Two milliseconds: short beside the 250 that a call may take, long enough for the calls of several workers to meet."""
 
 Profile = Literal["cpu", "gpu"]
 
-_INSTANCES: Final = {
+MODEL_FILES: Final[Mapping[Profile, str]] = {"cpu": MODEL_FILE, "gpu": GPU_MODEL_FILE}
+MAX_BATCH_SIZES: Final[Mapping[Profile, int]] = {"cpu": 256, "gpu": 1_024}
+PREFERRED_BATCH_SIZES: Final[Mapping[Profile, tuple[int, ...]]] = {"cpu": (64, 128, 256), "gpu": (256, 512, 1_024)}
+INSTANCES: Final[Mapping[Profile, str]] = {
     "cpu": "{ count: 1 kind: KIND_CPU }",
-    # No fallback to the CPU: a server without a GPU must refuse the model, not serve it slowly.
+    # Two, so that one copies while the other computes. No fallback to the CPU: a server without a GPU must refuse the
+    # model, not serve it slowly.
     "gpu": "{ count: 2 kind: KIND_GPU }",
 }
 
@@ -39,21 +45,45 @@ def config_text(profile: Profile) -> str:
 # Written by `tidemark train` (serving/triton_config.py), profile {profile}. Do not edit.
 name: "{MODEL_NAME}"
 backend: "onnxruntime"
-default_model_filename: "model.onnx"
-max_batch_size: {MAX_BATCH_SIZE}
+default_model_filename: "{MODEL_FILES[profile]}"
+max_batch_size: {MAX_BATCH_SIZES[profile]}
 input [
 {_tensors(FEATURES)}
 ]
 output [
 {_tensors(OUTPUTS)}
 ]
-dynamic_batching {{
-  preferred_batch_size: [ {", ".join(map(str, PREFERRED_BATCH_SIZES))} ]
-  max_queue_delay_microseconds: {MAX_QUEUE_DELAY_US}
-}}
-instance_group [ {_INSTANCES[profile]} ]
+{batching_text(PREFERRED_BATCH_SIZES[profile])}
+instance_group [ {INSTANCES[profile]} ]
+{warm_up_text({spec.name: (spec.dtype, spec.shape) for spec in FEATURES}, (1, MAX_BATCH_SIZES[profile]))}
 parameters {{ key: "feature_schema" value {{ string_value: "{FEATURE_SCHEMA}" }} }}
 {ONE_CORE if profile == "cpu" else ""}"""
+
+
+def batching_text(preferred: Sequence[int]) -> str:
+    """The part of ``config.pbtxt`` that lets Triton join calls."""
+    return f"""\
+dynamic_batching {{
+  preferred_batch_size: [ {", ".join(map(str, preferred))} ]
+  max_queue_delay_microseconds: {MAX_QUEUE_DELAY_US}
+}}"""
+
+
+def warm_up_text(inputs: Mapping[str, tuple[str, Sequence[int]]], batches: Sequence[int]) -> str:
+    """The part that makes Triton run a model before it calls it ready: once for each size of batch, with zeros.
+
+    Memory is allocated and kernels are chosen then, not while the first customers wait.
+
+    Args:
+        inputs: type and shape of one row by name.
+    """
+    tensors = "\n".join(
+        f'    inputs {{ key: "{name}" value {{ data_type: TYPE_{dtype} '
+        f"dims: [ {', '.join(map(str, shape))} ] zero_data: true }} }}"
+        for name, (dtype, shape) in inputs.items()
+    )
+    samples = ",\n".join(f'  {{\n    name: "batch {batch}" batch_size: {batch}\n{tensors}\n  }}' for batch in batches)
+    return f"model_warmup [\n{samples}\n]"
 
 
 def write_configs(model_folder: Path) -> None:

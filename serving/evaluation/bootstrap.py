@@ -33,6 +33,9 @@ class Interval(NamedTuple):
     high: float
 
 
+UNKNOWN: Final = Interval(float("nan"), float("nan"))
+
+
 class Draws:
     """Draws of ``customers`` rows, the same for every metric and every forecast: differences are paired."""
 
@@ -40,17 +43,28 @@ class Draws:
         # Where there are many customers intervals are narrow anyway, and each draw takes long.
         draws = min(draws, max(FEWEST_DRAWS, _MOST_ROWS // max(customers, 1)))
         random = np.random.default_rng(_SEED)
+        self._customers = customers
         self._rows = [random.integers(0, customers, customers) for _ in range(draws if customers else 0)]
 
     def values(self, metric: Metric) -> npt.NDArray[np.float64]:
         """float64[draws]: the figure in each draw, NaN where it has none."""
         return np.array([metric(rows) for rows in self._rows])
 
+    def curves(self, curve: Callable[[Rows], npt.NDArray[np.float64]]) -> npt.NDArray[np.float64]:
+        """float64[draws, points]: the same of several figures at once."""
+        return np.array([curve(rows) for rows in self._rows])
+
+    def weights(self) -> npt.NDArray[np.float32]:
+        """float32[draws, customers]: how often each customer was drawn, for figures that are sums over customers."""
+        return np.array([np.bincount(rows, minlength=self._customers) for rows in self._rows], np.float32).reshape(
+            len(self._rows), self._customers
+        )
+
 
 def interval(values: npt.NDArray[np.float64]) -> Interval:
     """The middle 95 % of the draws that have a figure; NaN without any."""
     known = values[np.isfinite(values)]
     if not len(known):
-        return Interval(float("nan"), float("nan"))
+        return UNKNOWN
     low, high = np.percentile(known, _TAILS)
     return Interval(float(low), float(high))

@@ -6,8 +6,8 @@ Called by ``serving.evaluation.report``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Final, NamedTuple
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from typing import Final, Literal, NamedTuple
 
 import msgspec
 import numpy as np
@@ -27,6 +27,9 @@ REVENUE_CAP: Final = 21_278.0
 _TOP: Final = 0.1
 _RECALL_AT: Final = 20
 _NDCG_AT: Final = 10
+
+
+Verdict = Literal["better", "alike", "worse"]
 
 
 class Forecast(NamedTuple):
@@ -54,6 +57,12 @@ class Figure(msgspec.Struct, frozen=True):
     interval: Interval
     """95 %, paired by customer."""
 
+    @property
+    def verdict(self) -> Verdict:
+        """By the interval, not by the figure: what chance alone could have made is no difference."""
+        low, high = self.interval if self.higher_is_better else (-self.interval.high, -self.interval.low)
+        return "better" if low > 0 else "worse" if high < 0 else "alike"
+
 
 class _Measured(NamedTuple):
     name: str
@@ -64,10 +73,18 @@ class _Measured(NamedTuple):
     """By which figures are compared."""
 
 
-def compare(forecasts: Mapping[str, Forecast], truth: Truth, draws: Draws) -> list[Figure]:
-    """All figures of all forecasts. The forecast named ``MODEL`` is compared with the best of the others."""
+def compare(
+    forecasts: Mapping[str, Forecast], truth: Truth, draws: Draws, wanted: Collection[str] | None = None
+) -> list[Figure]:
+    """All figures of all forecasts. The forecast named ``MODEL`` is compared with the best of the others.
+
+    Args:
+        wanted: metrics to be measured; None: all.
+    """
     found: list[Figure] = []
     for measured in _measures(truth):
+        if wanted is not None and measured.name not in wanted:
+            continue
         asked = {name: measured.of(forecast) for name, forecast in forecasts.items()}
         figures = {name: metric for name, metric in asked.items() if metric is not None}
         everybody = np.arange(len(truth.baskets))

@@ -10,13 +10,16 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from serving.evaluation.logistic import fit_logistic
+from serving.evaluation.logistic import fit_logistic, sigmoid
 
 Floats = npt.NDArray[np.float64]
 
 ECE_BINS: Final = 10
 _NEVER: Final = 1e-6
 """Probabilities are kept so far from 0 and 1 before they become log-odds."""
+
+_NEWTON_STEPS: Final = 100
+_CONVERGED: Final = 1e-9
 
 
 def ranks(values: npt.ArrayLike) -> Floats:
@@ -108,6 +111,25 @@ def calibration_slope(truth: npt.ArrayLike, probability: npt.ArrayLike) -> float
         return float("nan")
     fitted = fit_logistic(log_odds[:, None], positive, ridge=0.0)
     return float(fitted.weights[0] / fitted.scale[0])
+
+
+def calibration_intercept(truth: npt.ArrayLike, probability: npt.ArrayLike) -> float:
+    """Calibration in the large (Van Calster et al. 2016): what has to be added to the forecast's log-odds so that their
+    mean probability is the share that happened; above 0 says too low. NaN when only one class is present."""
+    forecast = np.clip(np.asarray(probability, np.float64), _NEVER, 1 - _NEVER)
+    outcome = np.asarray(truth, np.float64)
+    share = float(outcome.mean())
+    if share in (0.0, 1.0):
+        return float("nan")
+    log_odds, shift = np.log(forecast / (1 - forecast)), 0.0
+    for _ in range(_NEWTON_STEPS):
+        said = sigmoid(log_odds + shift)
+        step = (share - float(said.mean())) / float((said * (1 - said)).mean())
+        # The mean is steepest in its middle: a step that is too long from its flat ends is cut.
+        shift += float(np.clip(step, -1.0, 1.0))
+        if abs(step) < _CONVERGED:
+            break
+    return shift
 
 
 def recalls_at(ranked: Sequence[Sequence[str]], bought: Sequence[frozenset[str]], k: int) -> Floats:

@@ -6,7 +6,7 @@ can be told apart. Called by ``serving.evaluation.comparison``, by training and 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from pathlib import Path
 from typing import Any, Final
 
@@ -63,6 +63,20 @@ class Predictions(msgspec.Struct):
     def cutoff(self) -> str:
         """ISO date."""
         return to_rfc3339(self.as_of + 1)[:10]
+
+
+_COLUMNS: Final = (
+    "customer_id",
+    *(f"churn_{days}d" for days in HORIZONS_DAYS),
+    "expected_revenue_180d",
+    "median_revenue_180d",
+    "items",
+    "new_items",
+)
+
+
+class UnreadablePredictions(ValueError):
+    """A file that does not hold what ``write_predictions`` writes."""
 
 
 class DifferentCutoffs(ValueError):
@@ -128,27 +142,62 @@ def read_predictions(path: Path, said: Predictions) -> Predictions:
 
     Raises:
         DifferentCutoffs: it is about another cut-off, or about other customers.
+        UnreadablePredictions: it is no such file, or says nothing of a horizon that ``said`` speaks of.
     """
-    table = pq.read_table(path)
-    cutoff = (table.schema.metadata or {}).get(_CUTOFF, b"").decode()
-    if cutoff != said.cutoff:
-        raise DifferentCutoffs(
-            f"{path} was made at cut-off {cutoff or 'unknown'}, this evaluation is at {said.cutoff}: base rates differ "
-            "between cut-offs, so their figures must not be compared; evaluate both models at one cut-off"
+    try:
+        table = pq.read_table(path)
+    except pa.ArrowInvalid as error:
+        raise UnreadablePredictions(
+            f"{path} is no parquet file: `tidemark evaluate --predictions` makes one"
+        ) from error
+    if missing := [name for name in _COLUMNS if name not in table.column_names]:
+        raise UnreadablePredictions(
+            f"{path} has no column {', '.join(missing)}: horizons and rankings must be those of this evaluation; "
+            "`tidemark evaluate --predictions` writes them all"
         )
-    place = {customer: row for row, customer in enumerate(table["customer_id"].to_pylist())}
-    if place.keys() != set(said.customers):
-        raise DifferentCutoffs(
-            f"{path} is about {len(place)} customers, this evaluation about {len(said.customers)}, and they are not "
-            "the same: evaluate both models on one file of events"
-        )
+    metadata = table.schema.metadata or {}
+    cutoff = metadata.get(_CUTOFF, b"").decode()
+    customers = table["customer_id"].to_pylist()
+    place = {customer: row for row, customer in enumerate(customers)}
+    if len(place) < len(customers):
+        raise UnreadablePredictions(f"{path} has {len(customers) - len(place)} customers twice: one row each is needed")
+    _require_cutoff(str(path), cutoff, said)
+    _require_customers(str(path), place.keys(), said)
     table = table.take([place[customer] for customer in said.customers])
     return Predictions(
         said.as_of,
-        (table.schema.metadata or {}).get(_MODEL, b"").decode(),
+        metadata.get(_MODEL, b"").decode(),
         said.customers,
         np.column_stack([table[f"churn_{days}d"].to_numpy() for days in HORIZONS_DAYS]),
         np.column_stack([table[f"{name}_revenue_180d"].to_numpy() for name in ("expected", "median")]),
         table["items"].to_pylist(),
         table["new_items"].to_pylist(),
     )
+
+
+def require_same(name: str, other: Predictions, said: Predictions) -> None:
+    """Check that two sets of predictions may be compared: one cut-off, the same customers in the same order.
+
+    Raises:
+        DifferentCutoffs: they are not about the same; the message names ``name``.
+    """
+    _require_cutoff(name, other.cutoff, said)
+    _require_customers(name, set(other.customers), said)
+    if other.customers != said.customers:
+        raise DifferentCutoffs(f"{name} has its customers in another order: rows would be compared with other rows")
+
+
+def _require_cutoff(name: str, cutoff: str, said: Predictions) -> None:
+    if cutoff != said.cutoff:
+        raise DifferentCutoffs(
+            f"{name} was made at cut-off {cutoff or 'unknown'}, this evaluation is at {said.cutoff}: base rates differ "
+            "between cut-offs, so their figures must not be compared; evaluate both models at one cut-off"
+        )
+
+
+def _require_customers(name: str, customers: Set[str], said: Predictions) -> None:
+    if customers != set(said.customers):
+        raise DifferentCutoffs(
+            f"{name} is about {len(customers)} customers, this evaluation about {len(said.customers)}, and they are "
+            "not the same: evaluate both models on one file of events"
+        )

@@ -1,4 +1,4 @@
-"""Measures predictions at one cut-off: against what customers did afterwards, beside the baselines, by history length.
+"""Measures predictions at one cut-off: against what customers did afterwards, beside the baselines.
 
 The definitions are those of the product's model targets. Called by ``serving.training`` for the card and by
 ``tidemark evaluate``.
@@ -13,13 +13,14 @@ import msgspec
 import numpy as np
 
 from serving.catalogue import Catalogue
-from serving.evaluation import metrics
 from serving.evaluation.alerts import ACTIVE_DAYS
 from serving.evaluation.baselines.forecasts import baseline_forecasts
 from serving.evaluation.bootstrap import DRAWS, Draws
 from serving.evaluation.comparison import MODEL, Figure, Forecast, compare
-from serving.evaluation.predictions import Predictions
-from serving.evaluation.truth import Truth, truth_after
+from serving.evaluation.details import Details, details
+from serving.evaluation.predictions import Predictions, require_same
+from serving.evaluation.segments import Groups
+from serving.evaluation.truth import truth_after
 from serving.history import Journey, catalogue_items
 from serving.item_tower import ItemTower
 from serving.model_card import HORIZONS_DAYS, Threshold
@@ -29,20 +30,6 @@ from stream.contracts.events import Event
 
 RESOLVE_BELOW: Final = 0.05
 """Distance of the threshold that resolves from the one that raises."""
-
-_LENGTHS: Final = (("1", 1, 1), ("2 to 4", 2, 4), ("5 to 9", 5, 9), ("10 or more", 10, 1 << 30))
-"""Baskets before the cut-off, by which customers are told apart."""
-
-_FEW: Final = 30
-
-
-class Segment(msgspec.Struct, frozen=True):
-    """Customers with so many baskets before the cut-off."""
-
-    baskets: str
-    customers: int
-    auc: dict[str, float]
-    """Of churn, by horizon such as ``90d``; NaN for fewer than thirty customers."""
 
 
 class Evaluation(msgspec.Struct, frozen=True):
@@ -55,7 +42,8 @@ class Evaluation(msgspec.Struct, frozen=True):
     """Churn by horizon such as ``90d``."""
     active_base_rates: dict[str, float]
     """The same among customers who bought within 90 days before."""
-    segments: list[Segment]
+    details: Details | None = None
+    """Where they were asked for."""
 
     def value(self, metric: str, who: str = MODEL) -> float:
         """One figure; NaN where it is missing."""
@@ -96,6 +84,8 @@ def evaluate(
     others: Mapping[str, Predictions] | None = None,
     report: Callable[[str], None] = lambda what: None,
     draws: int = DRAWS,
+    names: Mapping[str, str] | None = None,
+    groups: Groups | None = None,
 ) -> Evaluation:
     """Figures of ``said`` and of the baselines, with the outcomes known at ``until`` (epoch milliseconds).
 
@@ -103,36 +93,30 @@ def evaluate(
         others: predictions of further models at the same cut-off, by name.
         report: told what is being made.
         draws: of the bootstrap.
+        names: of items, for the baseline that reads them.
+        groups: asks for ``details``, by these.
+
+    Raises:
+        DifferentCutoffs: one of ``others`` is about another cut-off or other customers.
     """
     truth = truth_after(journeys, said.customers, said.as_of, until)
-    forecasts = {MODEL: forecast_of(said)} | {name: forecast_of(other) for name, other in (others or {}).items()}
+    forecasts = {MODEL: forecast_of(said)}
+    for name, other in (others or {}).items():
+        require_same(name, other, said)
+        forecasts[name] = forecast_of(other)
     if until > said.as_of:
-        forecasts |= baseline_forecasts(journeys, said.customers, said.as_of, report)
+        forecasts |= baseline_forecasts(journeys, said.customers, said.as_of, report, names or {})
     report("intervals")
-    figures = compare(forecasts, truth, Draws(len(said.customers), draws))
+    drawn = Draws(len(said.customers), draws)
     active = truth.recency_days <= ACTIVE_DAYS
     return Evaluation(
         said.cutoff,
         len(said.customers),
-        figures,
+        compare(forecasts, truth, drawn),
         {f"{days}d": float(churned.mean()) for days, churned in truth.churned.items()},
         {f"{days}d": float(churned[active].mean()) for days, churned in truth.churned.items() if active.any()},
-        _segments(said, truth),
+        None if groups is None else details(forecasts, truth, said.customers, journeys, said.as_of, groups, drawn),
     )
-
-
-def _segments(said: Predictions, truth: Truth) -> list[Segment]:
-    found = []
-    for name, least, most in _LENGTHS:
-        rows = np.flatnonzero((truth.history >= least) & (truth.history <= most))
-        aucs = {
-            f"{days}d": metrics.auc(churned[rows], said.churn[rows, HORIZONS_DAYS.index(days)])
-            if len(rows) >= _FEW
-            else float("nan")
-            for days, churned in truth.churned.items()
-        }
-        found.append(Segment(name, len(rows), aucs))
-    return found
 
 
 def thresholds(said: Predictions, journeys: Mapping[str, Journey], until: int, budget_share: float) -> list[Threshold]:

@@ -32,6 +32,13 @@ class Truth(NamedTuple):
     recency_days: npt.NDArray[np.float64]
     """float64[N]: days from the last purchase to the cut-off."""
 
+    @classmethod
+    def of_churn(cls, churned: dict[int, npt.NDArray[np.bool_]]) -> Truth:
+        """Of N customers of whom nothing else counts."""
+        customers = len(next(iter(churned.values())))
+        nothing: list[frozenset[str]] = [frozenset()] * customers
+        return cls(churned, None, nothing, nothing, np.zeros(customers, np.int64), np.zeros(customers))
+
 
 def truth_after(journeys: Mapping[str, Journey], customers: Sequence[str], as_of: int, until: int) -> Truth:
     """What ``customers`` did in ``(as_of, until]``, both epoch milliseconds."""

@@ -42,13 +42,28 @@ class Block(nn.Module):  # type: ignore[misc]  # torch is not installed where ty
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, hidden: Tensor, bias: Tensor) -> Tensor:
-        batch, length, width = hidden.shape
+        return self._attended(hidden, hidden, bias)
+
+    def newest(self, hidden: Tensor, bias: Tensor) -> Tensor:
+        """What ``forward`` says of the newest place, float[B, 1, width], without the work for those before it."""
+        return self._attended(hidden[:, -1:], hidden, bias[:, :, -1:])
+
+    def _attended(self, asking: Tensor, hidden: Tensor, bias: Tensor) -> Tensor:
+        """The places ``asking``, float[B, Q, width], after they looked at ``hidden``, float[B, L, width].
+
+        ``bias`` is float[B, 1, Q, L].
+        """
+        width = hidden.shape[2]
+        weight, offset = self.project.weight, self.project.bias
+        query = nn.functional.linear(self.attention_norm(asking), weight[:width], offset[:width])
+        key, value = nn.functional.linear(self.attention_norm(hidden), weight[width:], offset[width:]).chunk(2, dim=-1)
         size = width // self.heads
-        query, key, value = self.project(self.attention_norm(hidden)).chunk(3, dim=-1)
-        query = query.reshape(batch, length, self.heads, size).transpose(1, 2)
-        key = key.reshape(batch, length, self.heads, size).transpose(1, 2)
-        value = value.reshape(batch, length, self.heads, size).transpose(1, 2)
-        weights = torch.softmax(query @ key.transpose(2, 3) / size**0.5 + bias, dim=-1)
-        mixed = (weights @ value).transpose(1, 2).reshape(batch, length, width)
-        hidden = hidden + self.dropout(self.merge(mixed))
-        return hidden + self.dropout(self.feed(self.feed_norm(hidden)))
+        scores = self._by_head(query) @ self._by_head(key).transpose(2, 3) / size**0.5
+        weights = torch.softmax(scores + bias, dim=-1)
+        mixed = (weights @ self._by_head(value)).transpose(1, 2).flatten(2)
+        asking = asking + self.dropout(self.merge(mixed))
+        return asking + self.dropout(self.feed(self.feed_norm(asking)))
+
+    def _by_head(self, each: Tensor) -> Tensor:
+        """float[B, heads, L, width / heads] of float[B, L, width]."""
+        return each.unflatten(-1, (self.heads, -1)).transpose(1, 2)

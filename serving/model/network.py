@@ -73,9 +73,9 @@ class CustomerNetwork(nn.Module):  # type: ignore[misc]  # as in ``attention``
             self.item(words) + self.event(history_events) + self.measures(measures) + self.place[HISTORY - length :]
         )
         bias = attention_bias((history_events > 0).to(hidden.dtype))
-        for block in self.blocks:
+        for block in self.blocks[:-1]:
             hidden = block(hidden, bias)
-        return self.query(self.norm(hidden[:, length - 1]))
+        return self.query(self.norm(self.blocks[-1].newest(hidden, bias)[:, 0]))
 
 
 class ServedNetwork(nn.Module):  # type: ignore[misc]  # as in ``attention``

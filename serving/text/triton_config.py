@@ -5,32 +5,30 @@ Called by ``serving.text.export``. Texts of a call have one length; calls of dif
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from serving.model_card import MODEL_FILE
 from serving.text.card import TEXT_MODEL_NAME
-from serving.triton_config import ONE_CORE, Profile, write_profiles
+from serving.triton_config import (
+    INSTANCES,
+    MODEL_FILES,
+    ONE_CORE,
+    Profile,
+    batching_text,
+    warm_up_text,
+    write_profiles,
+)
 
 INPUT_IDS: Final = "input_ids"
 ATTENTION_MASK: Final = "attention_mask"
 PROBABILITIES: Final = "probabilities"
 VECTOR: Final = "vector"
 
-GPU_MODEL_FILE: Final = "model.fp16.onnx"
-"""Written by ``serving.text.half``; without it a server with the gpu profile refuses to start."""
-
-_FILES: Final = {"cpu": MODEL_FILE, "gpu": GPU_MODEL_FILE}
-
-MAX_BATCH_SIZE: Final = 64
-_PREFERRED: Final = (16, 32, 64)
-_MAX_QUEUE_DELAY_US: Final = 2_000
-
-_INSTANCES: Final = {
-    "cpu": "{ count: 1 kind: KIND_CPU }",
-    # No fallback to the CPU: a server without a GPU must refuse the model, not serve it slowly.
-    "gpu": "{ count: 1 kind: KIND_GPU }",
-}
+MAX_BATCH_SIZES: Final[Mapping[Profile, int]] = {"cpu": 64, "gpu": 1_024}
+_PREFERRED: Final[Mapping[Profile, tuple[int, ...]]] = {"cpu": (16, 32, 64), "gpu": (64, 256, 1_024)}
+_WARM_UP_LENGTH: Final = 32
+"""Word pieces of the texts with which a model is warmed up."""
 
 
 def config_text(profile: Profile, vector: int) -> str:
@@ -39,8 +37,8 @@ def config_text(profile: Profile, vector: int) -> str:
 # Written by `python -m serving.text.train` (serving/text/triton_config.py), profile {profile}. Do not edit.
 name: "{TEXT_MODEL_NAME}"
 backend: "onnxruntime"
-default_model_filename: "{_FILES[profile]}"
-max_batch_size: {MAX_BATCH_SIZE}
+default_model_filename: "{MODEL_FILES[profile]}"
+max_batch_size: {MAX_BATCH_SIZES[profile]}
 input [
   {{ name: "{INPUT_IDS}" data_type: TYPE_INT64 dims: [ -1 ] }},
   {{ name: "{ATTENTION_MASK}" data_type: TYPE_INT64 dims: [ -1 ] }}
@@ -49,11 +47,9 @@ output [
   {{ name: "{PROBABILITIES}" data_type: TYPE_FP32 dims: [ 3 ] }},
   {{ name: "{VECTOR}" data_type: TYPE_FP32 dims: [ {vector} ] }}
 ]
-dynamic_batching {{
-  preferred_batch_size: [ {", ".join(map(str, _PREFERRED))} ]
-  max_queue_delay_microseconds: {_MAX_QUEUE_DELAY_US}
-}}
-instance_group [ {_INSTANCES[profile]} ]
+{batching_text(_PREFERRED[profile])}
+instance_group [ {INSTANCES[profile]} ]
+{warm_up_text(dict.fromkeys((INPUT_IDS, ATTENTION_MASK), ("INT64", (_WARM_UP_LENGTH,))), (1, MAX_BATCH_SIZES[profile]))}
 {ONE_CORE if profile == "cpu" else ""}"""
 
 

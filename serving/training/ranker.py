@@ -14,7 +14,6 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from serving.candidates import likeness_of
 from serving.catalogue import Catalogue
 from serving.dataset import Example
 from serving.features import tensors
@@ -25,12 +24,15 @@ from serving.ranking import (
     OWN_FEATURES,
     OwnCells,
     RankWeights,
+    companion_entries,
     companion_strength,
+    known_lines,
     new_features,
     own_cells,
     own_features,
 )
 from serving.scorer import Tensors
+from serving.shortlist import likeness_of
 from stream.contracts.ids import item_hash
 from stream.profiles import codec
 
@@ -101,9 +103,8 @@ def _choices(
     outputs = predict(tensors(profiles, moments.tolist(), catalogue))
     bought = own_cells(read_own_items(profiles, moments, read_interactions(profiles)), catalogue)
     likeness = likeness_of(np.asarray(outputs["query"]), catalogue)
-    companion = companion_strength(bought, len(chosen), catalogue)
-    own = own_features(bought, companion, likeness, catalogue)
-    new = [np.broadcast_to(each, likeness.shape) for each in new_features(bought, companion, likeness, catalogue)]
+    companion = companion_strength(companion_entries(bought, catalogue), len(chosen), catalogue)
+    known = known_lines(bought, len(chosen), catalogue)
     taken = _taken(bought, companion, catalogue)
     is_own = np.zeros(likeness.shape, np.bool_)
     is_own.ravel()[bought.cell] = True
@@ -111,8 +112,10 @@ def _choices(
     features = np.zeros((len(row), len(OWN_FEATURES) + len(NEW_FEATURES)))
     mine = is_own[row, item]
     # Both run over the cells in ascending order, and every own cell is taken.
-    features[mine, : len(OWN_FEATURES)] = own
-    features[~mine, len(OWN_FEATURES) :] = np.column_stack([each[row[~mine], item[~mine]] for each in new])
+    own = row[mine], item[mine]
+    features[mine, : len(OWN_FEATURES)] = own_features(bought, companion[own], likeness[own], catalogue)
+    new = row[~mine], item[~mine]
+    features[~mine, len(OWN_FEATURES) :] = new_features(new[1], companion[new], likeness[new], known[new[0]], catalogue)
     share = np.zeros(likeness.shape)
     for place, (_, basket) in enumerate(chosen):
         rows = catalogue.rows(np.array([item_hash(each) for each in basket], np.uint64))

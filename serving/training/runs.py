@@ -17,7 +17,7 @@ from serving.features import FEATURE_SCHEMA
 from serving.history import Journey, file_sha256
 from serving.holdout import listed_hash
 from serving.item_tower import ItemTower
-from serving.model_card import MODEL_NAME, DataFile, DataLicence, ModelCard, Period, Threshold
+from serving.model_card import MODEL_NAME, DataFile, DataLicence, ModelCard, Period, ScoreLevels, Threshold
 from serving.shop import Shop
 from serving.training.fit import Fitted
 from serving.training.settings import TrainingSettings, flat
@@ -66,6 +66,7 @@ def card_of(
     measured: Sequence[Measured],
     settings: TrainingSettings,
     licences: Sequence[DataLicence],
+    levels: Sequence[ScoreLevels] = (),
 ) -> ModelCard:
     latest = measured[0]
     figures: dict[str, dict[str, float]] = {}
@@ -94,6 +95,7 @@ def card_of(
         thresholds=latest.thresholds,
         settings=flat(settings) | {"epochs_kept": shipped.fitted.epochs},
         demo_customers=sorted(map(listed_hash, source.demo)),
+        score_levels=list(levels),
     )
 
 

@@ -18,8 +18,9 @@ import torch
 from serving.catalogue import Catalogue
 from serving.co_purchase import popular
 from serving.dataset import Example, by_customer, calendar_cutoffs, examples
-from serving.evaluation.predictions import predict_at
+from serving.evaluation.predictions import Predictions, predict_at
 from serving.evaluation.report import evaluate, sellable, thresholds
+from serving.evaluation.score_levels import score_levels
 from serving.export import export
 from serving.features import FEATURE_SCHEMA, FEATURES
 from serving.history import Journey, catalogue_items, file_sha256, journeys, read_events
@@ -29,6 +30,7 @@ from serving.model.network import ServedNetwork
 from serving.model_card import HORIZONS_DAYS, DataLicence, ModelCard, Period
 from serving.purchase_rates import PurchaseRates, fit_purchase_rates
 from serving.ranking import RankWeights
+from serving.reference import chosen_reference, with_reference
 from serving.scorer import OUTPUTS, Tensors
 from serving.season import Season
 from serving.shop import GIFT_SHOP_RATES, Shop
@@ -101,11 +103,17 @@ def train(
         "shipped",
         lambda: make(source, found, source.end, settings, report, kept.within("shipped"), named(log, "shipped")),
     )
+    levels = score_levels(said_by(shipped, source, profile_settings), source.journeys)
+    latest = [example for example in found if example.as_of == cutoffs[-1] - 1 and example.trigger is None]
+    shop = Catalogue.from_items((), shop=shipped.shop)
     card = export(
         shipped.fitted.served(),
         shipped.tower,
         shipped.shop,
-        card_of(paths, source, shipped, measured, settings, licences),
+        with_reference(
+            card_of(paths, source, shipped, measured, settings, licences, levels),
+            chosen_reference(latest, source.histories, shop, profile_settings.currency),
+        ),
         out,
     )
     kept.forget()
@@ -114,15 +122,20 @@ def train(
 
 def measure(made: Made, source: Source, settings: ProfileSettings, budget_share: float) -> Measured:
     """Figures of a network at the moment until which it knows everything."""
-    cutoff = made.until + 1
-    statistics_then = ItemStatistics.learned(source.journeys, made.until)
-    catalogue = sellable(source.events, made.until, made.tower, made.shop._replace(items=statistics_then))
-    said = predict_at(source.histories, source.journeys, cutoff, catalogue, predictor(made.fitted.served()), settings)
+    said = said_by(made, source, settings)
     return Measured(
         made.periods[0],
         evaluate(said, source.journeys, source.end),
         thresholds(said, source.journeys, source.end, budget_share),
     )
+
+
+def said_by(made: Made, source: Source, settings: ProfileSettings) -> Predictions:
+    """What a network says of everybody at the moment until which it knows everything."""
+    statistics_then = ItemStatistics.learned(source.journeys, made.until)
+    catalogue = sellable(source.events, made.until, made.tower, made.shop._replace(items=statistics_then))
+    predict = predictor(made.fitted.served())
+    return predict_at(source.histories, source.journeys, made.until + 1, catalogue, predict, settings)
 
 
 def _run(paths: Sequence[Path], settings: TrainingSettings, profile_settings: ProfileSettings) -> str:

@@ -69,11 +69,12 @@ def _filled_in(configuration: Configuration) -> dict[str, Shown]:
 
     try:
         rules = configuration.policies.in_force(open_registry(configuration).default().card).rules
-    except (FileNotFoundError, UnknownVersion, UnusableVersion, KeyError):
+    except (FileNotFoundError, UnknownVersion, UnusableVersion, LookupError):
         return {}
     filled = {}
     for kind in KINDS:
-        own_threshold = getattr(configuration.policies, kind).raise_threshold is not None
+        rule = getattr(configuration.policies, kind)
+        own_threshold = rule.raise_threshold is not None or rule.raise_share is not None
         for name in FILLED_IN:
             derived = name in FOLLOWING or (own_threshold and name == "resolve_threshold")
             key = f"policies.{kind}.{name}"

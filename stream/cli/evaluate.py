@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
@@ -14,7 +14,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from stream.configuration.settings import Configuration
-    from stream.operations.evaluate import ModelEvaluation
+
+
+class _AlertsAsked(NamedTuple):
+    cutoffs: Sequence[int]
+    """Epoch milliseconds."""
+    rows: Path | None
 
 
 def evaluate(
@@ -47,6 +52,19 @@ def evaluate(
     alerts: Annotated[
         bool, typer.Option("--alerts", help="What the alerts from the cut-off on would have been worth instead.")
     ] = False,
+    rows: Annotated[
+        Path | None,
+        typer.Option(metavar="OUT", help="With --alerts: write a row an episode (.parquet, .csv).", show_default=False),
+    ] = None,
+    segments: Annotated[bool, typer.Option("--segments", help="Figures by kind of customer too.")] = False,
+    report: Annotated[
+        Path | None,
+        typer.Option(metavar="OUT", help="Write a report for people: FILE.html, or a folder.", show_default=False),
+    ] = None,
+    model: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Version folder of the model, such as customer/1.", show_default=False),
+    ] = None,
     models: Annotated[
         Path | None,
         typer.Option(metavar="FOLDER", help="Model repository. Default: the one in use.", show_default=False),
@@ -63,11 +81,24 @@ def evaluate(
 
     from serving.history import read_events
     from serving.model_card import model_repository, version_folder
+    from stream.cli.evaluate_view import print_figures
     from stream.contracts.times import to_epoch_ms
     from stream.operations.catalogue_items import read_items
     from stream.operations.demo_events import sample
     from stream.operations.evaluate import Asked, evaluate_model
+    from stream.operations.evaluate_report import write_report
 
+    if rows is not None and not alerts:
+        raise typer.BadParameter("rows are of alerts: give --alerts too", param_hint="--rows")
+    of_figures = {
+        "--report": report is not None,
+        "--segments": segments,
+        "--predictions": predictions is not None,
+        "--against": bool(against),
+        "--items": items is not None,
+    }
+    if alerts and (unfit := [name for name, given in of_figures.items() if given]):
+        raise typer.BadParameter(f"{', '.join(unfit)} is of figures, not of alerts: leave it or --alerts out")
     if (predictions is not None or against) and len(cutoff or ()) != 1:
         raise typer.BadParameter("predictions are of one moment: give --cutoff once", param_hint="--cutoff")
     configuration = loaded(context).configuration
@@ -77,10 +108,12 @@ def evaluate(
         items=read_items(items) if items is not None else [],
         predictions=predictions,
         against=against or [],
+        detailed=segments or report is not None,
+        high_value_from=configuration.policies.high_value_from,
     )
-    folder = version_folder(models or model_repository(), configuration.triton.model)
+    folder = model or version_folder(models or model_repository(), configuration.triton.model)
     if alerts:
-        _alerts(configuration, given, folder, asked.cutoffs, as_json)
+        _alerts(configuration, given, folder, _AlertsAsked(asked.cutoffs, rows), as_json)
         return
     with notes().status("evaluating") as shown:
         found = evaluate_model(
@@ -90,23 +123,26 @@ def evaluate(
             configuration.profiles,
             lambda what: shown.update(what),
         )
+    if report is not None:
+        written = write_report(report, found)
+        plots = f"{len(written) - 1} plots beside it" if written[1:] else "plots as PNG need the extra `report`"
+        notes().print(f"report in {written[0]}; {plots}")
     if as_json:
         typer.echo(msgspec.json.encode(found))
         return
-    _print(found)
+    print_figures(output(), found)
     if not given:
         notes().print("[dim]on the demo's sample: real orders of customers that the model was not trained on[/dim]")
     if predictions is not None:
         notes().print(f"{found.cutoffs[0].customers:,} customers in {predictions}")
 
 
-def _alerts(
-    configuration: Configuration, given: list[Path], folder: Path, cutoffs: Sequence[int], as_json: bool
-) -> None:
+def _alerts(configuration: Configuration, given: list[Path], folder: Path, asked: _AlertsAsked, as_json: bool) -> None:
     import msgspec
-    from rich.table import Table
 
+    from serving.evaluation.episodes import write_episodes
     from serving.history import read_events
+    from stream.cli.evaluate_view import alert_notes, print_alerts
     from stream.operations.demo_events import sample
     from stream.operations.evaluate_alerts import evaluate_alerts
 
@@ -114,68 +150,17 @@ def _alerts(
         found = evaluate_alerts(
             read_events(given, configuration.profiles) if given else sample(),
             folder,
-            min(cutoffs, default=None),
+            min(asked.cutoffs, default=None),
             configuration.profiles,
             configuration.policies,
             shown.update,
         )
+    if asked.rows is not None:
+        write_episodes(asked.rows, found.episodes)
+        notes().print(f"{len(found.episodes):,} episodes in {asked.rows}")
     if as_json:
-        typer.echo(msgspec.json.encode(found))
+        typer.echo(msgspec.json.encode(msgspec.structs.replace(found, episodes=[])))
         return
-    table = Table(box=None, pad_edge=False, header_style="bold", title_justify="left")
-    table.add_column("", no_wrap=True)
-    for name in ("alerts", "right", "base rate", "lift", "recall", "per 1,000 and week", "rule", "difference 95 %"):
-        table.add_column(name, justify="right")
-    for kind, worth in found.items():
-        table.add_row(
-            kind.replace("_", " "),
-            f"{worth.counted:,}",
-            f"{worth.precision:.3f}",
-            f"{worth.base_rate:.3f}",
-            f"{worth.lift:.2f}",
-            f"{worth.recall:.3f}",
-            f"{worth.per_1000_a_week:.1f}",
-            f"{worth.rule_precision:.3f}",
-            f"{worth.difference.low:+.3f} … {worth.difference.high:+.3f}",
-        )
-    output().print(table)
-    horizon = found["all"].horizon_days
-    notes().print(
-        f"[dim]active customers, one row an episode; right: no order within {horizon} days; rule: silent for "
-        f"{found['all'].rule_factor:.2f} own mean gaps, as often[/dim]"
-    )
-
-
-def _print(found: ModelEvaluation) -> None:
-    from rich.table import Table
-
-    console = output()
-    console.print(f"model {found.card.name} {found.card.version}, trained on cut-offs until {found.card.training.last}")
-    for each in found.cutoffs:
-        table = Table(box=None, pad_edge=False, header_style="bold", title_justify="left")
-        rates = ", ".join(f"{horizon} {rate:.3f}" for horizon, rate in each.base_rates.items())
-        table.title = f"\n{each.customers:,} customers at {each.cutoff}" + (f"; churn {rates}" if rates else "")
-        for name in ("", "model", "difference", "95 %"):
-            table.add_column(name, justify="right" if name else "left", no_wrap=True)
-        table.add_column("baselines, best first")
-        for figure in each.figures:
-            ranked = sorted(
-                ((value, name) for name, value in figure.values.items() if name != "model"),
-                key=lambda pair: (pair[1] != figure.best_baseline, -pair[0] if figure.higher_is_better else pair[0]),
-            )
-            table.add_row(
-                figure.metric.replace("_", " "),
-                _figure(figure.values.get("model", float("nan"))),
-                f"{figure.difference:+.3f}" if figure.best_baseline else "",
-                f"{figure.interval.low:+.3f} … {figure.interval.high:+.3f}" if figure.best_baseline else "",
-                ", ".join(f"{_figure(value)} {name.replace('_', ' ')}" for value, name in ranked),
-            )
-        console.print(table)
-        for segment in each.segments:
-            if segment.auc:
-                aucs = ", ".join(f"{horizon} {_figure(value)}" for horizon, value in segment.auc.items())
-                console.print(f"{segment.customers:,} customers with {segment.baskets} baskets: churn auc {aucs}")
-
-
-def _figure(value: float) -> str:
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3f}"
+    print_alerts(output(), found)
+    for line in alert_notes(found):
+        notes().print(line, style="dim")

@@ -86,9 +86,10 @@ def _explained(error: Exception) -> Exception:
 def _kinds() -> dict[Exit, tuple[type[BaseException], ...]]:
     # Imported here: the classes come with their libraries, which a command that succeeds may never need.
     from serving.evaluation.canary import CanaryMoved
-    from serving.evaluation.predictions import DifferentCutoffs
+    from serving.evaluation.predictions import DifferentCutoffs, UnreadablePredictions
     from serving.gate.scored import NothingToCompare
     from serving.history import UnreadableEvents
+    from serving.model_card import UnknownLevels
     from serving.registry import UnknownVersion, UnusableVersion
     from serving.scorer import ScorerUnavailable
     from serving.training.bounds import WindowRefused
@@ -117,6 +118,7 @@ def _kinds() -> dict[Exit, tuple[type[BaseException], ...]]:
         ConfigurationError,
         AccessError,
         UnknownTopicError,
+        UnknownLevels,
         UnknownVersion,
         MappingError,
         FixedProperty,
@@ -143,6 +145,7 @@ def _kinds() -> dict[Exit, tuple[type[BaseException], ...]]:
         UnreadableEvents,
         UnusableVersion,
         NothingToCompare,
+        UnreadablePredictions,
         FileNotFoundError,
     )
     unreachable = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from enum import StrEnum
 from typing import Annotated
 
@@ -35,6 +36,10 @@ def worker(
 
     SIGTERM and Ctrl-C stop it after a last commit; kill -9 loses nothing either.
     """
+    # Read once, when numpy is imported. The products of a batch are small: threads would wait for each other longer
+    # than they multiply, on cores that the brokers and the model server need.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
     from stream.configuration.resolve import ConfigurationError
     from stream.contracts import topics
     from stream.operations.brokers import connect_admin

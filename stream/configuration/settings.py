@@ -132,6 +132,9 @@ class TritonSettings(msgspec.Struct, frozen=True, kw_only=True):
     in_flight: Positive = 4
     """Calls under way at once; the server joins them to larger batches. On two cores full calls take 30 ms each, one
     after the other: twice as many would come near the deadline whenever there is a backlog."""
+    reasons_deadline_ms: Annotated[int, msgspec.Meta(ge=0)] = 150
+    """Milliseconds in which the model may say why a customer is about to be alerted; later, while another customer is
+    being explained, or in a backlog, the reasons are found by rule. 0: always by rule."""
     breaker: BreakerSettings = BreakerSettings()
 
 

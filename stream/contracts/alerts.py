@@ -115,9 +115,10 @@ class Alert(msgspec.Struct, omit_defaults=True):
     value_at_risk: Money
     """The score times what the customer spent, in the last year, in as many days as the horizon has."""
     reasons: list[Contribution]
-    """Why, strongest first."""
-    reasons_method: Literal["rule", "shapley"]
-    """How the reasons were found."""
+    """Why: what happened lately comes first, then what moved the score, by strength."""
+    reasons_method: Literal["rule", "shapley", "shapley+rule"]
+    """How the reasons were found: by rules, by the model, or by the model and, for what happened lately and the model
+    does not weigh, by rules."""
     suggested_action: SuggestedAction
     """What the policy would do."""
     context: AlertContext

@@ -100,7 +100,8 @@ class Contribution(msgspec.Struct, omit_defaults=True, gc=False):
     reference: float | None = None
     """What is usual for this customer or comparable ones, in ``unit``."""
     contribution: float = 0.0
-    """Change of the score that this group brought, positive towards churn."""
+    """Change of the score that this group brought, positive towards churn; 0 for what happened and the model does not
+    weigh."""
 
 
 class Answer(msgspec.Struct, omit_defaults=True, gc=False):
@@ -127,7 +128,10 @@ class Answer(msgspec.Struct, omit_defaults=True, gc=False):
     fallback_reason: FallbackReason = ""
     """Why the model did not; empty where it did."""
     reasons: list[Contribution] = []
-    """What moved the churn score, strongest first."""
+    """What moved the score against a reference customer, by groups of features (exact Shapley values); what speaks for
+    churn first, each by strength. Empty where the model was not asked why."""
+    reference_churn: float | None = None
+    """Raw churn of that customer at the policies' horizon: the contributions add up to the raw churn less this."""
 
 
 class Score(msgspec.Struct, omit_defaults=True, gc=False):

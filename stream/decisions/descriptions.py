@@ -14,7 +14,7 @@ from stream.contracts.times import to_rfc3339
 from stream.decisions.case import Case, Terms
 from stream.decisions.kinds import segment, severity, suggested_action, value_at_risk
 from stream.decisions.policies import RuleInForce
-from stream.decisions.reasons import rule_reasons
+from stream.decisions.reasons import reasons
 
 NO_ACTION: Final = SuggestedAction("none")
 """On every end: whatever was suggested is to stop."""
@@ -39,6 +39,7 @@ def described(
     request, answer, facts = case.request, case.answer, case.facts
     level = severity(case.score, rule)
     group = segment(kind, facts, terms.policies)
+    why, method = reasons(answer.reasons, case.profile, facts, case.score - rule.base_rate)
     return Alert(
         alert_id=alert_id(terms.deployment.secret, request.customer_id, kind, started_at),
         kind=kind,
@@ -56,8 +57,8 @@ def described(
         raise_threshold=rule.raise_threshold,
         resolve_threshold=rule.resolve_threshold,
         value_at_risk=value_at_risk(case.score, facts, terms.policies, answer.currency),
-        reasons=answer.reasons or rule_reasons(case.profile, facts, case.score - rule.base_rate),
-        reasons_method="shapley" if answer.reasons else "rule",
+        reasons=why,
+        reasons_method=method,
         suggested_action=suggested_action(kind, level, group, terms.policies),
         context=_context(case),
         experiment=experiment,

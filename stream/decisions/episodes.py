@@ -15,7 +15,7 @@ from stream.contracts.times import DAY_MS
 from stream.decisions.budget import Budget, partition_share
 from stream.decisions.case import Case, Terms
 from stream.decisions.descriptions import NO_ACTION, described, drawn, evidence, following
-from stream.decisions.kinds import kind_of, timing
+from stream.decisions.kinds import kind_of, timing, value_at_risk
 from stream.decisions.messages import transition
 from stream.decisions.state import DecisionState, Episode, Rest
 
@@ -28,6 +28,7 @@ Outcome = Literal[
     "corrected",
     "policy_changed",
     "below_threshold",
+    "below_value",
     "too_early",
     "too_late",
     "cool_down",
@@ -146,6 +147,11 @@ def _obstacle(state: DecisionState, kind: str, case: Case, budget: Budget, terms
         obstacle = unjudged
     elif case.score < rule.raise_threshold:
         obstacle = "below_threshold"
+    elif (
+        rule.raise_value > 0
+        and value_at_risk(case.score, case.facts, terms.policies, case.answer.currency).amount < rule.raise_value
+    ):
+        obstacle = "below_value"
     elif (moment := timing(case.facts, case.now, rule)) != "due":
         obstacle = moment
     elif rest is not None and (case.now < rest.until or case.now <= rest.started_at):

@@ -10,7 +10,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from serving.model_card import HORIZONS_DAYS, ModelCard, Threshold
+from serving.model_card import HORIZONS_DAYS, RHYTHM_BASKETS, RHYTHM_SPAN_DAYS, ModelCard, Threshold
 from stream.contracts.alerts import Severity
 
 AlertKind = Literal["churn_risk", "second_purchase"]
@@ -42,9 +42,15 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     at."""
     raise_threshold: float | None = None
     """An alert is raised at this score or above. None: what the card of the model in use recommends."""
+    raise_share: float | None = None
+    """Instead of ``raise_threshold``: the share of active customers of this kind that is to lie at the threshold or
+    above. Which score that is stands in the card of the model in use."""
+    raise_value: float = 0.0
+    """Raised only where at least so much is at risk, in the configured currency: the score times what the customer
+    spent, in the last year, in as many days as the horizon has."""
     resolve_threshold: float | None = None
     """An open alert ends below this score. None: as the card says, or 0.1 under a ``raise_threshold`` that is set
-    here."""
+    here, or 0.05 under the one that ``raise_share`` gives."""
     medium_from: float | None = None
     """Severity is ``medium`` from this score on. None: four tenths of the way from ``raise_threshold`` to 1."""
     high_from: float | None = None
@@ -63,11 +69,14 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     """Alerts of this kind raised per event-time day by the whole deployment, both arms together."""
 
     def __post_init__(self) -> None:
-        for name in ("raise_threshold", "resolve_threshold", "medium_from", "high_from", "base_rate"):
+        for name in ("raise_threshold", "resolve_threshold", "medium_from", "high_from", "base_rate", "raise_share"):
             value = getattr(self, name)
             if value is not None and not 0.0 <= value <= 1.0:
-                raise ValueError(f"{name} is {value}: it is a probability, 0 to 1")
-        for name in ("silent_from_days", "cool_down_days", "daily_budget"):
+                meant = "share" if name == "raise_share" else "probability"
+                raise ValueError(f"{name} is {value}: it is a {meant}, 0 to 1")
+        if self.raise_share is not None and self.raise_threshold is not None:
+            raise ValueError("raise_share and raise_threshold are both set: the one gives the other, set one of them")
+        for name in ("silent_from_days", "cool_down_days", "daily_budget", "raise_value"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} is {getattr(self, name)}: it cannot be negative")
         if self.silent_until_days <= self.silent_from_days:
@@ -85,10 +94,17 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
         if self.medium_from is not None and self.high_from is not None and self.high_from < self.medium_from:
             raise ValueError(f"high_from is {self.high_from}: it cannot be below medium_from, {self.medium_from}")
 
-    def in_force(self, recommended: Threshold | None) -> "RuleInForce":
+    def in_force(self, recommended: Threshold | None, by_share: float | None = None) -> "RuleInForce":
         """This rule with every gap filled: what is set here wins, then what the model's card recommends, then a
-        constant."""
-        if self.raise_threshold is not None:
+        constant.
+
+        Args:
+            by_share: the score that ``raise_share`` of the customers reach.
+        """
+        below: float | None
+        if by_share is not None:
+            above, below = by_share, round(by_share - LEAST_HYSTERESIS, 3)
+        elif self.raise_threshold is not None:
             above, below = self.raise_threshold, self.resolve_threshold
         elif recommended is not None:
             above, below = recommended.raise_at, min(recommended.resolve_at, recommended.raise_at - LEAST_HYSTERESIS)
@@ -102,6 +118,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
             enabled=self.enabled,
             raise_threshold=round(above, 3),
             resolve_threshold=round(max(0.0, below), 3),
+            raise_value=self.raise_value,
             medium_from=round(medium, 3),
             high_from=round(high, 3),
             base_rate=round(
@@ -121,6 +138,7 @@ class RuleInForce(msgspec.Struct, frozen=True, kw_only=True):
     enabled: bool
     raise_threshold: float
     resolve_threshold: float
+    raise_value: float
     medium_from: float
     high_from: float
     base_rate: float
@@ -162,8 +180,8 @@ class Policies(msgspec.Struct, frozen=True, kw_only=True):
     """Customers with a rhythm: at least ``rhythm_baskets`` baskets over at least ``rhythm_span_days``."""
     second_purchase: Rule = Rule(silent_from_days=21.0)
     """Everyone with a purchase but no rhythm yet: one-time buyers and short histories."""
-    rhythm_baskets: int = 2
-    rhythm_span_days: float = 7.0
+    rhythm_baskets: int = RHYTHM_BASKETS
+    rhythm_span_days: float = RHYTHM_SPAN_DAYS
     """Two orders within some days are one visit in two parcels, and say nothing of a rhythm."""
     horizon_days: int = 90
     """Alerts are about the probability of no purchase within so many days; one of the answer's horizons."""
@@ -217,14 +235,24 @@ class Policies(msgspec.Struct, frozen=True, kw_only=True):
 
         Raises:
             KeyError: the card has no threshold for ``horizon_days``, and a rule that needs one sets none.
+            UnknownLevels: the card does not know which score the ``raise_share`` of a rule reaches.
         """
-        recommended = None
-        if card is not None:
-            horizon = f"{self.horizon_days}d"
-            needed = any(getattr(self, kind).raise_threshold is None for kind in KINDS)
-            known = {threshold.horizon: threshold for threshold in card.thresholds}
-            recommended = card.threshold(horizon) if needed else known.get(horizon)
-        return PoliciesInForce(settings=self, rules={kind: getattr(self, kind).in_force(recommended) for kind in KINDS})
+        rules: dict[AlertKind, Rule] = {kind: getattr(self, kind) for kind in KINDS}
+        if card is None:
+            return PoliciesInForce(settings=self, rules={kind: rule.in_force(None) for kind, rule in rules.items()})
+        horizon = f"{self.horizon_days}d"
+        needed = any(rule.raise_threshold is None and rule.raise_share is None for rule in rules.values())
+        known = {threshold.horizon: threshold for threshold in card.thresholds}
+        recommended = card.threshold(horizon) if needed else known.get(horizon)
+        by_share = {
+            kind: card.score_reached_by(rule.raise_share, horizon, rhythm=kind == "churn_risk")
+            for kind, rule in rules.items()
+            if rule.raise_share is not None
+        }
+        return PoliciesInForce(
+            settings=self,
+            rules={kind: rule.in_force(recommended, by_share.get(kind)) for kind, rule in rules.items()},
+        )
 
 
 class PoliciesInForce(msgspec.Struct, frozen=True, dict=True):

@@ -1,14 +1,15 @@
-"""Why a score is what it is, by rules that a person can check: each names a group of behaviour, a figure, and what it
-is held against.
+"""Why an alert is what it is: what happened lately, and what moved the score, by the model where it was asked in time
+and otherwise by rules that a person can check.
 
-A rule's weight, 0 to 1, is the share of the distance between the score and the base rate that the rule can account for
-by itself; weights were set by hand, as a convention. Rules that point in the direction of the distance share it out by
-weight. Where their weights do not add up to 1 they explain only so much of it, and the rest stays unexplained: there
-is no group called "other". ``descriptions`` calls it where the answer brings no reasons of its own.
+A rule names a group of behaviour, a figure, and what it is held against. Its weight, 0 to 1, is the share of the
+distance between the score and the base rate that the rule can account for by itself; weights were set by hand, as a
+convention. Rules that point in the direction of the distance share it out by weight. Where their weights do not add
+up to 1 they explain only so much of it, and the rest stays unexplained: there is no group called "other".
+``descriptions`` calls this module; decision 12 says why the order is as it is.
 """
 
 from collections.abc import Callable
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from stream.contracts.scores import Contribution
 from stream.contracts.times import DAY_MS
@@ -17,6 +18,12 @@ from stream.profiles.profile import Profile
 from stream.profiles.statistics import decayed_count, sentiment
 
 MOST_REASONS: Final = 5
+
+Method = Literal["rule", "shapley", "shapley+rule"]
+
+_OCCASION_DAYS: Final = 30
+_TOLD_BY: Final = {"cart_emptied": ("cart_emptied", "cart"), "negative_review": ("negative_review", "opinion")}
+"""Codes under which a rule or the model tells of the same."""
 
 _RECENT_DAYS: Final = 90
 _VISIT_DAYS: Final = 14
@@ -41,6 +48,48 @@ class _Finding(NamedTuple):
     reference: float | None
 
 
+def reasons(
+    given: list[Contribution], profile: Profile, facts: Facts, distance: float
+) -> tuple[list[Contribution], Method]:
+    """What an alert gives as its reasons, and how they were found.
+
+    What happened within 30 days and speaks against the customer's coming back (a cart emptied by hand since the last
+    order, a review of one or two stars) comes first, because it is what can be answered; its contribution is what the
+    score owes to it, which is 0 where the model does not weigh such things.
+
+    Args:
+        given: the model's own reasons; empty where it was not asked.
+        profile: the customer's.
+        facts: read from it.
+        distance: score less base rate.
+    """
+    method: Method = "shapley" if given else "rule"
+    found = given or rule_reasons(profile, facts, distance)
+    if distance <= 0:
+        return found, method
+    first: list[Contribution] = []
+    for occasion in _occasions(profile, facts):
+        told = next((each for each in found if each.code in _TOLD_BY[occasion.code] and each.contribution > 0), None)
+        if told is not None:
+            found = [each for each in found if each is not told]
+        first.append(_told(occasion, 0.0 if told is None else told.contribution))
+        method = "shapley+rule" if given else "rule"
+    return first + found, method
+
+
+def _occasions(profile: Profile, facts: Facts) -> list[_Finding]:
+    """What happened lately, the weightier first."""
+    since = facts.at - _OCCASION_DAYS * DAY_MS
+    found = []
+    if profile.cart_cleared_at > since and (emptied := _cart(profile, facts)) is not None:
+        found.append(emptied)
+    rated = [each for each in facts.interactions if each.type == "review" and each.quantity and each.time > since]
+    if rated and rated[-1].quantity < _NEUTRAL_RATING:
+        stars = rated[-1].quantity
+        found.append(_Finding("negative_review", 0.2 * (_NEUTRAL_RATING - stars), stars, "stars", _NEUTRAL_RATING))
+    return sorted(found, key=lambda finding: -finding.weight)
+
+
 def rule_reasons(profile: Profile, facts: Facts, distance: float) -> list[Contribution]:
     """The reasons for a score, strongest first, at most ``MOST_REASONS``.
 
@@ -55,16 +104,17 @@ def rule_reasons(profile: Profile, facts: Facts, distance: float) -> list[Contri
     findings.sort(key=lambda found: (-abs(found.weight), found.code))
     findings = findings[:MOST_REASONS]
     explained = max(1.0, sum(abs(found.weight) for found in findings))
-    return [
-        Contribution(
-            code=found.code,
-            value=round(found.value, 2),
-            unit=found.unit,
-            reference=None if found.reference is None else round(found.reference, 2),
-            contribution=round(distance * abs(found.weight) / explained, 3),
-        )
-        for found in findings
-    ]
+    return [_told(found, round(distance * abs(found.weight) / explained, 3)) for found in findings]
+
+
+def _told(found: _Finding, contribution: float) -> Contribution:
+    return Contribution(
+        code=found.code,
+        value=round(found.value, 2),
+        unit=found.unit,
+        reference=None if found.reference is None else round(found.reference, 2),
+        contribution=contribution,
+    )
 
 
 def _silence(_: Profile, facts: Facts) -> _Finding | None:

@@ -1,4 +1,4 @@
-"""A real Triton inference server as a child process, from the PyPI wheel `nvidia-pytriton`, without Docker or a GPU.
+"""A real Triton inference server as a child process, from the PyPI wheel `nvidia-pytriton`, without Docker.
 
 It serves any model repository whose configurations say `backend: "onnxruntime"`, as NVIDIA's image does. What the
 server is made of and whether this platform can have one is `triton_install.py`'s business.
@@ -38,6 +38,10 @@ class EmbeddedTriton(Supervised):
         model at the start, and nothing later.
     load_models
         Names of models to load at the start, with `explicit`; `*` is all of them.
+    gpu
+        Use the models' `configs/gpu.pbtxt` and an onnxruntime with CUDA. Without a GPU the start fails.
+    profiles
+        A folder in which each instance writes onnxruntime's profile when the server stops.
     log_path
         Where the server's output goes; a file in a temporary folder that lives as long as this object when not given.
     start_timeout
@@ -55,12 +59,16 @@ class EmbeddedTriton(Supervised):
         *,
         model_control: Literal["none", "explicit"] = "explicit",
         load_models: Sequence[str] = ("*",),
+        gpu: bool = False,
+        profiles: Path | None = None,
         log_path: Path | None = None,
         start_timeout: float = 90.0,
     ) -> None:
         self.model_repository = Path(model_repository).absolute()
         self._control = model_control
         self._load_models = tuple(load_models)
+        self._gpu = gpu
+        self._profiles = profiles
         self._http_port, self._grpc_port, self._metrics_port = free_ports(3)
         self._install: TritonInstall | None = None
         run_folder = Path(tempfile.mkdtemp(prefix="tidemark-triton-"))
@@ -95,13 +103,14 @@ class EmbeddedTriton(Supervised):
                 f"no model repository at {self.model_repository}: give the folder that holds one folder per model"
             )
         require_free(self.name, [self._http_port, self._grpc_port, self._metrics_port])
-        self._install = install_triton()
+        self._install = install_triton(gpu=self._gpu)
         return [
             str(self._install.server),
             f"--model-repository={self.model_repository}",
             f"--backend-directory={self._install.backends}",
             f"--model-control-mode={self._control}",
             *(f"--load-model={name}" for name in self._load_models if self._control == "explicit"),
+            *(["--model-config-name=gpu"] if self._gpu else []),
             f"--backend-config=python,shm-region-prefix-name={self._shared_memory}",
             "--disable-auto-complete-config",
             "--strict-readiness=true",
@@ -117,7 +126,10 @@ class EmbeddedTriton(Supervised):
         ]
 
     def _environment(self) -> Mapping[str, str]:
-        return self._install.environment if self._install is not None else {}
+        environment = dict(self._install.environment) if self._install is not None else {}
+        if self._profiles is not None:
+            environment["TIDEMARK_TRITON_PROFILES"] = str(self._profiles.absolute())
+        return environment
 
     def _tells_of_failure(self, line: str) -> bool:
         # Triton prints its settings as wide tables, and its progress as lines that begin with I.

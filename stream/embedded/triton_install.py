@@ -24,6 +24,8 @@ TRITON_VERSION = "2.51"
 # well. With numpy 2 Triton's stub, which is built for numpy 1, returns empty outputs.
 PACKAGES = ("nvidia-pytriton==0.7.0",)
 STUB_PACKAGES = ("onnxruntime==1.19.2", "numpy==1.26.4")
+# The first that brings CUDA and cuDNN as wheels and finds them there.
+GPU_STUB_PACKAGES = ("onnxruntime-gpu[cuda,cudnn]==1.21.1", "numpy==1.26.4")
 # Pythons that have both a stub in the wheel and a wheel of the numpy above.
 PYTHONS = ("3.11", "3.12", "3.10", "3.9")
 
@@ -70,8 +72,13 @@ def triton_available() -> tuple[bool, str]:
     return True, f"Triton {TRITON_VERSION}"
 
 
-def install_triton() -> TritonInstall:
-    """The embedded Triton, installed from PyPI on first use (280 MB on disk).
+def install_triton(*, gpu: bool = False) -> TritonInstall:
+    """The embedded Triton, installed from PyPI on first use (280 MB on disk; with CUDA 3.3 GB).
+
+    Parameters
+    ----------
+    gpu
+        With an onnxruntime that runs `KIND_GPU` instances on CUDA, from a driver that is there already.
 
     Raises
     ------
@@ -84,10 +91,12 @@ def install_triton() -> TritonInstall:
         raise InstallError(f"no embedded Triton: {reason}")
     backend = resources.files("stream.embedded").joinpath("onnxruntime_backend", "model.py").read_text()
 
+    stub_packages = GPU_STUB_PACKAGES if gpu else STUB_PACKAGES
+
     def build(folder: Path) -> None:
         packages = folder / "packages"
         _install_packages(python, packages, ["--no-deps", *PACKAGES])
-        _install_packages(python, packages, list(STUB_PACKAGES))
+        _install_packages(python, packages, list(stub_packages))
         backends = folder / "backends"
         triton = packages / "pytriton" / "tritonserver"
         shutil.copytree(triton / "backends" / "python", backends / "python")
@@ -96,14 +105,17 @@ def install_triton() -> TritonInstall:
         (backends / "onnxruntime").mkdir()
         (backends / "onnxruntime" / "model.py").write_text(backend)
 
-    versions = {"packages": " ".join(PACKAGES + STUB_PACKAGES), "python": python.version, "backend": backend}
+    versions = {"packages": " ".join(PACKAGES + stub_packages), "python": python.version, "backend": backend}
     folder = installed(f"triton-{TRITON_VERSION}", versions, build)
     packages = folder / "packages"
+    libraries = [str(packages / "nvidia_pytriton.libs"), str(python.library_folder)]
+    # Containers with a GPU name the driver's folder there.
+    libraries += [os.environ["LD_LIBRARY_PATH"]] if gpu and os.environ.get("LD_LIBRARY_PATH") else []
     return TritonInstall(
         server=packages / "pytriton" / "tritonserver" / "bin" / "tritonserver",
         backends=folder / "backends",
         environment={
-            "LD_LIBRARY_PATH": f"{packages / 'nvidia_pytriton.libs'}:{python.library_folder}",
+            "LD_LIBRARY_PATH": ":".join(libraries),
             # The stub looks for its standard library beside the first `python3` on the PATH, whichever version that is.
             "PATH": f"{python.prefix / 'bin'}:{os.environ.get('PATH', os.defpath)}",
             "TIDEMARK_TRITON_PACKAGES": str(packages),

@@ -123,6 +123,7 @@ class Intake(Generic[S, P]):
             ticket = None
             if processor is not None and type(parsed) is Parsed and processor.needs(parsed.payload):
                 ticket = Ticket()
+                held.partition.hint(parsed)
                 work.append((parsed.payload, ticket))
             bytes_ = 0 if record.value is None else len(record.value)
             held.pending.append(Entry(record, parsed, ticket, bytes_))

@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 
 from stream.contracts.emission import Rejected
 from stream.engine.position import Position
-from stream.engine.processor import Context, NewerState, Parsed, Processor
+from stream.engine.processor import Context, NewerState, Parsed, Processor, StateUnreadable
 from stream.engine.states import States
 from stream.engine.steps import BROKER_REFUSED, DeadLetters, Entry, Steps, Tally
 from stream.engine.stores.store import Store
@@ -92,6 +92,16 @@ class Partition(Generic[S, P]):
     def note(self) -> None:
         """Commit even when nothing was folded: the commit's metadata has something to tell."""
         self._noted = True
+
+    def hint(self, parsed: Parsed[P]) -> None:
+        """Let the processor put into the payload what the stage should know. Raises ``NewerState``."""
+        if parsed.key is not None:
+            try:
+                state = self._states.get(parsed.key)
+            except StateUnreadable:
+                # The fold will find the same, and buries the record.
+                return
+            self._processor.hint(state, parsed.payload)
 
     # -- steps -------------------------------------------------------
 

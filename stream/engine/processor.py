@@ -171,6 +171,13 @@ class Processor(ABC, Generic[S, P]):
     def parse(self, record: Record) -> Parsed[P]:
         """Read a record. Raises ``Rejected``: it becomes a dead letter."""
 
+    def hint(self, state: S | None, payload: P) -> None:
+        """A record is about to enter the stage: put into the payload what the stage should know of the key's state.
+
+        The state is that of the records folded so far, not of those on their way, and may not be mutated. What the
+        stage makes of it has to be in its answer, since a repeat may see another state.
+        """
+
     @abstractmethod
     def fold(self, state: S | None, parsed: Parsed[P], answer: Any, context: Context[P]) -> S | None:
         """Fold a record into its key's state, which may be mutated. None: the key has no state any more.

@@ -16,7 +16,8 @@ from typing import Final
 import msgspec
 from confluent_kafka import Message
 
-from serving.evaluation.alerts import AlertWorth, FiredAlert, alert_worth
+from serving.evaluation.alerts import AlertWorth, alert_worth
+from serving.evaluation.episodes import FiredAlert
 from serving.history import journeys
 from stream.configuration.settings import Configuration
 from stream.contracts import topics

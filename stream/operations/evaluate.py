@@ -13,9 +13,11 @@ from pathlib import Path
 import msgspec
 
 from serving.dataset import by_customer
+from serving.evaluation.baselines.boosted import boosting_installed
 from serving.evaluation.predictions import predict_at, read_predictions, write_predictions
 from serving.evaluation.report import Evaluation, evaluate, sellable
-from serving.history import journeys
+from serving.evaluation.segments import Groups
+from serving.history import catalogue_items, journeys
 from serving.in_process import OnnxScorer
 from serving.item_statistics import ItemStatistics
 from serving.item_tower import ITEM_TOWER_FILE, read_item_tower
@@ -32,6 +34,17 @@ class ModelEvaluation(msgspec.Struct, frozen=True):
 
     card: ModelCard
     cutoffs: list[Evaluation]
+    unseen_customers: int = 0
+    """Customers of the history that the card lists as kept out of training."""
+    customers: int = 0
+    """All customers of the history who bought."""
+    missing: list[str] = []
+    """Baselines that are not installed."""
+
+    def unseen(self, cutoff: str) -> bool:
+        """True where the model knew nothing from after ``cutoff`` (ISO date), or nothing of anybody here."""
+        known_until = self.card.known_until
+        return bool(known_until) and (known_until < cutoff or self.unseen_customers == self.customers)
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,6 +58,10 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     """Where to write the predictions of the only cut-off."""
     against: Sequence[Path] = ()
     """Predictions of other models at the same cut-off."""
+    detailed: bool = False
+    """Curves and segments too."""
+    high_value_from: float = 1_000.0
+    """Revenue of a year from which a customer counts as of high value, in the configured currency."""
 
 
 def evaluate_model(
@@ -64,6 +81,7 @@ def evaluate_model(
     Raises:
         ModelMismatch: the model was made for other features than this program makes.
         DifferentCutoffs: a file of ``against`` is about another cut-off or other customers.
+        UnreadablePredictions: a file of ``against`` holds something else.
         ValueError: no events, or none before a cut-off.
     """
     card = read_model_card(folder)
@@ -90,5 +108,17 @@ def evaluate_model(
         others = {str(path): read_predictions(path, said) for path in asked.against}
         if asked.predictions is not None:
             write_predictions(asked.predictions, said)
-        found.append(evaluate(said, purchases, end, others, on_progress))
-    return ModelEvaluation(card, found)
+        groups = Groups(asked.high_value_from, _countries(history, cutoff)) if asked.detailed else None
+        names = {item.item_id: item.item_name for item in (*catalogue_items(history, cutoff - 1), *asked.items)}
+        found.append(evaluate(said, purchases, end, others, on_progress, names=names, groups=groups))
+    missing = [] if boosting_installed() else ["lightgbm"]
+    return ModelEvaluation(card, found, card.kept_out(purchases), len(purchases), missing)
+
+
+def _countries(history: Iterable[Event], cutoff: int) -> dict[str, str]:
+    """The last country of each customer, as far as events before ``cutoff`` (epoch milliseconds) name one."""
+    return {
+        event.customer_id: event.country
+        for event in history
+        if event.customer_id and event.country and to_epoch_ms(event.time) < cutoff
+    }

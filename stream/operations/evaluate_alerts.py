@@ -6,17 +6,19 @@ by `tidemark evaluate --alerts`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
 from serving.answers import answers
 from serving.catalogue import Catalogue
 from serving.dataset import Example, by_customer, examples
-from serving.evaluation.alerts import AlertWorth, FiredAlert, alert_worth
+from serving.evaluation.alerts import ACTIVE_DAYS, AlertWorth, worth_of
+from serving.evaluation.episodes import Episode, FiredAlert, episodes_of
+from serving.evaluation.purchase_table import PurchaseTable
 from serving.features import tensors
 from serving.history import journeys
 from serving.in_process import OnnxScorer
@@ -43,6 +45,32 @@ _BATCH: Final = 256
 _DEPLOYMENT: Final = Deployment(secret=b"evaluation")
 
 
+class ModelInForce(NamedTuple):
+    """A version of the model, and from when on it answers."""
+
+    since: int
+    """Epoch milliseconds."""
+    folder: Path
+    """Version folder."""
+
+
+class AlertEvaluation(msgspec.Struct, frozen=True):
+    """What alerts were worth, and how far the model can have known it."""
+
+    horizon_days: int
+    worth: dict[str, AlertWorth]
+    """By kind, and ``all``."""
+    episodes: list[Episode]
+    customers: int
+    """Who could have been alerted."""
+    unseen_customers: int
+    """Of them those that the model's card lists as kept out of training."""
+    known_until: str
+    """RFC 3339: the newest event of the data that the model was trained on; alerts after it are of unseen months."""
+    unseen_months: bool
+    """All that the model was trained on lies before the first alert that was looked for."""
+
+
 def evaluate_alerts(
     events: Iterable[Event],
     folder: Path,
@@ -50,7 +78,7 @@ def evaluate_alerts(
     settings: ProfileSettings,
     policies: Policies,
     on_progress: Callable[[str], None] = lambda what: None,
-) -> dict[str, AlertWorth]:
+) -> AlertEvaluation:
     """What alerts raised from ``start`` on (epoch milliseconds; None: half a year before the end) were worth, by kind.
 
     Every customer's decisions are taken on their own: the daily budget, which couples customers, does not count.
@@ -60,65 +88,122 @@ def evaluate_alerts(
         ValueError: no events.
     """
     card = read_model_card(folder)
-    scorer = OnnxScorer(folder, card)
-    empty = Catalogue.from_items((), read_item_tower(folder / ITEM_TOWER_FILE), read_shop(folder / SHOP_FILE))
     on_progress("folding events")
     histories = by_customer(events)
-    purchases = {
-        customer: [int(time) for time in journey.times]
-        for customer, journey in journeys((e for own in histories.values() for e in own), settings).items()
-    }
+    purchases = purchase_times(histories, settings)
     if not purchases:
         raise ValueError("there are no purchases to evaluate alerts on")
     end = (max(times[-1] for times in purchases.values()) // DAY_MS + 1) * DAY_MS - 1
     since = end + 1 - 180 * DAY_MS if start is None else start
-    asked = [e for e in examples(histories, [], end, settings) if e.trigger is not None and e.as_of >= since]
-    on_progress("scoring")
-    in_force = policies.in_force(card)
-    fired: dict[str, list[FiredAlert]] = {}
-    for alert in _raised(asked, scorer, empty, in_force):
-        at = to_epoch_ms(datetime.fromisoformat(alert.data.as_of))
-        fired.setdefault(alert.data.kind, []).append(FiredAlert(alert.data.customer_id, at, alert.data.score))
+    alerts = raised(histories, [ModelInForce(since, folder)], end, settings, policies, on_progress)
     on_progress("judging")
-    everything = [alert for alerts in fired.values() for alert in alerts]
-    horizon = in_force.settings.horizon_days
+    horizon_ms = policies.horizon_days * DAY_MS
+    table = PurchaseTable(purchases)
+    episodes = episodes_of(alerts, table, horizon_ms, ACTIVE_DAYS * DAY_MS, end)
+    window = (since, max(since, end - horizon_ms))
+    kinds = {"all": episodes} | {
+        kind: [episode for episode in episodes if episode.kind == kind]
+        for kind in sorted({episode.kind for episode in episodes})
+    }
+    return AlertEvaluation(
+        policies.horizon_days,
+        {kind: worth_of(own, table, policies.horizon_days, end, window=window) for kind, own in kinds.items()},
+        episodes,
+        len(purchases),
+        card.kept_out(purchases),
+        card.known_until,
+        bool(card.known_until) and to_epoch_ms(datetime.fromisoformat(card.known_until)) < since,
+    )
+
+
+def purchase_times(histories: Mapping[str, Sequence[Event]], settings: ProfileSettings) -> dict[str, list[int]]:
+    """Epoch milliseconds of each customer's purchases, ascending; customers without any are left out."""
+    everything = (event for own in histories.values() for event in own)
     return {
-        kind: alert_worth(alerts, purchases, horizon, end)
-        for kind, alerts in [("all", everything), *sorted(fired.items())]
+        customer: [int(time) for time in journey.times] for customer, journey in journeys(everything, settings).items()
     }
 
 
-def _raised(
-    asked: Sequence[Example], scorer: OnnxScorer, catalogue: Catalogue, policies: PoliciesInForce
-) -> Iterator[AlertEvent]:
+def raised(
+    histories: dict[str, list[Event]],
+    models: Sequence[ModelInForce],
+    end: int,
+    settings: ProfileSettings,
+    policies: Policies,
+    on_progress: Callable[[str], None] = lambda what: None,
+) -> list[FiredAlert]:
+    """Every alert that would have been raised until ``end`` (epoch milliseconds), customer by customer.
+
+    Args:
+        models: ascending in time; each answers until the next one does, the last until ``end``. Nothing is asked
+            before the first. What was decided under one model is remembered under the next.
+    """
+    scoring = {model: _Scoring.of(model.folder, policies) for model in models}
+    asked = [e for e in examples(histories, [], end, settings) if e.trigger is not None and e.as_of >= models[0].since]
+    on_progress("scoring")
+    found = []
+    for alert in _raised(asked, lambda at: scoring[max((m for m in models if m.since <= at), key=lambda m: m.since)]):
+        data = alert.data
+        at = to_epoch_ms(datetime.fromisoformat(data.as_of))
+        found.append(FiredAlert(data.customer_id, at, data.score, data.kind, data.raise_threshold))
+    return found
+
+
+class _Scoring(NamedTuple):
+    """A model and the policy as it is in force under it."""
+
+    scorer: OnnxScorer
+    catalogue: Catalogue
+    policies: PoliciesInForce
+
+    @classmethod
+    def of(cls, folder: Path, policies: Policies) -> _Scoring:
+        card = read_model_card(folder)
+        # Without items: no alert reads a ranking.
+        empty = Catalogue.from_items((), read_item_tower(folder / ITEM_TOWER_FILE), read_shop(folder / SHOP_FILE))
+        return cls(OnnxScorer(folder, card), empty, policies.in_force(card))
+
+
+def _raised(asked: Sequence[Example], scoring_at: Callable[[int], _Scoring]) -> Iterator[AlertEvent]:
     states: dict[str, DecisionState | None] = {}
     budget = Budget()
-    for start in range(0, len(asked), _BATCH):
-        answered = _answered(asked[start : start + _BATCH], scorer, catalogue)
-        for offset, (request, profile, answer) in enumerate(answered, start):
-            state = states.get(request.customer_id)
-            if state is not None and 0 < (due := timers.due(state)) <= request.as_of:
-                state, _ = timers.on_timer(state, due, policies, _DEPLOYMENT)
-            origin = Origin(topics.SCORE_REQUESTS, 0, offset)
-            budget.days.clear()
-            states[request.customer_id], outputs = decide(
-                state, request, origin, answer, profile, budget, policies, _DEPLOYMENT
-            )
-            for output in outputs:
-                if output.topic in (topics.ALERTS, topics.ALERTS_HOLDOUT) and output.value is not None:
-                    alert = msgspec.json.decode(output.value, type=AlertEvent)
-                    if alert.data.revision == 1:
-                        yield alert
+    for offset, (request, profile, answer, policies) in enumerate(_answered(asked, scoring_at)):
+        state = states.get(request.customer_id)
+        if state is not None and 0 < (due := timers.due(state)) <= request.as_of:
+            state, _ = timers.on_timer(state, due, policies, _DEPLOYMENT)
+        origin = Origin(topics.SCORE_REQUESTS, 0, offset)
+        budget.days.clear()
+        states[request.customer_id], outputs = decide(
+            state, request, origin, answer, profile, budget, policies, _DEPLOYMENT
+        )
+        for output in outputs:
+            if output.topic in (topics.ALERTS, topics.ALERTS_HOLDOUT) and output.value is not None:
+                alert = msgspec.json.decode(output.value, type=AlertEvent)
+                if alert.data.revision == 1:
+                    yield alert
 
 
 def _answered(
-    chunk: Sequence[Example], scorer: OnnxScorer, catalogue: Catalogue
-) -> list[tuple[ScoreRequest, Profile, Answer]]:
+    asked: Sequence[Example], scoring_at: Callable[[int], _Scoring]
+) -> Iterator[tuple[ScoreRequest, Profile, Answer, PoliciesInForce]]:
+    """Each question with its answer, in the order asked; questions to one model are put to it together."""
+    for start in range(0, len(asked), _BATCH):
+        chunk = asked[start : start + _BATCH]
+        scorings = [scoring_at(example.as_of) for example in chunk]
+        answered: dict[int, tuple[ScoreRequest, Profile, Answer, PoliciesInForce]] = {}
+        for scoring in {id(scoring): scoring for scoring in scorings}.values():
+            places = [place for place, own in enumerate(scorings) if own is scoring]
+            said = _said([chunk[place] for place in places], scoring)
+            answered |= {place: (*one, scoring.policies) for place, one in zip(places, said, strict=True)}
+        yield from (answered[place] for place in range(len(chunk)))
+
+
+def _said(chunk: Sequence[Example], scoring: _Scoring) -> list[tuple[ScoreRequest, Profile, Answer]]:
     profiles = [codec.decode(example.profile) for example in chunk]
     requests = [
         ScoreRequest("score", example.customer_id, example.customer_id, example.as_of, example.trigger or "interval")
         for example in chunk
     ]
-    outputs = scorer.run(tensors(profiles, [request.as_of for request in requests], catalogue))
-    said = answers(outputs, profiles, requests, catalogue, scorer.stamp)
+    outputs = scoring.scorer.run(tensors(profiles, [request.as_of for request in requests], scoring.catalogue))
+    said = answers(outputs, profiles, requests, scoring.catalogue, scoring.scorer.stamp)
     return list(zip(requests, profiles, said, strict=True))

@@ -31,6 +31,8 @@ class SeenAlert(NamedTuple):
     """When the broker appended the event that led to it."""
     polled_at: int
     """When the poll returned that brought it."""
+    reasons_method: str = "rule"
+    """How its reasons were found."""
 
     @property
     def latency_ms(self) -> int:
@@ -68,7 +70,7 @@ class AlertObserver:
             alert = decode_alert_event(value).data
             appended_at = self._appended.get((alert.evidence.partition, alert.evidence.last_offset))
             if appended_at is not None and alert.status != "expired":
-                found.append(SeenAlert(alert.status, appended_at, polled_at))
+                found.append(SeenAlert(alert.status, appended_at, polled_at, alert.reasons_method))
         return found
 
     def _run(self) -> None:

@@ -38,6 +38,7 @@ from stream.operations.tail import TailedRecord
 SHOWN_BYTES: Final = 120
 """Of a value that is no message of ours."""
 _SHOWN_ITEMS: Final = 3
+_SHOWN_REASONS: Final = 3
 
 _CONTROL_CHARACTERS: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
@@ -80,7 +81,7 @@ def alert_line(envelope: AlertEvent) -> str:
     alert = envelope.data
     end = f" ({alert.resolve_reason.replace('_', ' ')})" if alert.resolve_reason else ""
     worth = f"{alert.value_at_risk.amount:,.0f} {alert.value_at_risk.currency}"
-    why = "" if end else " ".join(["", *map(sentence, alert.reasons)])
+    why = "" if end else " ".join(["", *map(sentence, alert.reasons[:_SHOWN_REASONS])])
     return (
         f"{minute(alert.as_of)}  {alert.status} {alert.kind.replace('_', ' ')}{end}, customer {alert.customer_id}: "
         f"score {alert.score:.2f}, {alert.severity}, {worth} at risk.{why}"

@@ -28,8 +28,18 @@ _SENTENCES: Final[dict[str, Callable[[str, str], str]]] = {
     "cart_emptied": lambda value, usual: f"Emptied the cart {value} days ago and did not order since.",
     "low_engagement": lambda value, usual: f"Opens {value} of the messages; {usual} is ordinary.",
     "engaged": lambda value, usual: f"Opens {value} of the messages; {usual} is ordinary.",
+    "silence": lambda value, usual: f"No order for {value} (ordinary: {usual}).",
+    "rhythm": lambda value, usual: f"Orders within a year: {value} (ordinary: {usual}).",
+    "spending": lambda value, usual: f"Spent within a year: {value} (ordinary: {usual}).",
+    "assortment": lambda value, usual: f"Lines an order: {value} (ordinary: {usual}).",
+    "cart": lambda value, usual: f"Changes of the cart lately: {value}.",
+    "visits": lambda value, usual: f"Items looked at lately: {value}.",
+    "opinion": lambda value, usual: f"Stars given on average: {value}.",
     "recent_visits": lambda value, usual: f"Items looked at in the last 14 days: {value}.",
 }
+
+_WORDS: Final = {"own_gaps": ("times the own gap between orders",), "days_silent": ("days",)}
+"""Of units that no sentence names, because the same reason has the one or the other."""
 
 _RECOMMENDED: Final = {
     "next_in_taste": "fits what was bought lately",
@@ -41,7 +51,7 @@ _RECOMMENDED: Final = {
 
 def sentence(reason: Contribution) -> str:
     """One reason of an alert as a sentence."""
-    value = _figure(reason.value, reason.unit)
+    value = " ".join([_figure(reason.value, reason.unit), *_WORDS.get(reason.unit, ())])
     usual = "" if reason.reference is None else _figure(reason.reference, reason.unit)
     known = _SENTENCES.get(reason.code)
     if known is not None:

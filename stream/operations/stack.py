@@ -216,7 +216,7 @@ def _thresholds(policies: Policies) -> dict[str, str]:
     return {
         f"TIDEMARK__POLICIES__{kind}__{name}".upper(): str(value)
         for kind in KINDS
-        for name in ("raise_threshold", "resolve_threshold")
+        for name in ("raise_threshold", "raise_share", "resolve_threshold")
         if (value := getattr(getattr(policies, kind), name)) is not None
     }
 

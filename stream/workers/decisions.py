@@ -14,10 +14,10 @@ from stream.contracts.emission import Headers, Output, Rejected
 from stream.contracts.headers import header
 from stream.contracts.scores import Answer, ScoreRequest
 from stream.contracts.topics import TopicNames
-from stream.decisions import codec, decide, timers
+from stream.decisions import codec, decide, prospects, timers
 from stream.decisions.budget import Budget
 from stream.decisions.deployment import Deployment
-from stream.decisions.policies import PoliciesInForce
+from stream.decisions.policies import AlertKind, PoliciesInForce
 from stream.decisions.state import DecisionState
 from stream.engine.processor import Context, NewerState, Parsed, Processor, Record, Stage, StateUnreadable
 from stream.profiles import codec as profile_codec
@@ -54,6 +54,8 @@ class Question(msgspec.Struct):
     profile: Profile | None
     asked_at: int
     """When the broker appended the request, epoch milliseconds."""
+    free: frozenset[AlertKind] = frozenset()
+    """Kinds of alert that it may raise, as far as was known when it came in."""
 
 
 class ModelsInForce(Protocol):
@@ -122,6 +124,11 @@ class DecisionsProcessor(Processor[DecisionState, Question]):
             except profile_codec.StateUnreadable as error:
                 raise Rejected("wrong_shape", str(error), "$.profile") from error
         return Parsed(record.key, request.as_of, Question(request, profile, record.append_time))
+
+    def hint(self, state: DecisionState | None, payload: Question) -> None:
+        payload.free = prospects.free_kinds(
+            state, payload.request, self._models.policies_for(payload.request.customer_id, payload.asked_at)
+        )
 
     def fold(
         self, state: DecisionState | None, parsed: Parsed[Question], answer: Answer | None, context: Context[Question]

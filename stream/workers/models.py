@@ -20,6 +20,7 @@ from serving.client import TritonScorer
 from serving.features import tensors
 from serving.in_process import OnnxScorer
 from serving.item_tower import ITEM_TOWER_FILE, read_item_tower
+from serving.model_card import ReferenceCustomer
 from serving.registry import RegisteredVersion, Registry, UnknownVersion, UnusableVersion
 from serving.rollout import Rollout
 from serving.scorer import BadOutput, Scorer, ScorerUnavailable
@@ -46,6 +47,8 @@ class Answering(NamedTuple):
     scorer: Scorer
     catalogue: Catalogue
     """What can be recommended now, as this version sees it."""
+    reference: ReferenceCustomer | None
+    """Whom its reasons are held against; None: its card knows nobody."""
 
 
 class Models(Protocol):
@@ -81,15 +84,18 @@ async def warm_up(model: Answering) -> None:
 class OneModel:
     """A single version, for ever; for tests and where nothing is rolled out."""
 
-    def __init__(self, scorer: Scorer, catalogue: Callable[[], Catalogue]) -> None:
+    def __init__(
+        self, scorer: Scorer, catalogue: Callable[[], Catalogue], reference: ReferenceCustomer | None = None
+    ) -> None:
         self._scorer = scorer
         self._catalogue = catalogue
+        self._reference = reference
 
     def answering(self, customer_id: str, asked_at: int) -> Answering:
         return self.settled()
 
     def settled(self) -> Answering:
-        return Answering(self._scorer, self._catalogue())
+        return Answering(self._scorer, self._catalogue(), self._reference)
 
     async def refresh(self) -> None:
         return
@@ -188,6 +194,7 @@ class _Held:
 
     def __init__(self, version: RegisteredVersion, scorer: Scorer) -> None:
         self.scorer = scorer
+        self._reference = version.card.reference
         self._tower = read_item_tower(version.folder / ITEM_TOWER_FILE)
         self._shop = read_shop(version.folder / SHOP_FILE)
         self._seen: tuple[Catalogue, Catalogue] | None = None
@@ -195,7 +202,7 @@ class _Held:
     def answering(self, snapshot: Catalogue) -> Answering:
         if self._seen is None or self._seen[0] is not snapshot:
             self._seen = snapshot, snapshot.with_model(self._tower, self._shop)
-        return Answering(self.scorer, self._seen[1])
+        return Answering(self.scorer, self._seen[1], self._reference)
 
 
 class RegisteredPolicies:

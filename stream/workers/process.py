@@ -36,6 +36,7 @@ from stream.workers import decisions, profiles
 from stream.workers.catalogue import CatalogueReader
 from stream.workers.control import ControlReader
 from stream.workers.decisions import DecisionsProcessor, Question
+from stream.workers.explaining import Explainer
 from stream.workers.models import RegisteredModels, RegisteredPolicies
 from stream.workers.profiles import ProfilesProcessor
 from stream.workers.scoring import ScoringStage
@@ -119,10 +120,11 @@ def build_processor(
             source=configuration.deployment.source,
             partitions=count_partitions(AdminClient(kafka), names.physical(topics.SCORE_REQUESTS)),
         )
+        policies = RegisteredPolicies(registry, configuration.policies, lambda: switches.rollout)
         if stage is None:
             models = RegisteredModels(registry, configuration.triton, lambda: switches.rollout, lambda: items.snapshot)
-            stage = ScoringStage(models, configuration.triton, configuration.profiles.currency)
-        policies = RegisteredPolicies(registry, configuration.policies, lambda: switches.rollout)
+            explainer = Explainer(policies.policies_of, configuration.triton)
+            stage = ScoringStage(models, configuration.triton, configuration.profiles.currency, explainer)
         yield DecisionsProcessor(names, policies, deployment, stage)
     finally:
         items.close()

@@ -23,6 +23,7 @@ from stream.engine.processor import Stage
 from stream.profiles.profile import Profile
 from stream.workers.breaker import CircuitBreaker
 from stream.workers.decisions import Question
+from stream.workers.explaining import Explainer
 from stream.workers.models import Answering, Models, warm_up
 
 _LOOK_S: Final = 0.5
@@ -37,18 +38,22 @@ class ScoringStage(Stage[Question]):
     Args:
         models: says which that is.
         currency: of the answers' amounts.
+        explainer: adds the model's reasons to answers that will raise an alert; None: all reasons are by rule.
 
     Attributes:
         model_answers, fallback_answers: questions answered by each, since the start.
     """
 
-    def __init__(self, models: Models, settings: TritonSettings, currency: str) -> None:
+    def __init__(
+        self, models: Models, settings: TritonSettings, currency: str, explainer: Explainer | None = None
+    ) -> None:
         self.max_batch = settings.max_batch
         self.max_in_flight = settings.in_flight
         self.model_answers = 0
         self.fallback_answers = 0
         self._models = models
         self._currency = currency
+        self._explainer = explainer
         self._deadline_s = settings.deadline_ms / 1000
         self._backlog_deadline_s = settings.backlog_deadline_ms / 1000
         self._calls = 1 + settings.retries
@@ -100,13 +105,15 @@ class ScoringStage(Stage[Question]):
             self.fallback_answers += len(batch)
             return [self._fall_back(question, model.catalogue, unanswered.reason) for question in batch]
         self.model_answers += len(batch)
+        if self._explainer is not None:
+            await self._explainer.explain(batch, answered, model)
         return answered
 
     async def _ask(self, batch: Sequence[Question], model: Answering) -> list[Answer]:
         """The model's answers. Raises ``_Unanswered``."""
         if self._breaker.open:
             raise _Unanswered("breaker_open")
-        scorer, catalogue = model
+        scorer, catalogue = model.scorer, model.catalogue
         requests = [question.request for question in batch]
         profiles = [_profile(question) for question in batch]
         inputs = tensors(profiles, [request.as_of for request in requests], catalogue)

@@ -6,6 +6,7 @@ Called by ``serving.evaluation.baselines.forecasts``.
 from __future__ import annotations
 
 import importlib
+import importlib.util
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -38,16 +39,20 @@ COMMON: Final[dict[str, Any]] = {
 """Parameters of every booster here."""
 
 
+def boosting_installed() -> bool:
+    """Whether there can be such a forecast at all."""
+    return importlib.util.find_spec("lightgbm") is not None
+
+
 def boosted_forecast(past: PastCutoffs, as_of: int, table: Floats) -> Forecast | None:
     """Churn of each horizon, and value in two stages: whether anything is bought, times how much (on a log scale).
 
     None where LightGBM is not installed or the history is too short.
     """
-    try:
-        # It has no types; this is the only place that needs it.
-        lightgbm: Any = importlib.import_module("lightgbm")
-    except ImportError:
+    if not boosting_installed():
         return None
+    # It has no types; this is the only place that needs it.
+    lightgbm: Any = importlib.import_module("lightgbm")
 
     def fit(objective: str, rows: npt.NDArray[np.bool_], label: Floats) -> Predictor:
         data = lightgbm.Dataset(past.features[rows], label)

@@ -41,11 +41,13 @@ def baseline_forecasts(
     customers: Sequence[str],
     as_of: int,
     report: Callable[[str], None] = lambda what: None,
+    names: Mapping[str, str] | None = None,
 ) -> dict[str, Forecast]:
     """What the baselines say of ``customers`` with what was known at ``as_of`` (epoch milliseconds).
 
     Args:
         report: told what is being made.
+        names: of items, for the baseline that reads them.
     """
     own = [journeys[customer] for customer in customers]
     report("table of earlier cut-offs")
@@ -68,7 +70,7 @@ def baseline_forecasts(
     if boosted is not None:
         found["lightgbm"] = boosted
     report("items")
-    for name, rankings in item_rankings(journeys, customers, as_of).items():
+    for name, rankings in item_rankings(journeys, customers, as_of, names).items():
         found[name] = Forecast(items=rankings.items, new_items=rankings.new_items)
     return found
 

@@ -1,10 +1,12 @@
-"""Item rankings that need no learning from labels: popularity, own repeats, item-kNN and EASE.
+"""Item rankings that need no learning from labels: popularity, own repeats, item-kNN, EASE, and likeness of names.
 
 Called by ``serving.evaluation.baselines.forecasts``.
 """
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
@@ -20,6 +22,8 @@ _KNOWN_DAYS: Final = 730
 _HALF_LIFE_DAYS: Final = 90.0
 _SHRINK: Final = 10.0
 _RIDGE: Final = 200.0
+_MOST_WORDS: Final = 3_000
+_WORD: Final = re.compile(r"\w\w+")
 
 
 class Rankings(NamedTuple):
@@ -29,8 +33,14 @@ class Rankings(NamedTuple):
     new_items: list[list[str]]
 
 
-def item_rankings(journeys: Mapping[str, Journey], customers: Sequence[str], as_of: int) -> dict[str, Rankings]:
-    """By baseline: rankings of ``customers`` with what was known at ``as_of`` (epoch milliseconds)."""
+def item_rankings(
+    journeys: Mapping[str, Journey], customers: Sequence[str], as_of: int, names: Mapping[str, str] | None = None
+) -> dict[str, Rankings]:
+    """By baseline: rankings of ``customers`` with what was known at ``as_of`` (epoch milliseconds).
+
+    Args:
+        names: by item. Without any there is no TF-IDF.
+    """
     known = co_purchase.popular(journeys, as_of, _KNOWN_DAYS)
     if not known or not customers:
         return {}
@@ -43,6 +53,7 @@ def item_rankings(journeys: Mapping[str, Journey], customers: Sequence[str], as_
     learned = co_purchase.histories([journeys[customer] for customer in teachers], as_of, index, _HALF_LIFE_DAYS)
     alike = co_purchase.cosines(learned, len(order), _SHRINK)
     weights = co_purchase.ease(learned._replace(lines=np.ones(len(learned.lines))), len(order), _RIDGE)
+    words = tf_idf([(names or {}).get(item, "") for item in order])
     own = co_purchase.histories([journeys[customer] for customer in customers], as_of, index, _HALF_LIFE_DAYS)
     found: dict[str, Rankings] = {}
     # Ties, and what a baseline says nothing of, are filled by popularity.
@@ -55,11 +66,30 @@ def item_rankings(journeys: Mapping[str, Journey], customers: Sequence[str], as_
             "item_knn": table @ alike + filling,
             "ease": table @ weights + filling,
         }
+        if words.shape[1]:
+            scores["tf_idf"] = (table @ words) @ words.T + filling
         for name, score in scores.items():
             rankings = found.setdefault(name, Rankings([], []))
             rankings.items.extend(_top(score, order))
             rankings.new_items.extend(_top(np.where(bought, -np.inf, score), order))
     return found
+
+
+def tf_idf(names: Sequence[str]) -> npt.NDArray[np.float32]:
+    """float32[N, W]: each name by its words, the rare ones weighing more (Salton, Buckley 1988), of length 1.
+
+    Words are those of at least two names; W is 0 where there are none.
+    """
+    of_item = [Counter(_WORD.findall(name.lower())) for name in names]
+    items_with = Counter(word for words in of_item for word in words)
+    known = sorted(items_with, key=lambda word: (-items_with[word], word))
+    place = {word: column for column, word in enumerate(known[:_MOST_WORDS]) if items_with[word] > 1}
+    table = np.zeros((len(names), len(place)), np.float32)
+    for row, words in enumerate(of_item):
+        for word, count in words.items():
+            if word in place:
+                table[row, place[word]] = count * (np.log((1 + len(names)) / (1 + items_with[word])) + 1)
+    return np.asarray(table / np.maximum(np.linalg.norm(table, axis=1, keepdims=True), 1e-9), np.float32)
 
 
 def _top(score: npt.NDArray[np.float32], order: Sequence[str]) -> list[list[str]]:

@@ -29,16 +29,29 @@ THREAD_PARAMETERS = {
 }
 
 
+CUDA = "CUDAExecutionProvider"
+
+
+def _providers(args: dict[str, str]) -> list[Any]:
+    """Where an instance runs, by its kind. An instance for a GPU never runs on a CPU: it is refused instead."""
+    if args["model_instance_kind"] != "GPU":
+        return ["CPUExecutionProvider"]
+    if CUDA not in onnxruntime.get_available_providers():
+        raise pb_utils.TritonModelException(
+            f"model {args['model_name']} wants KIND_GPU, and this embedded Triton was installed without CUDA: "
+            "use the cpu profile of its config.pbtxt, EmbeddedTriton(..., gpu=True), or NVIDIA's image"
+        )
+    # From the wheels beside onnxruntime, which no path of the system's loader names.
+    onnxruntime.preload_dlls()
+    # TF32 has ten bits after the point: what is called fp32 is fp32.
+    return [(CUDA, {"device_id": args["model_instance_device_id"], "use_tf32": "0"}), "CPUExecutionProvider"]
+
+
 class TritonPythonModel:
     """One instance of one ONNX model: a session, and the names of its configured inputs and outputs."""
 
     def initialize(self, args: dict[str, str]) -> None:
         config = json.loads(args["model_config"])
-        if args["model_instance_kind"] == "GPU":
-            raise pb_utils.TritonModelException(
-                f"model {args['model_name']} wants KIND_GPU, and the embedded Triton has no GPU: "
-                "use the cpu profile of its config.pbtxt, or NVIDIA's image"
-            )
         self._batches = config["max_batch_size"] > 0
         self._inputs = [entry["name"] for entry in config["input"]]
         self._outputs = {
@@ -52,8 +65,19 @@ class TritonPythonModel:
         path = os.path.join(
             args["model_repository"], args["model_version"], config.get("default_model_filename") or "model.onnx"
         )
-        self._session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        if profiles := os.environ.get("TIDEMARK_TRITON_PROFILES"):
+            options.enable_profiling = True
+            options.profile_file_prefix = os.path.join(profiles, args["model_instance_name"])
+        self._profiles = options.enable_profiling
+        self._session = onnxruntime.InferenceSession(path, options, providers=_providers(args))
+        if args["model_instance_kind"] == "GPU" and CUDA not in self._session.get_providers():
+            raise pb_utils.TritonModelException(f"model {args['model_name']}: CUDA could not be loaded, see above")
         self._check_names(path)
+
+    def finalize(self) -> None:
+        """Write the profile where one was asked for: each node, where it ran and for how long."""
+        if self._profiles:
+            self._session.end_profiling()
 
     def execute(self, requests: list[Any]) -> list[Any]:
         """Answer all requests that Triton's dynamic batcher put together, by one run of the session where it can be.

@@ -250,6 +250,17 @@ def test_the_budget_of_a_kind_and_day_is_shared_by_the_partition(shop):
     assert customers[2].asks(91, 0.9).outcome == "churn_risk=raised"
 
 
+def test_an_alert_needs_so_much_at_risk_as_the_rule_asks_for(shop):
+    # 400 a year make 98.63 in 90 days.
+    customer = shop.regular(in_force=shop.policies(churn_risk=Rule(raise_threshold=0.7, raise_value=90.0)))
+    assert customer.asks(90, 0.9).outcome == "churn_risk=below_value"
+    records = customer.asks(91, 0.92)
+    assert records.outcome == "churn_risk=raised"
+    assert records.alerts[0].value_at_risk.amount >= 90.0
+    # What is open stays so: less at risk is no recovery.
+    assert customer.asks(92, 0.8).statuses == ["updated"]
+
+
 def test_a_disabled_rule_ends_what_is_open_and_raises_nothing(shop):
     customer = shop.regular()
     customer.asks(90, 0.85)

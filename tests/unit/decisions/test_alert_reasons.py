@@ -4,14 +4,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stream.contracts.scores import Contribution
 from stream.decisions.facts import Facts
 from stream.decisions.policies import Policies
-from stream.decisions.reasons import MOST_REASONS, rule_reasons
+from stream.decisions.reasons import MOST_REASONS, reasons, rule_reasons
 
 
 def reasons_of(shop, customer, day, distance=0.4):
     facts = Facts(customer.profile, shop.at(day), Policies())
     return rule_reasons(customer.profile, facts, distance)
+
+
+def told(shop, customer, day, given=(), distance=0.4):
+    facts = Facts(customer.profile, shop.at(day), Policies())
+    return reasons(list(given), customer.profile, facts, distance)
 
 
 def found(reasons, code):
@@ -20,6 +26,9 @@ def found(reasons, code):
 
 def codes(reasons):
     return [reason.code for reason in reasons]
+
+
+SAID = (Contribution("silence", 2.4, "own_gaps", 0.8, 0.3), Contribution("rhythm", 3.0, "orders_365d", 7.0, -0.1))
 
 
 def test_silence_is_held_against_the_customer_s_own_rhythm(shop):
@@ -141,3 +150,55 @@ def test_causes_that_together_weigh_enough_explain_all_of_the_distance(shop):
         plant(customer)
     reasons = reasons_of(shop, customer, 110)
     assert sum(reason.contribution for reason in reasons) == pytest.approx(0.4, abs=0.003)
+
+
+@pytest.mark.parametrize("plant", [negative_review, cart_emptied])
+@pytest.mark.parametrize("given", [(), SAID], ids=["by rule", "by the model"])
+def test_what_happened_lately_is_told_first(shop, plant, given):
+    customer = shop.regular()
+    plant(customer)
+    first, method = told(shop, customer, 100, given)
+    assert first[0].code == plant.__name__
+    assert method == ("shapley+rule" if given else "rule")
+    late, method = told(shop, customer, 130, given)
+    assert late[0].code != plant.__name__
+    assert method == ("shapley" if given else "rule")
+
+
+def test_what_the_model_does_not_weigh_has_moved_nothing_and_the_rest_is_as_it_said(shop):
+    customer = shop.regular()
+    cart_emptied(customer)
+    first, _ = told(shop, customer, 100, SAID)
+    assert (first[0].contribution, first[1:]) == (0.0, list(SAID))
+
+
+def test_what_the_model_weighs_keeps_its_weight_under_the_name_of_what_happened(shop):
+    customer = shop.regular()
+    negative_review(customer)
+    first, _ = told(shop, customer, 100, [*SAID, Contribution("opinion", 1.0, "stars", None, 0.02)])
+    assert (first[0].code, first[0].value, first[0].contribution) == ("negative_review", 1.0, 0.02)
+    assert codes(first[1:]) == ["silence", "rhythm"]
+
+
+def test_what_the_model_takes_for_a_good_sign_stays_one(shop):
+    customer = shop.regular()
+    cart_emptied(customer)
+    opened = Contribution("cart", 2.0, "changes_decayed", 0.0, -0.02)
+    first, _ = told(shop, customer, 100, [*SAID, opened])
+    assert (first[0].contribution, first[-1]) == (0.0, opened)
+
+
+def test_the_newest_review_is_told_and_not_the_mean(shop):
+    customer = shop.regular()
+    for day in (61, 62, 63):
+        customer.reviews(day, 5.0)
+    customer.reviews(95, 1.0)
+    assert (told(shop, customer, 100)[0][0].code, told(shop, customer, 100)[0][0].value) == ("negative_review", 1.0)
+    customer.reviews(96, 5.0)
+    assert told(shop, customer, 100)[0][0].code == "silence_vs_rhythm"
+
+
+def test_below_the_base_rate_nothing_is_put_first(shop):
+    customer = shop.regular()
+    cart_emptied(customer)
+    assert told(shop, customer, 100, SAID, distance=-0.1) == (list(SAID), "shapley")

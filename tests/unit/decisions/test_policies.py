@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from serving.model_card import ModelCard, Period, Threshold
+from serving.model_card import ModelCard, Period, ScoreLevels, Threshold, UnknownLevels
 from stream.decisions.policies import Action, Policies, Rule
 
 
@@ -45,6 +45,10 @@ def threshold(raise_at=0.8, resolve_at=0.7):
             {"raise_threshold": 0.7, "resolve_threshold": 0.66},
             "resolve_threshold is 0.66: it must be",
         ),
+        ({"raise_share": 1.5}, "raise_share is 1.5: it is a share"),
+        ({"raise_share": 0.1, "raise_threshold": 0.7}, "raise_share and raise_threshold are both set"),
+        ({"raise_share": 0.1, "resolve_threshold": 0.7}, "resolve_threshold is set without raise_threshold"),
+        ({"raise_value": -1.0}, "raise_value is -1.0"),
         ({"resolve_threshold": 0.5}, "resolve_threshold is set without raise_threshold"),
         ({"silent_from_days": -1}, "silent_from_days is -1"),
         ({"silent_from_days": 30, "silent_until_days": 30}, "silent_until_days is 30"),
@@ -115,6 +119,35 @@ def test_the_card_s_base_rate_is_told_beside_thresholds_set_by_hand():
     own = Rule(raise_threshold=0.7)
     rules = Policies(churn_risk=own, second_purchase=own).in_force(card(threshold())).rules
     assert (rules["churn_risk"].raise_threshold, rules["churn_risk"].base_rate) == (0.7, 0.45)
+
+
+LEVELS = [
+    ScoreLevels("90d", rhythm, "2010-12-31", 100, [0.1, 0.3], [high, low])
+    for rhythm, high, low in ((True, 0.6, 0.4), (False, 0.8, 0.7))
+]
+
+
+def test_a_share_becomes_the_score_that_so_many_customers_of_the_kind_reach():
+    by_share = Policies(churn_risk=Rule(raise_share=0.2), second_purchase=Rule(raise_share=0.3))
+    rules = by_share.in_force(msgspec.structs.replace(card(), score_levels=LEVELS)).rules
+    assert (rules["churn_risk"].raise_threshold, rules["churn_risk"].resolve_threshold) == (0.5, 0.45)
+    assert (rules["second_purchase"].raise_threshold, rules["second_purchase"].resolve_threshold) == (0.7, 0.65)
+
+
+def test_a_share_that_the_card_does_not_know_is_refused_and_says_what_to_do():
+    both = Rule(raise_share=0.2)
+    with pytest.raises(UnknownLevels, match="set raise_threshold instead of raise_share, or train it again"):
+        Policies(churn_risk=both, second_purchase=both).in_force(card(threshold()))
+
+
+def test_the_version_tells_which_score_a_share_became():
+    written = Policies(churn_risk=Rule(raise_share=0.2), second_purchase=Rule(raise_threshold=0.7))
+    later = [msgspec.structs.replace(levels, raise_at=[0.7, 0.5]) for levels in LEVELS]
+    one, same, other = (
+        written.in_force(msgspec.structs.replace(card(), score_levels=levels)).version
+        for levels in (LEVELS, list(LEVELS), later)
+    )
+    assert one == same != other
 
 
 def test_severities_lie_between_the_threshold_and_certainty():

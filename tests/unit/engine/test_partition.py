@@ -513,3 +513,42 @@ def test_a_signal_that_was_rolled_back_half_way_wakes_everybody_again() -> None:
     life.partition.roll_back()
     life.finish(budget=2)
     assert [output.value for output in life.outputs if output.key == b"woken"] == [b"0", b"1", b"2", b"3"]
+
+
+class Hinting(Counting):
+    """Puts the key's sum into the record's amount."""
+
+    def hint(self, state: Sum | None, payload: Said) -> None:
+        payload.amount = -1 if state is None else state.total
+
+
+def test_what_enters_the_stage_knows_the_state_of_what_was_folded_so_far() -> None:
+    life = Life(Hinting())
+    life.append(b"a", b"1 5")
+    life.append(b"a", b"2 7")
+    life.process(most=1)
+    for key, told in ((b"a", 5), (b"b", -1)):
+        parsed = Parsed(key, 3, Said(0))
+        life.partition.hint(parsed)
+        assert parsed.payload.amount == told
+    life.finish()
+    tick = Parsed(None, 3, Said(9))
+    life.partition.hint(tick)
+    assert tick.payload.amount == 9
+    assert state_of(life, b"a").total == 12
+
+
+def test_a_state_that_cannot_be_read_gives_no_hint_and_one_of_a_newer_version_stops_the_worker() -> None:
+    life = Life(Hinting())
+    life.append(b"a", b"1 5")
+    life.finish()
+    for encoded, stops in ((b"\xc1", False), (NEWER, True)):
+        life.store.write({b"a": frame(0, False, encoded)}, Position(1, 1, 1, b"", None), 1, fired_until=2)
+        life.restart()
+        parsed = Parsed(b"a", 3, Said(9))
+        if stops:
+            with pytest.raises(NewerState):
+                life.partition.hint(parsed)
+        else:
+            life.partition.hint(parsed)
+        assert parsed.payload.amount == 9

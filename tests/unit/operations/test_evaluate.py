@@ -1,17 +1,22 @@
 """Evaluating the shipped model on a recorded history of another shop, as somebody does who has only the program."""
 
+from pathlib import Path
+
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from serving.evaluation.predictions import DifferentCutoffs
+from serving.dataset import by_customer
+from serving.evaluation.page import png
+from serving.evaluation.predictions import DifferentCutoffs, UnreadablePredictions
 from serving.history import journeys
 from serving.model_card import model_repository, version_folder
 from stream.contracts.catalogue import CatalogueItem
 from stream.contracts.times import DAY_MS
 from stream.decisions.policies import Policies, Rule
 from stream.operations.evaluate import Asked, evaluate_model
-from stream.operations.evaluate_alerts import evaluate_alerts
+from stream.operations.evaluate_alerts import ModelInForce, evaluate_alerts, raised
+from stream.operations.evaluate_report import write_report
 from stream.profiles.settings import ProfileSettings
 from tests.unit.serving.recorded_shop import START, shop_events
 
@@ -66,9 +71,9 @@ def test_alerts_are_counted_once_an_episode_and_judged_by_what_followed():
     rule = Rule(raise_threshold=0.3, resolve_threshold=0.1, silent_from_days=7.0)
     policies = Policies(churn_risk=rule, second_purchase=rule)
     found = evaluate_alerts(EVENTS, FOLDER, START + 200 * DAY_MS, SETTINGS, policies)
-    worth = found["all"]
+    worth = found.worth["all"]
     assert worth.counted > 5
-    assert worth.fired == sum(each.fired for kind, each in found.items() if kind != "all")
+    assert worth.fired == sum(each.fired for kind, each in found.worth.items() if kind != "all")
     assert 0 <= worth.precision <= 1
     assert worth.difference.low <= worth.precision - worth.rule_precision <= worth.difference.high
     assert 0 <= worth.recall <= 1
@@ -76,5 +81,73 @@ def test_alerts_are_counted_once_an_episode_and_judged_by_what_followed():
     # Nobody is above 1: nothing is raised, and nothing is claimed.
     never = Rule(raise_threshold=1.0, resolve_threshold=0.9)
     silent = evaluate_alerts(EVENTS, FOLDER, None, SETTINGS, Policies(churn_risk=never, second_purchase=never))
-    assert silent["all"].fired == 0
-    assert np.isnan(silent["all"].precision)
+    assert silent.worth["all"].fired == 0
+    assert np.isnan(silent.worth["all"].precision)
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory) -> Path:
+    out = tmp_path_factory.mktemp("said") / "said.parquet"
+    evaluate_model(EVENTS, FOLDER, Asked(cutoffs=[CUTOFF], predictions=out), SETTINGS)
+    return out
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        (lambda table: table.drop_columns(["churn_60d"]), UnreadablePredictions, "has no column churn_60d: horizons"),
+        (lambda table: table.slice(1), DifferentCutoffs, "are not the same: evaluate both models on one file"),
+        (lambda table: table.take([0, *range(len(table))]), UnreadablePredictions, "1 customers twice"),
+        (lambda table: table.replace_schema_metadata({}), DifferentCutoffs, "made at cut-off unknown"),
+    ],
+)
+def test_a_file_that_is_not_about_the_same_is_refused_and_says_why(written, tmp_path, change, error, message):
+    pq.write_table(change(pq.read_table(written)), tmp_path / "other.parquet")
+    with pytest.raises(error, match=message):
+        evaluate_model(EVENTS, FOLDER, Asked(cutoffs=[CUTOFF], against=[tmp_path / "other.parquet"]), SETTINGS)
+
+
+def test_what_is_no_parquet_file_is_said_to_be_none(tmp_path):
+    (tmp_path / "notes.txt").write_text("churn is high")
+    with pytest.raises(UnreadablePredictions, match="is no parquet file"):
+        evaluate_model(EVENTS, FOLDER, Asked(cutoffs=[CUTOFF], against=[tmp_path / "notes.txt"]), SETTINGS)
+
+
+def test_a_report_is_one_page_and_the_same_plots_as_pictures_where_they_can_be_drawn(tmp_path):
+    found = evaluate_model(EVENTS, FOLDER, Asked(cutoffs=[CUTOFF], detailed=True), SETTINGS)
+    page, *plots = write_report(tmp_path / "report", found)
+    assert page == tmp_path / "report" / "index.html"
+    assert "2010-12-27" in page.read_text(encoding="utf-8")
+    assert bool(plots) == png.drawable()
+    assert all(plot.read_bytes().startswith(b"\x89PNG") for plot in plots)
+    assert write_report(tmp_path / "one.html", found)[0] == tmp_path / "one.html"
+    names = {path.suffix for path in tmp_path.rglob("*") if path.is_file()}
+    assert names <= {".html", ".png"}
+
+
+def test_figures_of_a_time_that_the_model_knew_are_not_called_unseen():
+    found = evaluate_model(EVENTS, FOLDER, Asked(cutoffs=[CUTOFF]), SETTINGS)
+    assert not found.unseen("2010-12-27")
+    assert found.unseen("2011-07-01")
+
+
+def test_alerts_say_how_far_they_are_of_customers_and_months_unseen():
+    rule = Rule(raise_threshold=0.3, resolve_threshold=0.1)
+    policies = Policies(churn_risk=rule, second_purchase=rule)
+    found = evaluate_alerts(EVENTS, FOLDER, START + 400 * DAY_MS, SETTINGS, policies)
+    assert (found.unseen_months, found.unseen_customers, found.customers) == (False, 0, 80)
+    assert len(found.episodes) == found.worth["all"].fired
+    assert sum(episode.counted for episode in found.episodes) == found.worth["all"].counted
+
+
+def test_the_same_model_in_force_from_two_days_on_raises_what_one_raises():
+    rule = Rule(raise_threshold=0.3, resolve_threshold=0.1)
+    policies = Policies(churn_risk=rule, second_purchase=rule)
+    histories, first, end = by_customer(EVENTS), START + 200 * DAY_MS, START + 540 * DAY_MS
+    once = raised(histories, [ModelInForce(first, FOLDER)], end, SETTINGS, policies)
+    twice = raised(
+        histories, [ModelInForce(first, FOLDER), ModelInForce(first + 90 * DAY_MS, FOLDER)], end, SETTINGS, policies
+    )
+    assert once == twice
+    assert len(once) > 5
+    assert min(alert.as_of for alert in once) >= first

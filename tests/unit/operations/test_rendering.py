@@ -35,6 +35,11 @@ def test_an_alert_says_its_reasons_as_sentences() -> None:
     )
 
 
+def test_of_many_reasons_a_line_says_the_first_three() -> None:
+    text = shown(topics.ALERTS, encode(alert(reasons=[Contribution(f"reason_{n}", 1.0) for n in range(5)])))
+    assert text.endswith("Reason 0: 1. Reason 1: 1. Reason 2: 1.")
+
+
 def test_an_end_says_why_it_ended_and_repeats_no_reasons() -> None:
     text = shown(topics.ALERTS_HOLDOUT, encode(alert(status="resolved", resolve_reason="consent_withdrawn")))
     assert "resolved churn risk (consent withdrawn), customer 13085" in text
@@ -152,6 +157,13 @@ def test_nothing_is_refused(logical: str, value: bytes) -> None:
             Contribution("recent_order", 3.4, "days", 36.09),
             "The last order is only 3.4 days old; usually one comes every 36 days.",
         ),
+        (
+            Contribution("silence", 2.41, "own_gaps", 0.82, 0.3),
+            "No order for 2.4 times the own gap between orders (ordinary: 0.8).",
+        ),
+        (Contribution("silence", 41.2, "days_silent", 25.4, 0.3), "No order for 41 days (ordinary: 25)."),
+        (Contribution("rhythm", 3.0, "orders_365d", 7.0), "Orders within a year: 3 (ordinary: 7)."),
+        (Contribution("opinion", 4.0, "stars"), "Stars given on average: 4."),
     ],
 )
 def test_figures_are_rounded_as_people_say_them(reason: Contribution, said: str) -> None:

@@ -103,7 +103,7 @@ def test_vectors_are_integers_of_about_unit_length_and_zero_without_a_known_word
     assert np.array_equal(catalogue.vectors, np.rint(catalogue.vectors))
     assert np.allclose(np.linalg.norm(catalogue.vectors[:-1], axis=1), 127, atol=2)
     assert not catalogue.vectors[-1].any()
-    assert catalogue.has_vector == [True] * 6 + [False]
+    assert catalogue.has_vector.tolist() == [True] * 6 + [False]
     assert not Catalogue.from_items(ITEMS).vectors.any()
 
 

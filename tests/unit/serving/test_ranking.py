@@ -9,7 +9,7 @@ from serving.histories import OwnItems
 from serving.history import journeys
 from serving.item_statistics import ItemStatistics
 from serving.item_tower import ITEM_DIMENSIONS
-from serving.ranking import NEW_FEATURES, OWN_FEATURES, RankWeights, companion_strength, own_cells
+from serving.ranking import NEW_FEATURES, OWN_FEATURES, RankWeights, companion_entries, companion_strength, own_cells
 from serving.shop import SHOP_FILE, Shop, read_shop, write_shop
 from stream.contracts.catalogue import CatalogueItem
 from stream.contracts.events import Event, Item
@@ -68,7 +68,8 @@ def test_what_goes_with_what_was_bought_is_named_with_its_reason():
 
 def test_companions_are_strong_where_many_bought_both_and_nothing_speaks_for_itself():
     shop = catalogue()
-    strength = companion_strength(own_cells(own("tea", "brush"), shop), 1, shop)[0]
+    entries = companion_entries(own_cells(own("tea", "brush"), shop), shop)
+    strength = companion_strength(entries, 1, shop)[0]
     by_item = dict(zip(shop.item_ids, strength.tolist(), strict=True))
     assert by_item["cup"] > 0.05
     assert by_item["paint"] > 0.05

@@ -1,8 +1,10 @@
+import re
+
 import pytest
 
 from serving.features import FEATURE_SCHEMA, FEATURES
 from serving.scorer import OUTPUTS
-from serving.triton_config import CONFIG_FILE, GPU_CONFIG_FILE, config_text, write_configs
+from serving.triton_config import CONFIG_FILE, GPU_CONFIG_FILE, MAX_BATCH_SIZES, config_text, write_configs
 
 
 @pytest.mark.parametrize("profile", ["cpu", "gpu"])
@@ -12,7 +14,7 @@ def test_every_tensor_of_the_code_is_in_the_configuration(profile):
         dims = ", ".join(map(str, spec.shape))
         assert f'{{ name: "{spec.name}" data_type: TYPE_{spec.dtype} dims: [ {dims} ] }}' in text
     assert f'key: "feature_schema" value {{ string_value: "{FEATURE_SCHEMA}" }}' in text
-    assert "max_batch_size: 256" in text
+    assert f"max_batch_size: {MAX_BATCH_SIZES[profile]}" in text
     assert 'backend: "onnxruntime"' in text
 
 
@@ -27,15 +29,19 @@ def test_the_cpu_profile_takes_one_core_for_each_instance():
     assert 'key: "intra_op_thread_count" value { string_value: "1" }' in config_text("cpu")
 
 
-def test_both_profiles_differ_in_their_instances_only():
-    def common(profile):
-        return [
-            line
-            for line in config_text(profile).splitlines()
-            if not any(word in line for word in ("instance_group", "thread_count", "# "))
-        ]
+def test_both_profiles_have_the_same_tensors_and_schema():
+    def promised(profile):
+        return [line for line in config_text(profile).splitlines() if "dims" in line or "feature_schema" in line]
 
-    assert common("cpu") == common("gpu")
+    tensors = len(FEATURES) + len(OUTPUTS)
+    assert len(promised("cpu")) == tensors + 1 + 2 * len(FEATURES)
+    assert promised("cpu") == promised("gpu")
+
+
+@pytest.mark.parametrize("profile", ["cpu", "gpu"])
+def test_a_model_is_warmed_up_with_one_and_with_its_largest_batch(profile):
+    sizes = [int(size) for size in re.findall(r" batch_size: (\d+)\n", config_text(profile)) if size]
+    assert sizes == [1, MAX_BATCH_SIZES[profile]]
 
 
 def test_it_is_written_beside_the_versions(tmp_path):

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from serving.item_tower import quantised_queries
+from serving.model.attention import Block, attention_bias
 from serving.model.network import raw_churn, revenue_of
 from serving.outlook import HAZARDS
 from serving.statistics import STATISTICS
@@ -35,6 +36,14 @@ def test_the_network_is_blind_to_padding():
     noisy["history_tokens"] = made["history_tokens"] + 5 * empty[:, :, None].int()
     with torch.no_grad():
         assert torch.allclose(network().queries(**made), network().queries(**noisy), atol=1e-5)
+
+
+def test_the_newest_place_of_a_block_is_that_of_the_whole_block():
+    torch.manual_seed(3)
+    block, hidden = Block(16, 2, 32, dropout=0.0), torch.randn(4, 9, 16)
+    bias = attention_bias((torch.arange(9) >= torch.tensor([[0], [3], [8], [9]])).float())
+    with torch.no_grad():
+        assert torch.allclose(block.newest(hidden, bias), block(hidden, bias)[:, -1:], atol=1e-6)
 
 
 def test_before_training_the_hazards_are_those_of_the_outlook():

@@ -71,6 +71,7 @@ def test_training_learns_who_stopped_and_ships_what_it_measured(tmp_path):
     assert set(told) == {"features", "rehearsal", "hazards", "queries", "evaluation"}
     assert card.metrics[f"churn_60d_auc at {card.evaluation.last}"]["model"] > 0.6
     assert card.demo_customers
+    assert {levels.horizon for levels in card.score_levels} == {"30d", "60d", "90d"}
 
     histories = by_customer(events)
     cutoff = START + 400 * DAY_MS
