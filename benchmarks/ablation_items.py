@@ -14,7 +14,7 @@ import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -22,41 +22,30 @@ import torch
 from sklearn.cluster import KMeans
 from torch import Tensor, nn
 
-from serving.catalogue import Catalogue
-from serving.co_purchase import popular
-from serving.dataset import by_customer, calendar_cutoffs, examples
+from benchmarks.shown_items import Shown, ids_of, prepared
 from serving.evaluation import metrics
-from serving.evaluation.baselines.rfm import eligible
-from serving.evaluation.truth import bought_before
-from serving.history import catalogue_items, journeys, outcome, read_events
-from serving.holdout import is_demo_customer
+from serving.history import read_events
 from serving.model.network import CustomerNetwork, raw_churn
 from serving.model.settings import NetworkSettings
 from serving.model_card import HORIZONS_DAYS
-from serving.season import Season
-from serving.shop import Shop
 from serving.statistics import STATISTICS
 from serving.text.encoder import shipped_encoder
 from serving.tokens import TOKEN_BUCKETS, TOKENS_PER_ITEM
-from serving.training.arrays import ExampleArrays, Labels, batch_of, example_arrays, labels
+from serving.training.arrays import ExampleArrays, batch_of
 from serving.training.checkpoints import NOTHING_KEPT
 from serving.training.learn import Pool, Rows, Task, learn
 from serving.training.losses import churn_loss, next_item_loss
 from serving.training.settings import TrainingSettings
-from serving.training.train import POPULAR_DAYS, purchase_rates
 from serving.training.weights import by_age
-from stream.contracts.events import Event
-from stream.contracts.ids import item_hash
 from stream.contracts.times import DAY_MS, to_epoch_ms
 from stream.profiles.settings import ProfileSettings
 
 CUTOFF: Final = "2011-03-10"
 SEEDS: Final = (1, 2)
-HIDDEN: Final = 5
-"""One item in so many is hidden."""
-
 CODES: Final = TOKEN_BUCKETS // TOKENS_PER_ITEM // 4
 """Codes of each of the ``TOKENS_PER_ITEM`` parts of a vector: 256, as in VQ-Rec."""
+
+Floats = npt.NDArray[np.floating[Any]]
 
 _OUTLOOK: Final = STATISTICS.index("hazard_30d")
 _CHURN_WEIGHT: Final = 1.0
@@ -94,23 +83,6 @@ class Joint(nn.Module):  # type: ignore[misc]  # torch is not installed where ty
         return stats[:, _OUTLOOK : _OUTLOOK + len(HORIZONS_DAYS)] + self.hazards(query)
 
 
-class Shown(NamedTuple):
-    """Everything that all variants share."""
-
-    arrays: ExampleArrays
-    """Of training; ``history_tokens`` holds the row of the item plus one in its first place."""
-    known: Labels
-    test: ExampleArrays
-    baskets: list[frozenset[int]]
-    """Rows of the next basket, by test example."""
-    before: list[frozenset[int]]
-    """Rows bought before."""
-    churned: npt.NDArray[np.bool_]
-    hidden: npt.NDArray[np.bool_]
-    """By row of the catalogue."""
-    log_popularity: npt.NDArray[np.float32]
-
-
 def main(arguments: Sequence[str]) -> None:
     """Print the table."""
     torch.set_num_threads(1)
@@ -118,11 +90,15 @@ def main(arguments: Sequence[str]) -> None:
     cutoff = to_epoch_ms(datetime.fromisoformat(arguments[1] if arguments[1:] else CUTOFF).replace(tzinfo=UTC))
     events = list(read_events([Path(arguments[0])], settings))
     catalogue, shown = prepared(events, cutoff, settings)
-    tables = {"words": catalogue.tokens, "ids": ids_of(len(catalogue)), "codes": codes_of(catalogue)}
+    names = [item.item_name if (item := catalogue.get(each)) else "" for each in catalogue.item_ids]
+    vectors = shipped_encoder().encode(names).vectors
+    tables = {"words": catalogue.tokens, "ids": ids_of(len(catalogue)), "codes": codes_of(vectors)}
     bought = np.flatnonzero((shown.known.next_items >= 0).any(axis=1))
     print(f"{len(bought):,} examples with a next basket, {len(shown.baskets):,} customers measured, "
           f"{int((~shown.hidden).sum()):,} items shown and {int(shown.hidden.sum()):,} hidden")  # fmt: skip
     print("\n| | recall@20 | NDCG@10 | new recall@20 | hidden recall@20 | churn 90 d, AUC |\n|" + " --- |" * 6)
+    for name, found in untrained(vectors, shown).items():
+        print(f"| {name} | " + " | ".join(f"{figure:.3f}" for figure in found) + " | |", flush=True)
     for variant in VARIANTS:
         rows = np.array([figures(variant, tables[variant.tokens], shown, seed) for seed in SEEDS])
         cells = [
@@ -132,68 +108,9 @@ def main(arguments: Sequence[str]) -> None:
         print(f"| {variant.name} | " + " | ".join(cells) + " |", flush=True)
 
 
-def prepared(events: list[Event], cutoff: int, settings: ProfileSettings) -> tuple[Catalogue, Shown]:
-    """Arrays, labels and truth."""
-    histories, until = by_customer(events), cutoff - 1
-    own = journeys(events, settings)
-    season = Season.learned(own.values(), until)
-    shop = Shop.unknown()._replace(
-        first=min(int(journey.times[0]) for journey in own.values()),
-        season=season,
-        rates=purchase_rates(own, season, until),
-    )
-    catalogue = Catalogue.from_items(catalogue_items(events, until), shop=shop)
-    rowwise = Catalogue.from_items(catalogue_items(events, until), shop=shop)
-    rowwise.tokens = ids_of(len(rowwise))
-    moments = calendar_cutoffs(cutoff - 340 * DAY_MS, cutoff, 7)
-    found = [example for example in examples(histories, moments, cutoff, settings) if example.as_of < cutoff]
-    judged = set(eligible(own, until))
-    test = [e for e in found if e.as_of == until and e.trigger is None and e.customer_id in judged]
-    train = [
-        e
-        for e in found
-        if until - 240 * DAY_MS <= e.as_of <= until - HORIZONS_DAYS[0] * DAY_MS and not is_demo_customer(e.customer_id)
-    ]
-    end = max(int(journey.times[-1]) for journey in own.values())
-    outcomes = [outcome(own[e.customer_id], until, end, HORIZONS_DAYS) for e in test]
-    hidden = catalogue.hashes % HIDDEN == 0
-    known = labels(train, own, until, catalogue)
-    known.next_items[np.append(hidden, False)[known.next_items]] = -1
-    arrays = [example_arrays(each, rowwise, lambda what, done, of: None) for each in (train, test)]
-    for each in arrays:
-        tokens = each.tensors["history_tokens"]
-        tokens[np.insert(hidden, 0, False)[tokens]] = 0
-    buyers = popular(own, until, POPULAR_DAYS)
-    return catalogue, Shown(
-        arrays[0],
-        known,
-        arrays[1],
-        [rows_of(catalogue, each.basket) for each in outcomes],
-        [rows_of(catalogue, bought_before(own[e.customer_id], until)) for e in test],
-        np.array([not any(each.bought) for each in outcomes]),
-        hidden,
-        np.log1p([buyers.get(item, 0) for item in catalogue.item_ids]).astype(np.float32),
-    )
-
-
-def rows_of(catalogue: Catalogue, items: Sequence[str] | frozenset[str]) -> frozenset[int]:
-    """Rows of those items that the catalogue knows."""
-    found = catalogue.rows(np.array([item_hash(item) for item in items], np.uint64))
-    return frozenset(found[found >= 0].tolist())
-
-
-def ids_of(items: int) -> npt.NDArray[np.int32]:
-    """int32[items + 1, tokens]: each item's row plus one; the last row is zero."""
-    table = np.zeros((items + 1, TOKENS_PER_ITEM), np.int32)
-    table[:-1, 0] = np.arange(1, items + 1)
-    return table
-
-
-def codes_of(catalogue: Catalogue) -> npt.NDArray[np.int32]:
+def codes_of(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.int32]:
     """int32[items + 1, tokens]: product quantisation (Jégou et al. 2011) of the text vectors of the names."""
-    names = [item.item_name if (item := catalogue.get(each)) else "" for each in catalogue.item_ids]
-    vectors = shipped_encoder().encode(names).vectors
-    table = np.zeros((len(names) + 1, TOKENS_PER_ITEM), np.int32)
+    table = np.zeros((len(vectors) + 1, TOKENS_PER_ITEM), np.int32)
     for place, part in enumerate(np.split(vectors, TOKENS_PER_ITEM, axis=1)):
         found = KMeans(CODES, n_init=1, max_iter=30, random_state=1).fit_predict(part)
         table[:-1, place] = 1 + place * CODES + found
@@ -242,7 +159,7 @@ def figures(variant: Variant, table: npt.NDArray[np.int32], shown: Shown, seed: 
 
 
 def measured(joint: Joint, variant: Variant, table: npt.NDArray[np.int32], shown: Shown) -> list[float]:
-    """Recall and NDCG of shown items, recall of those not bought before, recall among hidden items, and AUC."""
+    """The figures of ``retrieved``, and AUC."""
     test, network = seen_as(shown.test, table, variant), joint.network
     queries, churn = [], []
     with torch.no_grad():
@@ -254,12 +171,18 @@ def measured(joint: Joint, variant: Variant, table: npt.NDArray[np.int32], shown
             churn.append(raw_churn(joint.hazard(query, stats))[:, -1])
         likeness = (torch.cat(queries) @ network.item_vectors(torch.from_numpy(table[:-1].astype(np.int64))).T).numpy()
         ranked_by = likeness + float(network.popularity_weight) * shown.log_popularity
+    auc = metrics.auc(shown.churned, torch.cat(churn).numpy()) if variant.churn else float("nan")
+    return [*retrieved(ranked_by, likeness, shown), auc]
+
+
+def retrieved(ranked_by: Floats, likeness: Floats, shown: Shown) -> list[float]:
+    """Recall and NDCG among the shown items by ``ranked_by``, recall of those not bought before, and recall among the
+    hidden ones by ``likeness``, float[N, items] each."""
     hidden = frozenset(np.flatnonzero(shown.hidden).tolist())
-    old = [np.fromiter(before, np.intp, len(before)) for before in shown.before]
     ranked = np.where(shown.hidden, -np.inf, ranked_by)
     new = ranked.copy()
-    for row, items in enumerate(old):
-        new[row, items] = -np.inf
+    for row, items in enumerate(shown.before):
+        new[row, list(items)] = -np.inf
     cold = np.where(shown.hidden, likeness, -np.inf)
     warm_baskets = [basket - hidden for basket in shown.baskets]
     new_baskets = [basket - before for basket, before in zip(warm_baskets, shown.before, strict=True)]
@@ -269,8 +192,20 @@ def measured(joint: Joint, variant: Variant, table: npt.NDArray[np.int32], shown
         float(np.nanmean(metrics.ndcgs_at(best[0], strings(warm_baskets), 10))),
         float(np.nanmean(metrics.recalls_at(best[1], strings(new_baskets), 20))),
         float(np.nanmean(metrics.recalls_at(best[2], strings([b & hidden for b in shown.baskets]), 20))),
-        metrics.auc(shown.churned, torch.cat(churn).numpy()) if variant.churn else float("nan"),
     ]
+
+
+def untrained(vectors: npt.NDArray[np.float32], shown: Shown) -> dict[str, list[float]]:
+    """What popularity alone finds, and what likeness of texts to the nearest shown item bought before."""
+    size = (len(shown.baskets), len(shown.hidden))
+    popularity, nearest = np.broadcast_to(shown.log_popularity, size), np.zeros(size, np.float32)
+    for row, items in enumerate(shown.before):
+        known = [item for item in items if not shown.hidden[item]]
+        nearest[row] = (vectors @ vectors[known].T).max(axis=1) if known else 0.0
+    return {
+        "popularity alone": retrieved(popularity, popularity, shown),
+        "text nearest to one bought before": retrieved(nearest, nearest, shown),
+    }
 
 
 def named(scores: npt.NDArray[np.float32], count: int) -> list[list[str]]:
