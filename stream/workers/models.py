@@ -20,7 +20,7 @@ from serving.client import TritonScorer
 from serving.features import tensors
 from serving.in_process import OnnxScorer
 from serving.item_tower import ITEM_TOWER_FILE, read_item_tower
-from serving.model_card import ReferenceCustomer
+from serving.model_card import ReferenceCustomer, UnknownLevels
 from serving.registry import RegisteredVersion, Registry, UnknownVersion, UnusableVersion
 from serving.rollout import Rollout
 from serving.scorer import BadOutput, Scorer, ScorerUnavailable
@@ -245,4 +245,8 @@ class RegisteredPolicies:
         try:
             return self._policies.in_force(self._registry.get(version).card)
         except (UnknownVersion, UnusableVersion):
+            return None
+        except (UnknownLevels, KeyError) as error:
+            # `promote` refuses such a version; one that came into force otherwise is judged by the first one's levels.
+            _log.error("a model's card lacks what the policies need", version=version, error=str(error))
             return None
