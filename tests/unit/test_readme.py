@@ -7,8 +7,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.main import get_command
 
 from serving.model_card import model_repository, read_model_card, version_folder
+from stream.cli import models
 from stream.cli.app import app
 from stream.configuration.load import load
 from stream.contracts.times import HOUR_MS
@@ -19,7 +21,8 @@ from stream.profiles.validation import read_event
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
-COMMANDS = {command.callback.__name__ for command in app.registered_commands if command.callback is not None}
+COMMANDS = set(get_command(app).commands)  # type: ignore[attr-defined]
+MODEL_COMMANDS = set(get_command(models.app).commands)  # type: ignore[attr-defined]
 SPEAKING = ("cli", "operations", "configuration", "workers", "embedded", "testing")
 """Packages whose messages people read. Those of the engine name `tidemark rebuild`, which is still to come."""
 SOURCES = [path for package in SPEAKING for path in (ROOT / "stream" / package).rglob("*.py")]
@@ -41,6 +44,7 @@ def test_every_command_that_is_named_exists(path: Path) -> None:
         if file.suffix == ".md":
             named += re.findall(r"^(?:\.venv/bin/)?tidemark ([a-z]+)", text, re.MULTILINE)
         assert set(named) <= COMMANDS, file
+        assert set(re.findall(r"\btidemark models ([a-z]+)", text)) <= MODEL_COMMANDS, file
 
 
 def test_the_first_events_of_the_readme_are_events() -> None:
