@@ -177,11 +177,10 @@ class Partition(Generic[S, P]):
     def _catch_up(self, key: bytes, time: int) -> bool:
         """Fire what is due for ``key`` by the time of its own record, where others have moved partition time beyond it:
         a key's history is the same whether its records came before or after those of others."""
-        timers = self._states.timers
-        while 0 < (due := timers.due_of(key)) <= time:
+        while 0 < (due := self._states.due_of(key)) <= time:
             if not self._spend():
                 return False
-            timers.set(key, 0)
+            self._states.timers.set(key, 0)
             self._steps.fire(key, due)
         return True
 

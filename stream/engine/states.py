@@ -10,7 +10,7 @@ from typing import Any, Final, Generic, NamedTuple, TypeVar
 from stream.engine.position import HEADER_BYTES, Position, due_of, frame, is_waiting
 from stream.engine.processor import OutputTooLarge, Processor
 from stream.engine.stores.store import Store
-from stream.engine.timers import Timers
+from stream.engine.timers import FOREVER, Timers
 
 S = TypeVar("S")
 
@@ -66,6 +66,15 @@ class States(Generic[S]):
                 dues, horizon = self.store.due(timers.horizon, NEAR_TIMERS)
                 timers.extend(horizon, ((key, due) for key, due in dues if key not in self._touched))
         return None
+
+    def due_of(self, key: bytes) -> int:
+        """Due time of ``key``, wherever it is known; 0 when it has none."""
+        timers = self.timers
+        due = timers.due_of(key)
+        if due or timers.horizon == FOREVER or key in self._touched:
+            return due
+        framed = self.store.get(key)
+        return 0 if framed is None else due_of(framed)
 
     @property
     def changed(self) -> bool:

@@ -218,6 +218,13 @@ def test_a_timer_set_in_the_past_outlives_restarts_and_commits_until_time_moves(
     on_disk(tmp_path, before, [(b"", b"3550 0 tick"), (b"", b"9000 0 tick")])
 
 
+def test_a_timer_in_the_past_fires_before_its_key_s_next_record_though_only_the_store_knows_of_it(
+    tmp_path: Path, near_one: None
+) -> None:
+    before = [(b"a", b"9396 1"), (b"d", b"5869 1"), (b"c", b"6511 1"), (b"b", b"6299 1")]
+    on_disk(tmp_path, before, [(b"d", b"8158 1"), (b"c", b"8955 1"), (b"", b"20000 0 tick")])
+
+
 def test_of_many_timers_on_disk_only_the_nearest_are_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(states, "NEAR_TIMERS", 10)
     life = Life(folder=tmp_path)
