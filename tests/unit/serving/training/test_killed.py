@@ -50,6 +50,7 @@ def started():
 def test_training_killed_at_random_places_ends_with_the_same_model_and_figures(tmp_path, started):
     events = tmp_path / "events.jsonl"
     events.write_bytes(b"\n".join(map(encode, shop_events(customers=60, days=480))))
+    started(tmp_path / "absent.jsonl", tmp_path / "nowhere").join()  # The server that forks takes a while to begin.
     began = time.monotonic()
     undisturbed = started(events, tmp_path / "undisturbed")
     undisturbed.join()
@@ -59,12 +60,12 @@ def test_training_killed_at_random_places_ends_with_the_same_model_and_figures(t
     kills = 0
     while not (tmp_path / "killed" / "customer").exists() or (tmp_path / "killed" / training.UNFINISHED_RUN).exists():
         process = started(events, tmp_path / "killed")
-        process.join(places.uniform(0.1, 0.6) * took if kills < KILLS else None)
+        process.join(places.uniform(0.1, 0.5) * took if kills < KILLS else None)
         kills += process.is_alive()
         process.kill()
         process.join()
         assert process.exitcode in (0, -signal.SIGKILL)
-    assert kills, "nothing was killed: the run was faster than the one before"
+    assert kills, f"nothing was killed in {took:.1f} s, seed {seed}"
     whole, resumed = version_folder(tmp_path / "undisturbed"), version_folder(tmp_path / "killed")
     print(f"killed {kills} times of {took:.1f} s, seed {seed}")
     assert read_model_card(resumed) == read_model_card(whole), f"killed {kills} times, seed {seed}"
