@@ -150,11 +150,17 @@ def _of_revenue(revenue: Floats) -> Iterator[_Measured]:
 
     yield _Measured("value_180d_spearman", True, over(lambda r, said: metrics.spearman(revenue[r], said), mean))
     yield _Measured("value_180d_gini", True, over(lambda r, said: metrics.gini(revenue[r], said), mean))
-    bias = over(lambda r, said: float(said.sum() / revenue[r].sum() - 1), mean)
+    bias = over(lambda r, said: _bias(revenue[r], said), mean)
     yield _Measured("value_180d_bias", False, bias, abs)
     yield _Measured("value_180d_mae", False, over(lambda r, said: float(np.abs(revenue[r] - said).mean()), median))
     capped_error = over(lambda r, said: float(np.abs(capped[r] - np.minimum(said, REVENUE_CAP)).mean()), median)
     yield _Measured("value_180d_mae_capped", False, capped_error)
+
+
+def _bias(revenue: Floats, said: Floats) -> float:
+    """How far the total lies off; NaN where nothing was bought."""
+    total = float(revenue.sum())
+    return float(said.sum()) / total - 1 if total else float("nan")
 
 
 def _of_baskets(

@@ -109,6 +109,10 @@ def calibration_slope(truth: npt.ArrayLike, probability: npt.ArrayLike) -> float
     positive = np.asarray(truth, bool)
     if positive.all() or not positive.any() or log_odds.std() == 0:
         return float("nan")
+    kept, lost = log_odds[~positive], log_odds[positive]
+    if lost.min() >= kept.max() or kept.min() >= lost.max():
+        # A forecast that tells all apart has no finite slope; few customers are enough for that.
+        return float("nan")
     fitted = fit_logistic(log_odds[:, None], positive, ridge=0.0)
     return float(fitted.weights[0] / fitted.scale[0])
 

@@ -9,13 +9,17 @@ import typer
 
 from stream.cli.context import notes
 
+ONLINE_RETAIL = "online-retail"
+
 
 def convert(
-    source: Annotated[Path, typer.Argument(metavar="RAW", help="Online Retail II as parquet.", show_default=False)],
-    destination: Annotated[
-        str,
+    arguments: Annotated[
+        list[str],
         typer.Argument(
-            metavar="OUT", help=".jsonl, .jsonl.gz, .jsonl.xz, or - for standard output.", show_default=False
+            metavar="[online-retail] RAW OUT",
+            help="The data set, the only one so far; its parquet file; .jsonl, .jsonl.gz, .jsonl.xz, or - for standard "
+            "output.",
+            show_default=False,
         ),
     ],
     demo_sample: Annotated[
@@ -30,9 +34,10 @@ def convert(
     from stream.cli.progress import progress_bar
     from stream.operations.convert import convert_online_retail
 
+    source, destination = _source_and_destination(arguments)
     with progress_bar("converting", "lines") as update:
         report = convert_online_retail(
-            source, destination, is_demo_customer if demo_sample else lambda customer: True, update
+            Path(source), destination, is_demo_customer if demo_sample else lambda customer: True, update
         )
     console = notes()
     events = ", ".join(f"{count:,} {kind}s" for kind, count in sorted(report.events.items()))
@@ -42,3 +47,14 @@ def convert(
         console.print(f"{report.returned_lines:,} returned lines, {share:.0%} with the order that they undo")
     for reason, count in report.dropped.most_common():
         console.print(f"left out: {count:,} lines: {reason}")
+
+
+def _source_and_destination(arguments: list[str]) -> list[str]:
+    if len(arguments) == 3 and arguments[0] == ONLINE_RETAIL:
+        return arguments[1:]
+    if len(arguments) == 2 and arguments[0] != ONLINE_RETAIL:
+        return arguments
+    raise typer.BadParameter(
+        "give the data set, its file and where the events go: "
+        f"tidemark convert {ONLINE_RETAIL} RAW.parquet OUT.jsonl.gz"
+    )

@@ -250,7 +250,15 @@ def test_convert_refuses_what_is_no_online_retail(capsys: pytest.CaptureFixture[
     code, _, err = run("convert", "x.parquet", "out.jsonl", capsys=capsys)
     assert (code, err) == (Exit.INPUT, err)
     assert "x.parquet is not a parquet file" in err
+    assert run("convert", "online-retail", "x.parquet", "out.jsonl", capsys=capsys) == (code, "", err)
     assert not Path("out.jsonl").exists()
+
+
+@pytest.mark.parametrize("given", [("x.parquet",), ("online-retail", "x.parquet"), ("other", "x.parquet", "out.jsonl")])
+def test_convert_says_what_it_wants(given: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, err = run("convert", *given, capsys=capsys)
+    assert code == Exit.USAGE
+    assert "tidemark convert online-retail RAW.parquet" in err
 
 
 def test_a_mapping_that_is_none_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:

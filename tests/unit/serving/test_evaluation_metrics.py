@@ -7,7 +7,17 @@ from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from serving.evaluation.logistic import fit_logistic, sigmoid
-from serving.evaluation.metrics import auc, average_precision, brier, ece, precision_at, ranks, recall_at, spearman
+from serving.evaluation.metrics import (
+    auc,
+    average_precision,
+    brier,
+    calibration_slope,
+    ece,
+    precision_at,
+    ranks,
+    recall_at,
+    spearman,
+)
 
 rows = st.lists(st.tuples(st.booleans(), st.integers(0, 5)), min_size=2, max_size=60).filter(
     lambda pairs: len({truth for truth, _ in pairs}) == 2
@@ -69,3 +79,19 @@ def test_sigmoid_does_not_overflow():
 def test_a_constant_column_does_no_harm():
     fitted = fit_logistic(np.ones((50, 1)), np.arange(50) % 2 == 0)
     assert fitted.probability(np.ones((1, 1)))[0] == pytest.approx(0.5)
+
+
+def test_the_calibration_slope_of_a_forecast_that_is_too_extreme_is_below_one():
+    random = np.random.default_rng(1)
+    log_odds = random.normal(0, 1, 20_000)
+    churned = random.random(20_000) < 1 / (1 + np.exp(-log_odds))
+    extreme = 1 / (1 + np.exp(-2 * log_odds))
+    assert abs(calibration_slope(churned, extreme) - 0.5) < 0.03
+
+
+@pytest.mark.parametrize(
+    ("churned", "said"),
+    [([1, 1, 0, 0], [0.9, 0.8, 0.8, 0.1]), ([0, 0, 1], [0.9, 0.8, 0.1]), ([1, 1], [0.9, 0.8]), ([1, 0], [0.5, 0.5])],
+)
+def test_a_forecast_that_tells_all_apart_or_none_has_no_calibration_slope(churned, said):
+    assert np.isnan(calibration_slope(churned, said))
