@@ -29,7 +29,7 @@ from stream.configuration.settings import Configuration
 from stream.contracts import topics
 from stream.contracts.codec import decode_score, decode_score_request, encode
 from stream.contracts.events import Event, Item
-from stream.contracts.scores import ScoreRequest
+from stream.contracts.scores import Score, ScoreRequest
 from stream.operations.brokers import make_consumer, make_producer, read_to_end
 from stream.profiles import codec
 
@@ -93,10 +93,14 @@ def _browse(producer: Producer, topic: str, rate: int, people: int, stopping: th
     producer.flush()
 
 
-def read_back(configuration: Configuration, versions: list[RegisteredVersion], rollout: Rollout) -> Found:
-    """Read questions and answers, and work the answers out again."""
+Places = dict[tuple[int, int], Question]
+"""Questions by partition and offset."""
+
+
+def read_questions_and_answers(configuration: Configuration) -> tuple[Places, list[Score]]:
+    """What lies in the two topics now."""
     names, admin = configuration.topics.topic_names(), AdminClient(client_properties(configuration.kafka))
-    questions: dict[tuple[int, int], Question] = {}
+    questions: Places = {}
     consumer = make_consumer(configuration.kafka, "read-back", **{"enable.auto.commit": False})
     try:
         for message in read_to_end(consumer, admin, [names.physical(topics.SCORE_REQUESTS)]):
@@ -110,6 +114,18 @@ def read_back(configuration: Configuration, versions: list[RegisteredVersion], r
         ]
     finally:
         consumer.close()
+    return questions, scores
+
+
+def unanswered(configuration: Configuration) -> int:
+    """Questions without an answer so far."""
+    questions, scores = read_questions_and_answers(configuration)
+    return len(questions.keys() - {(score.request_partition, score.request_offset) for score in scores})
+
+
+def read_back(configuration: Configuration, versions: list[RegisteredVersion], rollout: Rollout) -> Found:
+    """Read questions and answers, and work the answers out again."""
+    questions, scores = read_questions_and_answers(configuration)
     answered = Counter((score.request_partition, score.request_offset) for score in scores)
     fallbacks = Counter(score.answer.fallback_reason for score in scores if score.answer.fallback)
     given = [score for score in scores if not score.answer.fallback]

@@ -86,7 +86,8 @@ def test_another_feature_schema_is_a_mismatch(url):
 
 def test_a_model_that_is_not_served_is_not_ready_and_not_available(url):
     other = msgspec.structs.replace(CARD, name="other")
-    assert on(url, lambda scorer: scorer.ready(), other) is False
+    with pytest.raises(ScorerUnavailable, match="does not load model other"):
+        on(url, lambda scorer: scorer.ready(), other)
     with pytest.raises(ScorerUnavailable, match="other"):
         on(url, lambda scorer: scorer.infer(inputs(1), timeout_s=5), other)
 

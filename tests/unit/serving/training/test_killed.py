@@ -23,7 +23,7 @@ from tests.unit.serving.recorded_shop import shop_events
 from tests.unit.serving.small_network import SMALL
 
 KILLS = 2
-SETTINGS = TrainingSettings(epochs=3, query_epochs=2, examples_per_epoch=2_000, threads=1, network=SMALL)
+SETTINGS = TrainingSettings(epochs=3, query_epochs=2, examples_per_epoch=1_000, threads=1, network=SMALL)
 
 
 def run(events: Path, out: Path) -> None:
@@ -49,7 +49,7 @@ def started():
 @pytest.mark.slow
 def test_training_killed_at_random_places_ends_with_the_same_model_and_figures(tmp_path, started):
     events = tmp_path / "events.jsonl"
-    events.write_bytes(b"\n".join(map(encode, shop_events(customers=60, days=480))))
+    events.write_bytes(b"\n".join(map(encode, shop_events(customers=40, days=420))))
     started(tmp_path / "absent.jsonl", tmp_path / "nowhere").join()  # The server that forks takes a while to begin.
     began = time.monotonic()
     undisturbed = started(events, tmp_path / "undisturbed")
