@@ -61,7 +61,7 @@ chaos: $(TRAINING) ## 200,000 events, ten kills -9, and an oracle that counts
 	CHAOS_EVENTS=200000 $(BIN)/python -m pytest tests/chaos -s
 
 rollout: $(TRAINING) ## ten roll-outs of a model and ten ways back under 2,000 events a second
-	ROLLOUT_RATE=2000 ROLLOUT_SWITCHES=20 $(BIN)/python -m pytest tests/end_to_end/test_rollout.py -s -k load
+	ROLLOUT_RATE=2000 ROLLOUT_SWITCHES=20 ROLLOUT_KEPT_MS=10000 $(BIN)/python -m pytest tests/end_to_end/test_rollout.py -s -k load
 
 train: $(TRAINING) ## train the customer model again, half an hour: make train EVENTS=FILE [TRAIN_ARGS=...]
 	@test -n "$(EVENTS)" || { printf '%s\n' \

@@ -98,19 +98,31 @@ class ScoringStage(Stage[Question]):
         return [found[place] for place in range(len(batch))]
 
     async def _answered(self, batch: Sequence[Question], model: Answering) -> list[Answer]:
-        """The model's answers, or the fallback's."""
-        try:
-            answered = await self._ask(batch, model)
-        except _Unanswered as unanswered:
-            self.fallback_answers += len(batch)
-            return [self._fall_back(question, model.catalogue, unanswered.reason) for question in batch]
-        self.model_answers += len(batch)
-        if self._explainer is not None:
-            await self._explainer.explain(batch, answered, model)
-        return answered
+        """The model's answers; where a version that is coming or going has none, those of the one in force; else the
+        fallback's."""
+        settled = self._models.settled()
+        in_turn = [settled] if model.scorer is settled.scorer else [model, settled]
+        reason: FallbackReason = "unavailable"
+        for each in in_turn:
+            try:
+                answered = await self._ask(batch, each, counts=each is settled)
+            except _Unanswered as unanswered:
+                reason = unanswered.reason
+                continue
+            self.model_answers += len(batch)
+            if self._explainer is not None:
+                await self._explainer.explain(batch, answered, each)
+            return answered
+        self.fallback_answers += len(batch)
+        return [self._fall_back(question, settled.catalogue, reason) for question in batch]
 
-    async def _ask(self, batch: Sequence[Question], model: Answering) -> list[Answer]:
-        """The model's answers. Raises ``_Unanswered``."""
+    async def _ask(self, batch: Sequence[Question], model: Answering, counts: bool) -> list[Answer]:
+        """The model's answers. Raises ``_Unanswered``.
+
+        Args:
+            counts: whether how it goes says something of the server: what is wrong with one version among others does
+                not.
+        """
         if self._breaker.open:
             raise _Unanswered("breaker_open")
         scorer, catalogue = model.scorer, model.catalogue
@@ -127,10 +139,13 @@ class ScoringStage(Stage[Question]):
                 reason = error.reason
                 _log.info("model did not answer", error=str(error))
             else:
-                if not self._breaker.healthy:
-                    _log.info("model answers")
-                self._breaker.succeeded()
+                if counts:
+                    if not self._breaker.healthy:
+                        _log.info("model answers")
+                    self._breaker.succeeded()
                 return answered
+        if not counts:
+            raise _Unanswered(reason)
         # Once for all calls of a batch: a server that is only slow at the first call is no server that is gone.
         was_open = self._breaker.open
         self._breaker.failed()

@@ -12,6 +12,7 @@ import pytest
 from serving.catalogue import Catalogue
 from serving.registry import Registry, UnknownVersion
 from serving.rollout import Rollout
+from serving.scorer import ScorerUnavailable
 from stream.configuration.settings import TritonSettings
 from stream.contracts.catalogue import CatalogueItem
 from stream.contracts.control import Control
@@ -185,3 +186,29 @@ def test_policies_follow_the_version_that_answered(world: World, tmp_path: Path)
 def test_the_registry_is_read_when_a_version_is_needed_and_not_before(tmp_path: Path) -> None:
     with pytest.raises(UnknownVersion, match="tidemark train"):
         RegisteredPolicies(Registry(tmp_path), Policies(), lambda: Rollout("1.a"))
+
+
+def test_where_a_coming_version_does_not_answer_the_one_in_force_does_and_the_breaker_stays_closed(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def steps() -> None:
+        world.switch(world.second, NOW - 100, ramp_ms=1_000_000_000)
+        models = world.models()
+        stage = ScoringStage(models, TritonSettings(scorer="in_process", deadline_ms=60_000), "GBP")
+        await stage.open()
+        early = next(f"c{n}" for n in range(10**7) if world.rollout.version_for(f"c{n}", NOW + 10_000) == world.second)
+        question = Question(ScoreRequest("score", customer_id=early, as_of=NOW), Profile(), NOW + 10_000)
+        (coming,) = await stage.run([question])
+        assert coming.model.version == world.second
+
+        async def unloaded(*_: object) -> None:
+            raise ScorerUnavailable("the server has unloaded it")
+
+        monkeypatch.setattr(models.answering(early, NOW + 10_000).scorer, "infer", unloaded)
+        for _ in range(10):
+            (answer,) = await stage.run([question])
+            assert (answer.model.version, answer.fallback) == (world.first, False)
+        assert stage.recovered()
+        await stage.close()
+
+    _run(steps)
