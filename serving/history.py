@@ -34,6 +34,10 @@ class UnreadableEvents(ValueError):
     """A file that does not hold canonical events; the message names the line."""
 
 
+class _Identified(msgspec.Struct):
+    event_id: str = ""
+
+
 def read_events(
     paths: Iterable[Path], settings: ProfileSettings, refused: Counter[str] | None = None
 ) -> Iterator[Event]:
@@ -48,15 +52,28 @@ def read_events(
         rows = _parquet_rows(path) if path.suffix == ".parquet" else _json_rows(path)
         for number, row in enumerate(rows, 1):
             try:
-                key = decode_event(row).subject.encode()
-                yield read_event(row, key, (), LATEST_MS, settings)
+                whole = _with_id(row)
+                key = decode_event(whole).subject.encode()
+                yield read_event(whole, key, (), LATEST_MS, settings)
             except msgspec.DecodeError as error:
                 raise UnreadableEvents(
-                    f"{path}, line {number}: {error}: `tidemark convert` makes canonical events"
+                    f"{path}, line {number}: {error}: see the README for what an event is"
                 ) from error
             except Rejected as rejected:
                 if refused is not None:
                     refused[rejected.code] += 1
+
+
+_decode_id: Final = msgspec.json.Decoder(_Identified).decode
+
+
+def _with_id(row: bytes) -> bytes:
+    """``row`` with an ``event_id`` of its own where it lacks one, as `tidemark ingest` gives it."""
+    if _decode_id(row).event_id:
+        return row
+    event = msgspec.json.decode(row)
+    event["event_id"] = hashlib.blake2b(row, digest_size=16).hexdigest()
+    return msgspec.json.encode(event)
 
 
 def _json_rows(path: Path) -> Iterator[bytes]:

@@ -10,13 +10,17 @@ from __future__ import annotations
 import re
 import shutil
 import tempfile
+import zipfile
+import zlib
 from collections.abc import Collection
 from pathlib import Path
 from typing import Final, NamedTuple
 
 import msgspec
 
+from serving.item_tower import ITEM_TOWER_FILE, read_item_tower
 from serving.model_card import MODEL_NAME, ModelCard, network_version, read_model_card, write_model_card
+from serving.shop import SHOP_FILE, read_shop
 
 CONFIG_FILES: Final = ("config.pbtxt", "configs/gpu.pbtxt")
 """Every profile of a model's configuration, relative to its folder."""
@@ -105,6 +109,13 @@ class Registry:
             PermissionError: the repository cannot be written.
         """
         card = _card(folder)
+        for name, read in ((ITEM_TOWER_FILE, read_item_tower), (SHOP_FILE, read_shop)):
+            try:
+                read(folder / name)
+            except FileNotFoundError as error:
+                raise UnusableVersion(f"{folder} is no version of a model: {name} is missing") from error
+            except (ValueError, KeyError, zipfile.BadZipFile, EOFError, zlib.error) as error:
+                raise UnusableVersion(f"{folder} has a damaged {name}: copy it again from where it was made") from error
         self.folder.mkdir(parents=True, exist_ok=True)
         # Triton takes a folder for a version only when its name is a number.
         with tempfile.TemporaryDirectory(prefix=".incoming-", dir=self.folder) as made:

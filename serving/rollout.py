@@ -79,6 +79,17 @@ class Rollout:
         """The version that the last switch leads to, whether or not it is in force yet."""
         return self.switches[-1].version if self.switches else self.first
 
+    def before(self) -> str:
+        """The version to go back to: what was in force before the newest, where going back is no step of its own; empty
+        where nothing was ever promoted, or all of it was taken back."""
+        taken = [self.first]
+        for switch in self.switches:
+            if len(taken) > 1 and switch.version == taken[-2]:
+                taken.pop()
+            else:
+                taken.append(switch.version)
+        return taken[-2] if len(taken) > 1 else ""
+
     def needed(self, since: int) -> list[str]:
         """Versions that may answer a question written at ``since`` or later, newest first."""
         found: dict[str, None] = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import sys
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -74,8 +75,8 @@ def list_versions(context: typer.Context, as_json: Json = False) -> None:
     output().print(table)
     for number, wrong in found.unreadable.items():
         notes().print(f"[red]{number}[/red]: {wrong}", markup=True)
-    if found.remark:
-        notes().print(f"[dim]which is in force is not known: {found.remark}[/dim]")
+    for remark in found.remarks:
+        notes().print(f"[yellow]{remark}[/yellow]")
 
 
 @app.command()
@@ -188,6 +189,8 @@ def promote(
     if dry_run:
         return
     if not yes:
+        if not sys.stdin.isatty():
+            raise NotPromoted(f"version {candidate.card.version} was not promoted: nobody to ask; say --yes")
         typer.confirm(f"bring version {candidate.card.version} into force?", abort=True)
     with notes().status("Triton loads it"):
         load(configuration, registry, candidate, needed_now(rollout))
@@ -214,15 +217,16 @@ def rollback(
 ) -> None:
     """Bring the version before back into force, for everybody at once and without the gate."""
     from stream.operations.promotion import NotPromoted, in_force, load, needed_now, switch
-    from stream.operations.switches import model_switches
 
     configuration, registry = loaded(context).configuration, _registry(context)
     rollout = in_force(configuration, registry)
     if to is None:
-        switches = model_switches(configuration)
-        if not switches:
-            raise NotPromoted("no version was ever promoted, so there is none to go back to")
-        to = switches[-1].previous_version
+        to = rollout.before()
+        if not to:
+            raise NotPromoted(
+                f"version {rollout.newest()} is the first that was in force: there is none to go back to; name one "
+                "with --to, or promote one"
+            )
     version = registry.get(to)
     if version.card.version == rollout.newest():
         raise NotPromoted(f"version {version.card.version} is in force already")
@@ -318,7 +322,7 @@ def _print(verdict: Verdict) -> None:
     from rich.table import Table
 
     console = output()
-    console.print(f"[bold]{verdict.candidate}[/bold] against {verdict.present}, which is in force")
+    console.print(f"[bold]{verdict.candidate}[/bold] against {verdict.present}")
     table = Table(box=None, pad_edge=False, show_header=False, padding=(0, 2, 0, 0))
     table.add_column(no_wrap=True)
     table.add_column(no_wrap=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import tarfile
 import tempfile
 import time
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +23,7 @@ from serving.model_card import CARD_FILE
 from serving.registry import RegisteredVersion, Registry, UnusableVersion
 from serving.rollout import Rollout
 from stream.configuration.settings import Configuration
+from stream.contracts.times import to_rfc3339
 from stream.operations.brokers import KafkaUnreachableError, MissingTopicError
 from stream.operations.promotion import in_force
 
@@ -51,24 +53,27 @@ class Listed(msgspec.Struct, frozen=True):
     versions: list[ListedVersion]
     unreadable: dict[int, str]
     """What is wrong with the version folders that cannot be read, by number."""
-    remark: str = ""
-    """Why it is not known which is in force; empty where it is."""
+    remarks: list[str] = []
+    """What the table does not say: a version in force that is not here, a switch on its way, no Kafka to ask."""
 
 
 def listed(configuration: Configuration, registry: Registry) -> Listed:
     """Every version, with what is known of it."""
-    remark, rollout = "", None
+    rollout, now = None, int(time.time() * 1000)
+    remarks: list[str] = []
     try:
         rollout = in_force(configuration, registry)
     except (KafkaUnreachableError, MissingTopicError) as error:
-        remark = str(error)
-    shares = {} if rollout is None else rollout.shares(int(time.time() * 1000))
+        remarks.append(f"which is in force is not known: {error}")
+    shares = {} if rollout is None else rollout.shares(now)
+    if rollout is not None:
+        remarks += _remarks(registry, rollout, now)
     ready = _ready(configuration, registry)
     return Listed(
         str(registry.repository),
         [_listed(version, rollout, shares, ready) for version in registry.versions()],
         registry.unreadable(),
-        remark,
+        remarks,
     )
 
 
@@ -91,12 +96,27 @@ def _unpacked(archive: Path) -> Iterator[Path]:
         try:
             with tarfile.open(archive) as packed:
                 packed.extractall(made, filter="data")
-        except tarfile.TarError as error:
+        except FileNotFoundError:
+            raise
+        except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
             raise UnusableVersion(f"{archive} is no archive of a version: {error}") from error
         cards = sorted(Path(made).rglob(CARD_FILE))
         if len(cards) != 1:
             raise UnusableVersion(f"{archive} holds {len(cards)} versions: it must hold one, with its {CARD_FILE}")
         yield cards[0].parent
+
+
+def _remarks(registry: Registry, rollout: Rollout, now: int) -> list[str]:
+    known = {version.card.version for version in registry.versions()}
+    found = [
+        f"{version} is in force, and not in {registry.folder}: `tidemark models pull` it, or `tidemark models rollback`"
+        for version in rollout.shares(now)
+        if version not in known
+    ]
+    if rollout.switches and (last := rollout.switches[-1]).share(now) < 1.0:
+        ends = f", and answers everybody from {to_rfc3339(last.effective_at + last.ramp_ms)} on" if last.ramp_ms else ""
+        found.append(f"on its way: {last.version} comes into force at {to_rfc3339(last.effective_at)}{ends}")
+    return found
 
 
 def _listed(

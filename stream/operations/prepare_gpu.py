@@ -25,6 +25,7 @@ from serving.features import tensors
 from serving.history import Journey, catalogue_items, journeys
 from serving.item_tower import ITEM_TOWER_FILE, read_item_tower
 from serving.model_card import HORIZONS_DAYS, MODEL_FILE, MODEL_NAME, model_repository, read_model_card, version_folder
+from serving.registry import Registry
 from serving.scorer import OUTPUTS, Tensors
 from serving.shop import SHOP_FILE, read_shop
 from serving.text.card import TEXT_MODEL_NAME, read_text_card
@@ -142,7 +143,8 @@ def prepare_text_encoder(folder: Path, texts: Sequence[str]) -> Prepared:
 def prepare_gpu(
     repository: Path, events: Sequence[Event], say: Callable[[Prepared], None] = lambda prepared: None
 ) -> list[Prepared]:
-    """Write the fp16 graphs of the newest versions of both models.
+    """Write the fp16 graphs of the text encoder, and of the versions of the customer model that Triton loads and the
+    newest.
 
     Args:
         say: told of each graph when it is kept.
@@ -151,12 +153,15 @@ def prepare_gpu(
         HalfRefused: one of them decides differently.
         FileNotFoundError: the repository lacks a model.
     """
-    customer = version_folder(repository, MODEL_NAME)
+    registry = Registry(repository, MODEL_NAME)
     text = version_folder(repository, TEXT_MODEL_NAME)
-    found = [prepare_customer_model(customer, known_customers(events, customer, ProfileSettings()))]
-    say(found[0])
+    found: list[Prepared] = []
+    for number in sorted({*registry.served(), *registry.numbers()[-1:]}):
+        customer = registry.get(str(number)).folder
+        found.append(prepare_customer_model(customer, known_customers(events, customer, ProfileSettings())))
+        say(found[-1])
     found.append(prepare_text_encoder(text, item_names(events)))
-    say(found[1])
+    say(found[-1])
     return found
 
 

@@ -62,7 +62,9 @@ def load(configuration: Configuration, registry: Registry, version: RegisteredVe
     if configuration.triton.scorer == "in_process":
         return
     before = registry.served()
-    registry.serve({version.number, *_numbers(registry, kept)})
+    wanted = {version.number, *_numbers(registry, kept)}
+    if not wanted <= set(before):
+        registry.serve(wanted)
     try:
         asyncio.run(_answers_rightly(configuration.triton.url, version))
     except (ScorerUnavailable, BadOutput) as error:

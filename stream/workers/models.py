@@ -114,9 +114,9 @@ class RegisteredModels:
         clock: epoch milliseconds; questions are stamped by the broker's.
 
     Raises:
-        UnknownVersion: the version in force is not in the registry.
-        UnusableVersion: it cannot be read.
-        ModelMismatch: it was made for other features.
+        UnknownVersion: the registry is empty.
+        UnusableVersion: the version that is served by default cannot be read.
+        ModelMismatch: a version was made for other features.
     """
 
     def __init__(
@@ -133,7 +133,7 @@ class RegisteredModels:
         self._snapshot = snapshot
         self._clock = clock
         self._again: dict[str, float] = {}
-        self._held = {name: self._open(name) for name in [self._rollout().settled(clock())]}
+        self._held = self._begun()
 
     def answering(self, customer_id: str, asked_at: int) -> Answering:
         held = self._held.get(self._rollout().version_for(customer_id, asked_at))
@@ -161,6 +161,18 @@ class RegisteredModels:
     async def close(self) -> None:
         for held in self._held.values():
             await held.scorer.close()
+
+    def _begun(self) -> dict[str, _Held]:
+        """The version in force; where it is not here, what was in force before, or what is served by default: a worker
+        that starts then does what one does that runs."""
+        rollout, now = self._rollout(), self._clock()
+        for version in dict.fromkeys([rollout.settled(now), *rollout.needed(now - REACH_BACK_MS), rollout.first]):
+            try:
+                return {version: self._open(version)}
+            except (UnknownVersion, UnusableVersion) as error:
+                _log.error("model version cannot be used", version=version, error=str(error))
+        default = self._registry.default()
+        return {default.card.version: self._open(default.card.version)}
 
     async def _try(self, version: str) -> None:
         """Open and warm up a version, or say why not and when it is tried again."""

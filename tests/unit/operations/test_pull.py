@@ -26,7 +26,13 @@ def test_what_is_no_archive_of_one_version_is_refused_and_leaves_nothing(tmp_pat
     with tarfile.open(two, "w:gz") as packed:
         packed.add(SHIPPED, "1")
         packed.add(SHIPPED, "2")
-    for archive, words in ((text, "no archive of a version"), (two, "holds 2 versions")):
+    cut = tmp_path / "cut.tar.gz"
+    cut.write_bytes(two.read_bytes()[:-1_000])
+    for archive, words in (
+        (text, "no archive of a version"),
+        (cut, "no archive of a version"),
+        (two, "holds 2 versions"),
+    ):
         with pytest.raises(UnusableVersion, match=words):
             pull(registry, archive)
     with pytest.raises(FileNotFoundError):

@@ -59,7 +59,7 @@ def test_what_the_live_path_refuses_is_left_out_and_counted(tmp_path):
 
 def test_a_file_of_something_else_is_named_with_its_line(tmp_path):
     (tmp_path / "other.jsonl").write_bytes(encode(purchase(1, "a")) + b'\n{"invoice": 7}\n')
-    with pytest.raises(UnreadableEvents, match=r"other.jsonl, line 2: .*tidemark convert"):
+    with pytest.raises(UnreadableEvents, match=r"other.jsonl, line 2: .*missing required field `type`"):
         list(read_events([tmp_path / "other.jsonl"], SETTINGS))
 
 
@@ -122,3 +122,10 @@ def test_journeys_are_sorted():
     own = journey(purchase(5, "b"), purchase(1, "a"))
     assert np.all(np.diff(own.times) > 0)
     assert own.items == [("a",), ("b",)]
+
+
+def test_an_event_without_an_id_gets_one_of_its_content(tmp_path):
+    row = b'{"type":"browse","time":"2025-01-06T10:00:00Z","customer_id":"ada","items":[{"item_id":"tea"}]}'
+    (tmp_path / "own.jsonl").write_bytes(row + b"\n" + row.replace(b"tea", b"mug") + b"\n" + row + b"\n")
+    first, other, again = (event.event_id for event in read_events([tmp_path / "own.jsonl"], ProfileSettings()))
+    assert first == again != other

@@ -1,3 +1,5 @@
+import shutil
+
 import pytest
 
 from serving.model_card import read_model_card
@@ -63,6 +65,22 @@ def test_a_damaged_network_is_refused(tmp_path):
         registry.get("1")
     with pytest.raises(UnusableVersion, match="another network than its card"):
         registry.add(registry.folder / "1")
+    assert registry.numbers() == [1]
+
+
+@pytest.mark.parametrize("name", ["shop.npz", "item_tower.npz"])
+def test_a_version_with_a_damaged_part_is_not_taken_in(tmp_path, name):
+    registry = registry_at(tmp_path / "repository")
+    made = shutil.copytree(SHIPPED, tmp_path / "made")
+    (made / name).write_bytes((made / name).read_bytes()[:-100])
+    with pytest.raises(UnusableVersion, match=f"damaged {name}"):
+        registry.add(made)
+    (made / name).write_text("garbage")
+    with pytest.raises(UnusableVersion, match=f"damaged {name}"):
+        registry.add(made)
+    (made / name).unlink()
+    with pytest.raises(UnusableVersion, match=f"{name} is missing"):
+        registry.add(made)
     assert registry.numbers() == [1]
 
 

@@ -55,6 +55,18 @@ def test_a_rollback_on_the_way_takes_everybody_back_at_once():
     assert {rollout.version_for(customer, 5 * HOUR - 1) for customer in CUSTOMERS} == {"1.a", "2.b"}
 
 
+def test_going_back_twice_does_not_bring_back_what_was_taken_back():
+    promoted = [_switch("2.b", 100, previous="1.a"), _switch("3.c", 200, previous="2.b")]
+    assert Rollout("1.a").before() == ""
+    assert Rollout("1.a", promoted).before() == "2.b"
+    once = [*promoted, _switch("2.b", 300, previous="3.c")]
+    assert Rollout("1.a", once).before() == "1.a"
+    twice = [*once, _switch("1.a", 400, previous="2.b")]
+    assert Rollout("1.a", twice).before() == ""
+    again = [*once, _switch("4.d", 400, previous="2.b")]
+    assert Rollout("1.a", again).before() == "2.b"
+
+
 def test_what_may_still_be_asked_is_needed():
     rollout = Rollout("1.a", [_switch("2.b", 100), _switch("3.c", 200, 100)])
     assert rollout.needed(50) == ["3.c", "2.b", "1.a"]
