@@ -26,9 +26,9 @@ from serving.model_card import (
     ReferenceOrder,
     model_repository,
     read_model_card,
-    version_folder,
     write_model_card,
 )
+from serving.registry import Registry
 from serving.shop import SHOP_FILE, read_shop
 from serving.statistics import STATISTICS
 from stream.contracts.emission import Origin
@@ -137,10 +137,10 @@ def with_reference(card: ModelCard, reference: ReferenceCustomer | None) -> Mode
 def choose(
     events: Annotated[list[Path], typer.Argument(help="files of canonical events")],
     cutoff: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="what happened before it is known")],
-    model: Annotated[Path | None, typer.Option(help="version folder; the newest shipped unless given")] = None,
+    model: Annotated[Path | None, typer.Option(help="version folder; the one that Triton serves unless given")] = None,
 ) -> None:
     """Choose the reference customer of a model that has none, and write it into the model's card."""
-    folder = model or version_folder(model_repository())
+    folder = model or Registry(model_repository()).default().folder
     card = read_model_card(folder)
     settings = ProfileSettings(currency=card.currency)
     at = to_epoch_ms(cutoff.replace(tzinfo=UTC))

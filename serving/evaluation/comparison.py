@@ -53,7 +53,8 @@ class Figure(msgspec.Struct, frozen=True):
     best_baseline: str
     """Empty where no baseline has the figure."""
     difference: float
-    """The model's figure less the best baseline's; for ``value_180d_bias`` of their distances from 0."""
+    """The model's figure less the best baseline's; where neither direction is better, of their distances from what is
+    right: |ln slope| for slopes, |bias| for ``value_180d_bias``."""
     interval: Interval
     """95 %, paired by customer."""
 

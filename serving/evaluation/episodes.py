@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 import numpy as np
@@ -99,8 +99,12 @@ def _episode(alert: FiredAlert, table: PurchaseTable, horizon_ms: int, active_ms
     )
 
 
+ROWS_SUFFIXES: Final = (".parquet", ".csv")
+"""How the name of a file for ``write_episodes`` ends."""
+
+
 def write_episodes(path: Path, episodes: Sequence[Episode]) -> None:
-    """Write one row an episode; ``.csv`` as that, everything else as parquet. Times are UTC timestamps."""
+    """Write one row an episode, as the ending of ``path`` says (``ROWS_SUFFIXES``). Times are UTC timestamps."""
     rows = [msgspec.structs.asdict(episode) for episode in episodes]
     columns = {name: [row[name] for row in rows] for name in Episode.__struct_fields__}
     columns["expected_purchase"] = [None if at is None else round(at) for at in columns["expected_purchase"]]

@@ -145,7 +145,9 @@ def read_predictions(path: Path, said: Predictions) -> Predictions:
         UnreadablePredictions: it is no such file, or says nothing of a horizon that ``said`` speaks of.
     """
     try:
-        table = pq.read_table(path)
+        # Opened here: what pyarrow says of a file that is not there is its path alone.
+        with path.open("rb") as file:
+            table = pq.read_table(file)
     except pa.ArrowInvalid as error:
         raise UnreadablePredictions(
             f"{path} is no parquet file: `tidemark evaluate --predictions` makes one"

@@ -33,7 +33,8 @@ RESOLVE_BELOW: Final = 0.05
 
 
 class Evaluation(msgspec.Struct, frozen=True):
-    """Figures at one cut-off. A figure is missing where its outcome is not known yet."""
+    """Figures at one cut-off. A figure is missing where its outcome is not known yet; all are where nothing follows the
+    cut-off."""
 
     cutoff: str
     customers: int
@@ -112,7 +113,7 @@ def evaluate(
     return Evaluation(
         said.cutoff,
         len(said.customers),
-        compare(forecasts, truth, drawn),
+        compare(forecasts, truth, drawn) if until > said.as_of else [],
         {f"{days}d": float(churned.mean()) for days, churned in truth.churned.items()},
         {f"{days}d": float(churned[active].mean()) for days, churned in truth.churned.items() if active.any()},
         None if groups is None else details(forecasts, truth, said.customers, journeys, said.as_of, groups, drawn),

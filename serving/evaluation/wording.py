@@ -50,6 +50,8 @@ _TASKS: Final = {
     "": "next basket",
 }
 VERDICTS: Final[Mapping[Verdict, str]] = {"better": "▲ better", "alike": "· alike", "worse": "▼ worse"}
+DISTANCES: Final = "slope, bias: differences are of |ln slope| and |bias|, less is better"
+"""What is subtracted where neither more nor less of a figure is better."""
 
 
 def forecast_name(who: str) -> str:

@@ -63,7 +63,11 @@ def evaluate(
     ] = None,
     model: Annotated[
         Path | None,
-        typer.Option(metavar="FOLDER", help="Version folder of the model, such as customer/1.", show_default=False),
+        typer.Option(
+            metavar="FOLDER",
+            help="Version folder, such as customer/1. Default: the lowest that Triton loads.",
+            show_default=False,
+        ),
     ] = None,
     models: Annotated[
         Path | None,
@@ -79,9 +83,11 @@ def evaluate(
 
     import msgspec
 
+    from serving.evaluation.episodes import ROWS_SUFFIXES
     from serving.history import read_events
-    from serving.model_card import model_repository, version_folder
+    from serving.registry import Registry
     from stream.cli.evaluate_view import print_figures
+    from stream.configuration.repository import open_registry
     from stream.contracts.times import to_epoch_ms
     from stream.operations.catalogue_items import read_items
     from stream.operations.demo_events import sample
@@ -90,6 +96,8 @@ def evaluate(
 
     if rows is not None and not alerts:
         raise typer.BadParameter("rows are of alerts: give --alerts too", param_hint="--rows")
+    if rows is not None and rows.suffix not in ROWS_SUFFIXES:
+        raise typer.BadParameter(f"{rows} must end in {' or '.join(ROWS_SUFFIXES)}", param_hint="--rows")
     of_figures = {
         "--report": report is not None,
         "--segments": segments,
@@ -111,7 +119,8 @@ def evaluate(
         detailed=segments or report is not None,
         high_value_from=configuration.policies.high_value_from,
     )
-    folder = model or version_folder(models or model_repository(), configuration.triton.model)
+    registry = Registry(models, configuration.triton.model) if models else open_registry(configuration)
+    folder = model or registry.default().folder
     if alerts:
         _alerts(configuration, given, folder, _AlertsAsked(asked.cutoffs, rows), as_json)
         return

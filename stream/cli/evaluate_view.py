@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from serving.evaluation.comparison import MODEL
-from serving.evaluation.wording import VERDICTS, by_task, ends, forecast_name, measure_name, number, signed
+from serving.evaluation.wording import DISTANCES, VERDICTS, by_task, ends, forecast_name, measure_name, number, signed
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -38,12 +38,13 @@ def print_figures(console: Console, found: ModelEvaluation) -> None:
         console.print(
             f"\n[bold]{each.customers:,} customers at {each.cutoff}[/bold]" + (f"; churn {rates}" if rates else "")
         )
+        if not each.figures:
+            console.print("nothing follows it to compare with; --predictions OUT writes what the model says")
+            continue
         if not found.unseen(each.cutoff):
             console.print("[yellow]seen in training: these figures flatter the model[/yellow]")
-        if not each.figures:
-            console.print("what they did afterwards is not known yet")
-            continue
         console.print(_against_the_best(each))
+        console.print(f"[dim]{DISTANCES}[/dim]")
         for task, figures in by_task(each.figures).items():
             console.print(f"\n{task}: everybody")
             console.print(_everybody(figures))

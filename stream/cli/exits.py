@@ -5,12 +5,15 @@ Called by `app.py` for whatever a command raises, and by commands that end with 
 
 from __future__ import annotations
 
+import errno
 import os
+import re
 import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import IntEnum
+from pathlib import Path
 
 
 class Exit(IntEnum):
@@ -108,6 +111,7 @@ def _kinds() -> dict[Exit, tuple[type[BaseException], ...]]:
     from stream.operations.catalogue_items import CatalogueFileError
     from stream.operations.convert import ConversionError
     from stream.operations.demo import DemoError
+    from stream.operations.evaluate import NothingToEvaluate, OtherFeatures
     from stream.operations.ingest import IngestError
     from stream.operations.names import UnknownTopicError
     from stream.operations.promotion import NotPromoted
@@ -127,6 +131,7 @@ def _kinds() -> dict[Exit, tuple[type[BaseException], ...]]:
     )
     refused = (
         DifferentCutoffs,
+        OtherFeatures,
         WindowRefused,
         CanaryMoved,
         MissingTopicError,
@@ -147,6 +152,7 @@ def _kinds() -> dict[Exit, tuple[type[BaseException], ...]]:
         UnreadableEvents,
         UnusableVersion,
         NothingToCompare,
+        NothingToEvaluate,
         UnreadablePredictions,
         FileNotFoundError,
     )
@@ -162,12 +168,38 @@ def _kinds() -> dict[Exit, tuple[type[BaseException], ...]]:
         Exit.PROMISE_BROKEN: (DemoError,),
         Exit.USAGE: usage,
         Exit.REFUSED: refused,
-        Exit.INPUT: (*unreadable, IsADirectoryError, PermissionError),
+        Exit.INPUT: (*unreadable, IsADirectoryError, NotADirectoryError, PermissionError),
         Exit.INSTALL: (InstallError,),
         Exit.UNREACHABLE: unreachable,
     }
 
 
 def _line(error: Exception) -> str:
-    lines = str(error).strip().splitlines() or [type(error).__name__]
+    about_file = _about_file(error) if isinstance(error, OSError) else ""
+    lines = (about_file or str(error)).strip().splitlines() or [type(error).__name__]
     return lines[0] if len(lines) == 1 else f"{lines[0]} {lines[-1].strip()}"
+
+
+_OF_PYARROW = re.compile(r"local file '(.+?)'")
+"""It names the file within its message alone."""
+
+
+def _about_file(error: OSError) -> str:
+    """What the system says of a file, in words; empty where the error names none or says enough itself."""
+    named = error.filename or next(iter(_OF_PYARROW.findall(error.strerror or "")), None)
+    if error.errno is None or not isinstance(named, str | bytes):
+        return ""
+    path = Path(os.fsdecode(named))
+    if error.errno == errno.ENOENT and not path.parent.exists():
+        # What is about to be written is not there either: it is its folder that is missing.
+        path = path.parent
+    return f"{path} {_FILE_TROUBLE[error.errno]}" if error.errno in _FILE_TROUBLE else ""
+
+
+_FILE_TROUBLE = {
+    errno.ENOENT: "does not exist: check the path",
+    errno.EISDIR: "is a folder: give a file",
+    errno.ENOTDIR: "cannot be reached: one of its folders is a file; check the path",
+    errno.EACCES: "cannot be opened: permission denied",
+    errno.EPERM: "cannot be opened: permission denied",
+}

@@ -22,11 +22,20 @@ from serving.in_process import OnnxScorer
 from serving.item_statistics import ItemStatistics
 from serving.item_tower import ITEM_TOWER_FILE, read_item_tower
 from serving.model_card import ModelCard, read_model_card
+from serving.scorer import ModelMismatch
 from serving.shop import SHOP_FILE, read_shop
 from stream.contracts.catalogue import CatalogueItem
 from stream.contracts.events import Event
-from stream.contracts.times import DAY_MS, to_epoch_ms
+from stream.contracts.times import DAY_MS, to_epoch_ms, to_rfc3339
 from stream.profiles.settings import ProfileSettings
+
+
+class NothingToEvaluate(ValueError):
+    """The history holds nothing that could be measured at a cut-off; the message says what it holds."""
+
+
+class OtherFeatures(ValueError):
+    """The model was made for other features than this program makes."""
 
 
 class ModelEvaluation(msgspec.Struct, frozen=True):
@@ -79,18 +88,18 @@ def evaluate_model(
         on_progress: told what is being done.
 
     Raises:
-        ModelMismatch: the model was made for other features than this program makes.
+        OtherFeatures: the model was made for other features than this program makes.
         DifferentCutoffs: a file of ``against`` is about another cut-off or other customers.
         UnreadablePredictions: a file of ``against`` holds something else.
-        ValueError: no events, or none before a cut-off.
+        NothingToEvaluate: no events, or no purchase in the year before a cut-off.
     """
     card = read_model_card(folder)
-    scorer = OnnxScorer(folder, card)
+    scorer = model_scorer(folder, card)
     tower, shop = read_item_tower(folder / ITEM_TOWER_FILE), read_shop(folder / SHOP_FILE)
     on_progress("reading events")
     history = sorted(events, key=lambda event: to_epoch_ms(event.time))
     if not history:
-        raise ValueError("there are no events to evaluate on")
+        raise NothingToEvaluate("there are no events to evaluate on")
     # The last day is over: who did not buy on it did not buy.
     end = (to_epoch_ms(history[-1].time) // DAY_MS + 1) * DAY_MS - 1
     chosen = list(asked.cutoffs) or [end + 1 - days * DAY_MS for days in (180, 90)]
@@ -104,7 +113,10 @@ def evaluate_model(
         name = f"{card.name} {card.version}"
         said = predict_at(histories, purchases, cutoff, catalogue, scorer.run, settings, name)
         if not said.customers:
-            raise ValueError(f"nobody bought within the year before {said.cutoff}: choose a cut-off within the history")
+            raise NothingToEvaluate(
+                f"nobody bought within the year before {said.cutoff}: choose a --cutoff within the history, which runs "
+                f"from {day_of(to_epoch_ms(history[0].time))} to {day_of(end)}"
+            )
         others = {str(path): read_predictions(path, said) for path in asked.against}
         if asked.predictions is not None:
             write_predictions(asked.predictions, said)
@@ -113,6 +125,24 @@ def evaluate_model(
         found.append(evaluate(said, purchases, end, others, on_progress, names=names, groups=groups))
     missing = [] if boosting_installed() else ["lightgbm"]
     return ModelEvaluation(card, found, card.kept_out(purchases), len(purchases), missing)
+
+
+def model_scorer(folder: Path, card: ModelCard) -> OnnxScorer:
+    """The model of a version folder, run in this process.
+
+    Raises:
+        OtherFeatures: it was made for other features than this program makes.
+    """
+    try:
+        return OnnxScorer(folder, card)
+    except ModelMismatch as error:
+        # To a worker this is a server that cannot answer; here it is a folder that was chosen wrongly.
+        raise OtherFeatures(str(error)) from error
+
+
+def day_of(moment: int) -> str:
+    """ISO date (UTC) of ``moment`` (epoch milliseconds)."""
+    return to_rfc3339(moment)[:10]
 
 
 def _countries(history: Iterable[Event], cutoff: int) -> dict[str, str]:

@@ -37,6 +37,7 @@ from stream.decisions.decide import decide
 from stream.decisions.deployment import Deployment
 from stream.decisions.policies import Policies, PoliciesInForce
 from stream.decisions.state import DecisionState
+from stream.operations.evaluate import NothingToEvaluate, day_of, model_scorer
 from stream.profiles import codec
 from stream.profiles.profile import Profile
 from stream.profiles.settings import ProfileSettings
@@ -84,17 +85,19 @@ def evaluate_alerts(
     Every customer's decisions are taken on their own: the daily budget, which couples customers, does not count.
 
     Raises:
-        ModelMismatch: the model was made for other features than this program makes.
-        ValueError: no events.
+        OtherFeatures: the model was made for other features than this program makes.
+        NothingToEvaluate: no purchases, or ``start`` lies before the first day of the history or after its last.
     """
     card = read_model_card(folder)
     on_progress("folding events")
     histories = by_customer(events)
     purchases = purchase_times(histories, settings)
     if not purchases:
-        raise ValueError("there are no purchases to evaluate alerts on")
+        raise NothingToEvaluate("there are no purchases to evaluate alerts on")
     end = (max(times[-1] for times in purchases.values()) // DAY_MS + 1) * DAY_MS - 1
     since = end + 1 - 180 * DAY_MS if start is None else start
+    if start is not None:
+        _require_within(start, min(times[0] for times in purchases.values()), end)
     alerts = raised(histories, [ModelInForce(since, folder)], end, settings, policies, on_progress)
     on_progress("judging")
     horizon_ms = policies.horizon_days * DAY_MS
@@ -114,6 +117,15 @@ def evaluate_alerts(
         card.known_until,
         bool(card.known_until) and to_epoch_ms(datetime.fromisoformat(card.known_until)) < since,
     )
+
+
+def _require_within(start: int, first: int, end: int) -> None:
+    # Before the first day nobody could be alerted, which rates by week would count as weeks without alerts.
+    runs = f"the history runs from {day_of(first)} to {day_of(end)}: choose a --cutoff within it"
+    if start > end:
+        raise NothingToEvaluate(f"nobody bought anything from {day_of(start)} on, so no alert can be judged; {runs}")
+    if start < first // DAY_MS * DAY_MS:
+        raise NothingToEvaluate(f"nobody had bought anything yet at {day_of(start)}; {runs}")
 
 
 def purchase_times(histories: Mapping[str, Sequence[Event]], settings: ProfileSettings) -> dict[str, list[int]]:
@@ -161,7 +173,7 @@ class _Scoring(NamedTuple):
         card = read_model_card(folder)
         # Without items: no alert reads a ranking.
         empty = Catalogue.from_items((), read_item_tower(folder / ITEM_TOWER_FILE), read_shop(folder / SHOP_FILE))
-        return cls(OnnxScorer(folder, card), empty, policies.in_force(card))
+        return cls(model_scorer(folder, card), empty, policies.in_force(card))
 
 
 def _raised(asked: Sequence[Example], scoring_at: Callable[[int], _Scoring]) -> Iterator[AlertEvent]:

@@ -66,7 +66,7 @@ def _cutoff(told: Told) -> str:
         f'<p class="soft">Everybody with an order in the year before. {rates}.</p>{seen}'
     )
     if not each.figures:
-        return head + "<p>What they did afterwards is not known yet.</p>"
+        return head + "<p>Nothing follows this day in the events, so there is nothing to compare with.</p>"
     parts = [head, _summary(each), headline(each.figures)]
     details = each.details
     if details is not None:

@@ -13,7 +13,7 @@ from html import escape
 from serving.evaluation.comparison import MODEL, Figure
 from serving.evaluation.curves import Calibration
 from serving.evaluation.segments import Segment
-from serving.evaluation.wording import VERDICTS, by_task, ends, forecast_name, measure_name, number, signed
+from serving.evaluation.wording import DISTANCES, VERDICTS, by_task, ends, forecast_name, measure_name, number, signed
 
 _FOREST_WIDTH, _FOREST_MIDDLE = 176.0, 88.0
 
@@ -36,7 +36,7 @@ def headline(figures: list[Figure]) -> str:
     columns = ("", "model", "best baseline", "", "difference", "95 %", "verdict")
     return table(
         "The model and the best baseline of each row; difference with its 95 % interval, paired by customer. "
-        "Right of the line is better.",
+        f"Right of the line is better. {DISTANCES[0].upper()}{DISTANCES[1:]}.",
         columns,
         rows,
     )

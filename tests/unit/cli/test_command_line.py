@@ -10,6 +10,7 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException
 
 from serving.model_card import model_repository, read_model_card, version_folder
+from serving.scorer import ModelMismatch
 from stream.cli.app import _shared_first, main
 from stream.cli.context import output
 from stream.cli.exits import Exit, end_with, exit_code
@@ -17,6 +18,7 @@ from stream.cli.status import _partitions
 from stream.configuration.resolve import ConfigurationError
 from stream.embedded.cache import InstallError
 from stream.operations.brokers import KafkaUnreachableError
+from stream.operations.evaluate import NothingToEvaluate, OtherFeatures
 from stream.operations.sources import Source, SourceError
 from stream.operations.status import PartitionStatus, RoleStatus
 from stream.operations.topics import TopicMismatchError
@@ -86,6 +88,10 @@ def test_wrong_usage_ends_with_two(arguments: list[str], capsys: pytest.CaptureF
         (TopicMismatchError(["x"]), Exit.REFUSED),
         (SourceError(), Exit.INPUT),
         (FileNotFoundError(), Exit.INPUT),
+        (NotADirectoryError(), Exit.INPUT),
+        (NothingToEvaluate(), Exit.INPUT),
+        (OtherFeatures(), Exit.REFUSED),
+        (ModelMismatch(), Exit.UNREACHABLE),
         (InstallError(), Exit.INSTALL),
         (ZeroDivisionError(), Exit.INTERNAL),
     ],

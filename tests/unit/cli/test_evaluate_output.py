@@ -2,12 +2,14 @@
 
 import io
 import re
+import shutil
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
 from serving.model_card import model_repository, version_folder
+from serving.registry import Registry
 from stream.cli.app import main
 from stream.cli.evaluate_view import alert_notes, print_alerts, print_figures
 from stream.contracts.times import DAY_MS
@@ -51,6 +53,32 @@ def test_a_baseline_that_is_not_installed_is_named(evaluation):
     assert any("pip install 'tidemark[train]'" in line for line in lines)
 
 
+def test_what_the_differences_of_slopes_are_is_said(evaluation):
+    assert "slope, bias: differences are of |ln slope| and |bias|, less is better" in printed(print_figures, evaluation)
+
+
+def test_where_nothing_follows_one_line_says_so_instead_of_tables(evaluation):
+    from msgspec.structs import replace
+
+    nothing = replace(evaluation.cutoffs[0], figures=[], base_rates={})
+    lines = printed(print_figures, replace(evaluation, cutoffs=[nothing]))
+    assert lines[-1].startswith("nothing follows it to compare with; --predictions OUT")
+    assert len(lines) == 4
+    assert max(map(len, lines)) <= 80
+
+
+def test_the_version_that_triton_loads_is_measured_and_not_one_that_is_being_tried_out(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(model_repository() / "customer", tmp_path / "models" / "customer")
+    registry = Registry(tmp_path / "models")
+    registry.serve([registry.add(FOLDER).number - 1])
+    with pytest.raises(SystemExit) as ended:
+        main(["evaluate", "--models", "models", "--cutoff", "2011-12-10"])
+    assert ended.value.code == 0
+    assert registry.default().number < registry.numbers()[-1]
+    assert f"model customer {registry.default().card.version}," in capsys.readouterr().out
+
+
 def test_a_model_that_knew_the_outcome_is_said_to_be_flattered(evaluation):
     assert any("these figures flatter the model" in line for line in printed(print_figures, evaluation))
 
@@ -72,6 +100,7 @@ def test_alerts_stand_whole_in_eighty_columns_with_their_intervals():
     "arguments",
     [
         ["--rows", "rows.csv"],
+        ["--alerts", "--rows", "rows.txt"],
         ["--segments", "--alerts"],
         ["--alerts", "--report", "page.html"],
         ["--alerts", "--predictions", "said.parquet"],

@@ -1,7 +1,9 @@
 """Evaluating the shipped model on a recorded history of another shop, as somebody does who has only the program."""
 
+import shutil
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
@@ -10,11 +12,11 @@ from serving.dataset import by_customer
 from serving.evaluation.page import png
 from serving.evaluation.predictions import DifferentCutoffs, UnreadablePredictions
 from serving.history import journeys
-from serving.model_card import model_repository, version_folder
+from serving.model_card import model_repository, read_model_card, version_folder, write_model_card
 from stream.contracts.catalogue import CatalogueItem
 from stream.contracts.times import DAY_MS
 from stream.decisions.policies import Policies, Rule
-from stream.operations.evaluate import Asked, evaluate_model
+from stream.operations.evaluate import Asked, NothingToEvaluate, OtherFeatures, evaluate_model
 from stream.operations.evaluate_alerts import ModelInForce, evaluate_alerts, raised
 from stream.operations.evaluate_report import write_report
 from stream.profiles.settings import ProfileSettings
@@ -63,8 +65,50 @@ def test_predictions_of_another_cutoff_are_not_compared(tmp_path):
 
 
 def test_a_cutoff_before_the_history_says_so():
-    with pytest.raises(ValueError, match="nobody bought within the year before 2009-01-01"):
+    runs = "nobody bought within the year before 2009-01-01: .* runs from 2010-01-02 to 2011-06-2"
+    with pytest.raises(NothingToEvaluate, match=runs):
         evaluate_model(EVENTS, FOLDER, Asked(cutoffs=[START - 365 * DAY_MS]), SETTINGS)
+    with pytest.raises(NothingToEvaluate, match="no events"):
+        evaluate_model([], FOLDER, Asked(), SETTINGS)
+
+
+@pytest.mark.parametrize(
+    ("start", "message"),
+    [
+        (START + 600 * DAY_MS, "nobody bought anything from 2011-08-24 on"),
+        (START - 365 * DAY_MS, "nobody had bought anything yet at 2009-01-01"),
+    ],
+)
+def test_alerts_of_a_time_that_the_history_does_not_hold_are_refused(start, message):
+    with pytest.raises(NothingToEvaluate, match=f"{message}.*runs from 2010-01-02 to 2011-06-2"):
+        evaluate_alerts(EVENTS, FOLDER, start, SETTINGS, Policies())
+
+
+def test_where_nothing_follows_the_cutoff_nothing_is_compared_and_predictions_are_made_all_the_same(tmp_path):
+    end = (EVENTS[-1].time // DAY_MS + 1) * DAY_MS
+    asked = Asked(cutoffs=[end], predictions=tmp_path / "said.parquet", detailed=True)
+    found = evaluate_model(EVENTS, FOLDER, asked, SETTINGS)
+    assert found.cutoffs[0].figures == []
+    assert len(pq.read_table(tmp_path / "said.parquet")) == found.cutoffs[0].customers > 0
+    page = write_report(tmp_path / "report.html", found)[0].read_text(encoding="utf-8")
+    assert "Nothing follows this day in the events" in page
+
+
+def test_a_model_made_for_other_features_is_no_server_that_is_away(tmp_path):
+    folder = Path(shutil.copytree(FOLDER, tmp_path / "1"))
+    write_model_card(folder, msgspec.structs.replace(read_model_card(folder), feature_schema="other"))
+    for measure in (
+        lambda: evaluate_model(EVENTS, folder, Asked(cutoffs=[CUTOFF]), SETTINGS),
+        lambda: evaluate_alerts(EVENTS, folder, CUTOFF, SETTINGS, Policies()),
+    ):
+        with pytest.raises(OtherFeatures, match="train the model again"):
+            measure()
+
+
+def test_predictions_that_are_not_there_are_named(tmp_path):
+    with pytest.raises(FileNotFoundError) as missing:
+        evaluate_model(EVENTS, FOLDER, Asked(cutoffs=[CUTOFF], against=[tmp_path / "none"]), SETTINGS)
+    assert missing.value.filename == str(tmp_path / "none")
 
 
 def test_alerts_are_counted_once_an_episode_and_judged_by_what_followed():
