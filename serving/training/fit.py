@@ -21,6 +21,7 @@ from serving.statistics import STATISTICS
 from serving.training.arrays import ExampleArrays, Labels, Report, batch_of
 from serving.training.calibration import Calibration, intercept_of, revenue_factor
 from serving.training.checkpoints import NOTHING_KEPT, Checkpoints
+from serving.training.enough import TooLittleHistory
 from serving.training.learn import Best, Pool, Rows, Task, learn
 from serving.training.logs import Log, unheard
 from serving.training.losses import churn_loss, next_item_loss
@@ -110,11 +111,11 @@ def fit(
         log: told the curves.
 
     Raises:
-        ValueError: too little history for any training example.
+        TooLittleHistory: for any training example.
     """
     rows = split(arrays.as_of, until, settings)
     if not len(rows.early) or not len(rows.later):
-        raise ValueError(
+        raise TooLittleHistory(
             "the events span too little time: a model needs about seven months of history, better two years"
         )
     source = _Source(arrays, known, items, settings, report, kept, log)

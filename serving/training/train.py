@@ -36,6 +36,7 @@ from serving.season import Season
 from serving.shop import GIFT_SHOP_RATES, Shop
 from serving.training.arrays import Report, example_arrays, labels
 from serving.training.checkpoints import NOTHING_KEPT, SECONDS_BETWEEN, Checkpoints
+from serving.training.enough import TooLittleHistory, check_customers
 from serving.training.fit import Fitted, ItemTable, fit, split
 from serving.training.logs import Log, named, unheard
 from serving.training.ranker import RANKER_DAYS, fit_ranking
@@ -66,6 +67,7 @@ def train(
     report: Report = lambda what, done, of: None,
     seconds_between: float = SECONDS_BETWEEN,
     log: Log = unheard,
+    called: str = "",
 ) -> ModelCard:
     """Train, measure and export version 1 of the customer model into the repository ``out``.
 
@@ -77,16 +79,20 @@ def train(
         report: told of progress.
         seconds_between: two states that a fit leaves for a run that goes on.
         log: told the curves of every network.
+        called: what errors call the events; empty: the names of the files.
 
     Raises:
         UnreadableEvents: a file holds something else.
-        ValueError: too little history.
+        TooLittleHistory: it is too short, or nobody is left to learn from.
     """
+    called = called or ", ".join(map(str, paths))
     torch.set_num_threads(settings.threads)
-    source = read_source(paths, profile_settings)
+    source = read_source(paths, profile_settings, called)
     cutoffs = calendar_cutoffs(source.first + FIRST_CUTOFF_DAYS * DAY_MS, source.end, settings.calendar_step_days)
     found = [e for e in examples(source.histories, cutoffs, source.end, profile_settings) if e.as_of > cutoffs[0]]
 
+    ends = [source.end, *(source.end - days * DAY_MS for days in EVALUATION_DAYS)]
+    _check_span(source, found, ends, settings, called)
     kept = Checkpoints(out / UNFINISHED_RUN, _run(paths, settings, profile_settings), seconds_between)
 
     def held_out(name: str, cutoff: int) -> Measured:
@@ -153,19 +159,30 @@ def predictor(network: ServedNetwork) -> Any:
     return predict
 
 
-def read_source(paths: Sequence[Path], settings: ProfileSettings) -> Source:
+def read_source(paths: Sequence[Path], settings: ProfileSettings, called: str) -> Source:
     everything = by_customer(read_events(paths, settings))
+    check_customers(everything, called)
     demo = demo_customers(everything)
     histories = {customer: events for customer, events in everything.items() if customer not in demo}
     events = [event for own in histories.values() for event in own]
     times = [to_epoch_ms(event.time) for event in events]
-    if not times:
-        raise ValueError(
-            f"no customer's events in {', '.join(map(str, paths))}: `tidemark convert` makes canonical events"
-        )
     # The last day counts as complete.
     end = (max(times) // DAY_MS + 1) * DAY_MS - 1
     return Source(events, histories, journeys(events, settings), settings, demo, min(times), end)
+
+
+def _check_span(
+    source: Source, found: Sequence[Example], ends: Sequence[int], settings: TrainingSettings, called: str
+) -> None:
+    # A fit would say so too, but the earliest comes last, after the others took their minutes.
+    as_of = np.fromiter((example.as_of for example in found), np.int64, len(found))
+    for until in ends:
+        rows = split(as_of, until, settings)
+        if not len(rows.early) or not len(rows.later):
+            raise TooLittleHistory(
+                f"the events of {called} span too little time, {(source.end - source.first) // DAY_MS + 1} days: a "
+                "model needs about seven months of history, better two years"
+            )
 
 
 def make(

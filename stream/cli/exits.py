@@ -97,6 +97,7 @@ def _kinds() -> dict[Exit, tuple[type[BaseException], ...]]:
     from serving.registry import UnknownVersion, UnusableVersion
     from serving.scorer import ScorerUnavailable
     from serving.training.bounds import WindowRefused
+    from serving.training.enough import TooLittleHistory
     from stream.configuration.resolve import ConfigurationError
     from stream.embedded.cache import InstallError
     from stream.embedded.process import StartError
@@ -154,6 +155,7 @@ def _kinds() -> dict[Exit, tuple[type[BaseException], ...]]:
         NothingToCompare,
         NothingToEvaluate,
         UnreadablePredictions,
+        TooLittleHistory,
         FileNotFoundError,
     )
     unreachable = (

@@ -68,6 +68,7 @@ def retrain(
     from serving.evaluation.canary import CanaryBounds
     from serving.training.bounds import Bounds
     from stream.operations.retrain import Asked
+    from stream.operations.retrain_window import UNBOUNDED
 
     configuration = loaded(context).configuration
     asked = Asked(
@@ -76,7 +77,7 @@ def retrain(
         drift_bound=drift_bound if if_drift else None,
         threads=threads,
     )
-    span = (_day(since, 0), _day(until, 1 << 62))
+    span = (_day(since, 0), _day(until, UNBOUNDED))
     if pause is None:
         _once(configuration, events or [], span, asked)
         return
@@ -99,17 +100,20 @@ def _once_of_many(configuration: Configuration, files: list[Path], span: tuple[i
 
 
 def _once(configuration: Configuration, files: list[Path], span: tuple[int, int], asked: Asked) -> None:
+    from msgspec.structs import replace
+
     from stream.cli.progress import progress_steps
     from stream.configuration.repository import open_registry
     from stream.operations import retrain as operation
     from stream.operations.promotion import in_force
-    from stream.operations.retrain_window import from_files, from_log, within
+    from stream.operations.retrain_window import from_files, from_log, source_of, within
 
     registry = open_registry(configuration)
     present = registry.default()
     if not files:
         present = registry.get(in_force(configuration, registry).newest())
     work = Path(configuration.data_dir) / operation.FOLDER
+    asked = replace(asked, source=source_of(configuration, files, *span))
     with progress_steps() as step:
         done = operation.retrain(
             registry,
@@ -127,14 +131,13 @@ def _once(configuration: Configuration, files: list[Path], span: tuple[int, int]
 
 def _print(present: str, done: Retrained, asked: Asked, canaries: Path) -> None:
     console = output()
+    span = f"{done.span.events:,} events from {done.span.first_day} to {done.span.last_day}"
     if done.window is None:
-        console.print("went on with the window of a run that was interrupted")
+        console.print(f"went on with the window of a run that was interrupted: {span}")
     else:
         left_out = [f"{count:,} with an absurd {what}" for what, count in sorted(done.window.absurd.items())]
         left_out += [f"{done.window.refused:,} dead letters"] if done.window.refused else []
-        console.print(
-            f"window: {len(done.window.events):,} events" + (f"; left out: {', '.join(left_out)}" if left_out else "")
-        )
+        console.print(f"window: {span}" + (f"; left out: {', '.join(left_out)}" if left_out else ""))
     drift = done.drift
     if drift is None:
         console.print(f"drift: no outcomes yet that {present} was not trained on")

@@ -7,7 +7,6 @@ force is decided by whoever promotes it. Called by `tidemark retrain`; needs the
 from __future__ import annotations
 
 import shutil
-import time
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from pathlib import Path
@@ -32,7 +31,8 @@ from serving.model_card import HORIZONS_DAYS, version_folder
 from serving.registry import RegisteredVersion, Registry
 from serving.shop import SHOP_FILE, read_shop
 from serving.training.arrays import Report
-from serving.training.bounds import Bounds, Window, checked
+from serving.training.bounds import Bounds, Window, WindowRefused, checked
+from serving.training.enough import TooLittleHistory, check_customers
 from serving.training.permission import permitted
 from serving.training.settings import settings_of
 from serving.training.train import train
@@ -40,19 +40,16 @@ from stream.contracts.codec import encode
 from stream.contracts.events import Event
 from stream.contracts.times import DAY_MS, to_epoch_ms, to_rfc3339
 from stream.operations.files import whole_file
+from stream.operations.retrain_kept import WINDOW_FILE, Question, Span, keep, kept
+from stream.operations.retrain_window import WindowSource
 from stream.profiles import codec
 from stream.profiles.settings import ProfileSettings
 
 FOLDER: Final = "retraining"
-"""Under the data folder: the window and the run under way. Gone once the version is added."""
-
-WINDOW_FILE: Final = "window.jsonl.gz"
+"""Under the data folder: the window and the run under way. Gone once the version is added, or refused."""
 
 CANARIES_FILE: Final = "canaries.jsonl.gz"
 """Beside ``FOLDER``: the window's events of customers whom neither version was trained on, to compare them by."""
-
-GO_ON_WITHIN_S: Final = 24 * 3_600.0
-"""A run that was killed goes on with its window while that is younger; after that a newer one is worth more."""
 
 DRIFT_HORIZON: Final = 0
 """The shortest horizon: what it says of a score is known first."""
@@ -63,6 +60,7 @@ _BATCH: Final = 256
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
     """What a run is to keep to."""
 
+    source: WindowSource = WindowSource()
     bounds: Bounds = Bounds()
     canaries: CanaryBounds = CanaryBounds()
     drift_bound: float | None = None
@@ -75,6 +73,8 @@ class Retrained(NamedTuple):
 
     window: Window | None
     """None where a window of a run that was killed was gone on with."""
+    span: Span
+    """Of the window, whichever it was."""
     drift: Drift | None
     """None where no outcome is known yet that the present model has not seen."""
     moves: Moves | None
@@ -111,33 +111,50 @@ def retrain(
 ) -> Retrained:
     """Train with the settings of ``present`` on what ``read`` gives, and add the result to ``registry``.
 
-    A run that was killed goes on with the window that it had read and with what it had trained.
+    A run that was killed goes on with the window that it had read and with what it had trained, where the same is
+    asked. A refusal leaves nothing in ``work``.
 
     Args:
-        read: gives the window's events, None for each that is refused.
+        read: gives the events of ``asked.source``, None for each that is refused.
         work: folder for the run under way; what versions are compared by is left beside it.
 
     Raises:
         WindowRefused: too much of the newest events is refused, absurd, or from customers nobody knew.
         CanaryMoved: the new model moves the scores of customers it was not trained on too far.
-        ValueError: too little history.
+        TooLittleHistory: it is too short, or nobody is left to learn from.
     """
+    try:
+        return _retrain(registry, present, read, work, settings, asked, report)
+    except (WindowRefused, CanaryMoved, TooLittleHistory):
+        shutil.rmtree(work, ignore_errors=True)
+        raise
+
+
+def _retrain(
+    registry: Registry,
+    present: RegisteredVersion,
+    read: Callable[[], Iterable[Event | None]],
+    work: Path,
+    settings: ProfileSettings,
+    asked: Asked,
+    report: Report,
+) -> Retrained:
     path, window = work / WINDOW_FILE, None
-    if not path.exists() or time.time() - path.stat().st_mtime > GO_ON_WITHIN_S:
+    question = Question(source=asked.source, version=present.card.version, bounds=asked.bounds, profiles=settings)
+    span = kept(work, question)
+    if span is None:
         shutil.rmtree(work, ignore_errors=True)
         report("window", 0, 1)
-        window = checked(read(), settings, asked.bounds)
-        window = window._replace(events=permitted(window.events))
-        with whole_file(path) as out:
-            out.writelines(encode(event) + b"\n" for event in window.events)
+        window = _window(read(), settings, asked)
+        span = keep(work, question, window.events)
         report("window", 1, 1)
     history = read_history(path, settings)
     drift = drift_of(present, history, settings)
     if asked.drift_bound is not None and not (drift is not None and drift.beyond(asked.drift_bound)):
         shutil.rmtree(work)
-        return Retrained(window, drift, None, None)
+        return Retrained(window, span, drift, None, None)
     chosen = msgspec.structs.replace(settings_of(present.card), threads=asked.threads)
-    train([path], work / "repository", chosen, settings, report=report)
+    train([path], work / "repository", chosen, settings, report=report, called=str(asked.source))
     folder = version_folder(work / "repository", registry.name)
     moves = canaries_of(present.folder, folder, history, settings, asked.canaries)
     if moves is not None and moves.beyond(asked.canaries):
@@ -145,7 +162,7 @@ def retrain(
             f"the new model moves the churn of {moves.customers} customers whom no model was trained on by "
             f"{moves.mean:.3f} in the mean ({asked.canaries.mean} may be), and {moves.far_share:.1%} of them by more "
             f"than {asked.canaries.far} ({asked.canaries.far_share:.0%} may be): it was not added; look at the newest "
-            f"events, and if they are right run it again with a wider --canary-bound; it lies in {folder}"
+            f"events, and if they are right run it again with a wider --canary-bound"
         )
     with whole_file(work.parent / CANARIES_FILE) as out:
         for customer, events in history.histories.items():
@@ -153,19 +170,22 @@ def retrain(
                 out.writelines(encode(event) + b"\n" for event in events)
     version = registry.add(folder)
     shutil.rmtree(work)
-    return Retrained(window, drift, moves, version)
+    return Retrained(window, span, drift, moves, version)
+
+
+def _window(read: Iterable[Event | None], settings: ProfileSettings, asked: Asked) -> Window:
+    window = checked(read, settings, asked.bounds)
+    learned = permitted(window.events)
+    if window.events and not learned:
+        raise TooLittleHistory(f"everybody in {asked.source} was erased or denies personalisation: nothing was trained")
+    check_customers({event.customer_id for event in learned if event.customer_id}, str(asked.source))
+    return window._replace(events=learned)
 
 
 def read_history(path: Path, settings: ProfileSettings) -> History:
-    """The window's events by customer.
-
-    Raises:
-        ValueError: there is nobody in it.
-    """
+    """The events by customer of a file that holds somebody's."""
     histories = by_customer(read_events([path], settings))
     events = [event for own in histories.values() for event in own]
-    if not events:
-        raise ValueError("the window holds no customer's events: nothing was trained")
     newest = max(to_epoch_ms(event.time) for event in events)
     return History(histories, journeys(events, settings), (newest // DAY_MS + 1) * DAY_MS - 1)
 

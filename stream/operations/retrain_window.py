@@ -1,6 +1,7 @@
 """Reads the window that a model is trained on again: from the events topic, or from files.
 
-What of it may be learned from is decided in ``serving.training.bounds`` and ``permission``. Called by `retrain.py`.
+What of it may be learned from is decided in ``serving.training.bounds`` and ``permission``. Called by `tidemark
+retrain`, and by `retrain_kept.py`, which keeps what was read.
 """
 
 from __future__ import annotations
@@ -8,18 +9,73 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Final
+
+import msgspec
 
 from serving.history import read_events
 from stream.configuration.settings import Configuration
 from stream.contracts import topics
 from stream.contracts.emission import Rejected
 from stream.contracts.events import Event
-from stream.contracts.times import to_epoch_ms
+from stream.contracts.times import to_epoch_ms, to_rfc3339
 from stream.operations.brokers import connect_admin, headers_of, make_consumer, read_to_end
 from stream.profiles.settings import ProfileSettings
 from stream.profiles.validation import read_event
 
 _GROUP = "tidemark.retrain"
+
+UNBOUNDED: Final = 1 << 62
+"""Milliseconds: the end of a window that has none."""
+
+
+class EventsFile(msgspec.Struct, frozen=True):
+    """A file as it was when a window was read from it."""
+
+    path: str
+    bytes: int
+    modified_ns: int
+
+    @classmethod
+    def of(cls, path: Path) -> EventsFile:
+        """The file at ``path`` as it is now.
+
+        Raises:
+            FileNotFoundError: there is none.
+        """
+        found = path.stat()
+        return cls(str(path.absolute()), found.st_size, found.st_mtime_ns)
+
+
+class WindowSource(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a window is read from, and which part of it was asked for."""
+
+    files: tuple[EventsFile, ...] = ()
+    """Empty: the events topic."""
+    topic: str = topics.EVENTS
+    since: int = 0
+    """Epoch milliseconds, inclusive."""
+    until: int = UNBOUNDED
+    """Epoch milliseconds, exclusive."""
+
+    def __str__(self) -> str:
+        where = ", ".join(Path(file.path).name for file in self.files) or f"the topic {self.topic}"
+        since = f" since {to_rfc3339(self.since)[:10]}" if self.since else ""
+        return where + since + (f" until {to_rfc3339(self.until)[:10]}" if self.until < UNBOUNDED else "")
+
+
+def source_of(configuration: Configuration, files: Iterable[Path], since: int, until: int) -> WindowSource:
+    """The window of ``files``, or of the events topic where there are none.
+
+    Raises:
+        FileNotFoundError: a file is not there.
+    """
+    return WindowSource(
+        files=tuple(map(EventsFile.of, files)),
+        topic=configuration.topics.topic_names().physical(topics.EVENTS),
+        since=since,
+        until=until,
+    )
 
 
 def from_log(configuration: Configuration) -> Iterator[Event | None]:

@@ -94,6 +94,7 @@ def test_a_run_that_was_killed_goes_on_with_the_window_that_it_had_read(shop, re
     with pytest.raises(CanaryMoved, match="was not added"):
         retrain(registry, present, again, work, SETTINGS, asked)
     assert registry.numbers() == numbers
+    assert not work.exists(), "a refusal leaves nothing that another run could go on with"
 
 
 def test_without_drift_nothing_is_trained(shop, registry, tmp_path, monkeypatch):
