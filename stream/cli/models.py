@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stream.cli.context import loaded, notes, output
+from stream.cli.models_view import show_card, show_impact, show_switch, show_verdict
 
 if TYPE_CHECKING:
     from serving.gate.verdict import Verdict
     from serving.registry import RegisteredVersion, Registry
     from stream.configuration.settings import Configuration
-    from stream.operations.impact import Impact
 
 app = typer.Typer(
     help="The versions of the model: which is in force, and how another one comes into force.", no_args_is_help=True
@@ -83,35 +83,12 @@ def list_versions(context: typer.Context, as_json: Json = False) -> None:
 def show(context: typer.Context, version: Version, as_json: Json = False) -> None:
     """What is known of a version: data, periods, figures with their intervals, thresholds, licence."""
     import msgspec
-    from rich.table import Table
 
     card = _registry(context).get(version).card
     if as_json:
         typer.echo(msgspec.json.encode(card))
         return
-    console = output()
-    console.print(f"[bold]{card.name} {card.version}[/bold], features {card.feature_schema}, fold {card.fold_version}")
-    for file in card.data:
-        console.print(
-            f"data: {file.name}, {file.events:,} events of {file.customers:,} customers, {file.first_event[:10]} to "
-            f"{file.last_event[:10]}"
-        )
-    for licence in card.licences:
-        console.print(f"licence of the data: {licence.title}, {licence.authors}, {licence.licence}")
-    console.print(
-        f"trained on cut-offs {card.training.first} to {card.training.last}, calibrated until {card.calibration.last}, "
-        f"{card.examples:,} examples"
-    )
-    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
-    for title in ("figure", "model", "less the best baseline, 95 %"):
-        table.add_column(title, justify="right" if title == "model" else "left", overflow="fold")
-    for metric, figures in card.metrics.items():
-        interval = ""
-        if figures.get("difference") is not None:
-            interval = f"{figures['difference']:+.3f} ({figures['low']:+.3f} … {figures['high']:+.3f})"
-        table.add_row(metric.replace("_", " "), f"{figures['model']:.3f}", interval)
-    console.print(table)
-    console.print("[dim]figures of networks with the same settings that knew nothing from after the cut-off[/dim]")
+    show_card(card)
 
 
 @app.command()
@@ -136,7 +113,7 @@ def compare(
     if as_json:
         typer.echo(msgspec.json.encode(verdict))
     else:
-        _print(verdict)
+        show_verdict(verdict)
     if not verdict.passed:
         raise typer.Exit(Exit.REFUSED)
 
@@ -172,7 +149,7 @@ def promote(
         raise NotPromoted(f"version {candidate.card.version} is in force already, or on its way")
     present = registry.get(rollout.newest())
     verdict = _judged(configuration, candidate, present, events, cutoff)
-    _print(verdict)
+    show_verdict(verdict)
     if not verdict.passed:
         failed = ", ".join(check.name for check in verdict.checks if not check.passed)
         raise NotPromoted(f"version {candidate.card.version} was not promoted: {failed} (see above)")
@@ -185,7 +162,7 @@ def promote(
     with notes().status("looking at the open alerts"):
         found = impact(configuration, candidate, configuration.policies.in_force(candidate.card))
     ramp_ms = found.ramp_ms(change_share)
-    _print_impact(found, change_share, ramp_ms)
+    show_impact(found, change_share, ramp_ms)
     if dry_run:
         return
     if not yes:
@@ -202,7 +179,7 @@ def promote(
         reason=reason,
         actor=actor or getpass.getuser(),
     )
-    _print_switch(said.version, said.effective_at, ramp_ms)
+    show_switch(said.version, said.effective_at, ramp_ms)
 
 
 @app.command()
@@ -235,7 +212,7 @@ def rollback(
     said = switch(
         configuration, version.card.version, rollout.newest(), reason=reason, actor=actor or getpass.getuser()
     )
-    _print_switch(said.version, said.effective_at, 0)
+    show_switch(said.version, said.effective_at, 0)
 
 
 @app.command()
@@ -316,53 +293,3 @@ def _judged(
         history = sorted(found, key=lambda event: to_epoch_ms(event.time))
         cutoffs = [to_epoch_ms(day.replace(tzinfo=UTC)) for day in cutoff or ()]
         return judge(candidate, present, history, cutoffs, configuration.profiles, shown.update)
-
-
-def _print(verdict: Verdict) -> None:
-    from rich.table import Table
-
-    console = output()
-    console.print(f"[bold]{verdict.candidate}[/bold] against {verdict.present}")
-    table = Table(box=None, pad_edge=False, show_header=False, padding=(0, 2, 0, 0))
-    table.add_column(no_wrap=True)
-    table.add_column(no_wrap=True)
-    table.add_column(overflow="fold")
-    for check in verdict.checks:
-        table.add_row("[green]ok[/green]" if check.passed else "[red]no[/red]", check.name, check.finding)
-    console.print(table)
-    if verdict.cutoffs:
-        console.print(
-            f"[dim]{verdict.customers:,} customers that neither has seen, at {' and '.join(verdict.cutoffs)}; in "
-            "brackets 95 % of the difference, paired by customer[/dim]"
-        )
-    for segment in verdict.segments:
-        worse = [difference for difference in segment.differences if difference.worse]
-        for difference in worse:
-            console.print(
-                f"[red]worse[/red] for the {segment.customers:,} customers with {segment.baskets} baskets: "
-                f"{difference.metric.replace('_', ' ')} {difference.candidate:.3f}, the present one "
-                f"{difference.present:.3f} ({difference.interval.low:+.3f} to {difference.interval.high:+.3f})"
-            )
-
-
-def _print_impact(found: Impact, share: float, ramp_ms: int) -> None:
-    stay = found.open - found.changing - found.unknown
-    output().print(
-        f"{found.open:,} alerts are open: {found.resolved:,} would end, {found.severity:,} change their severity, "
-        f"{found.moved:,} be published with another score, {stay:,} stay as they are"
-        + (f", {found.unknown:,} cannot be told" if found.unknown else "")
-    )
-    if ramp_ms:
-        output().print(f"so that at most {share:.0%} of them change an hour, the switch takes {_duration(ramp_ms)}")
-
-
-def _print_switch(version: str, effective_at: int, ramp_ms: int) -> None:
-    from stream.contracts.times import to_rfc3339
-
-    ramp = f", and everybody {_duration(ramp_ms)} later" if ramp_ms else ""
-    typer.echo(f"version {version} is in force from {to_rfc3339(effective_at)} on{ramp}")
-
-
-def _duration(milliseconds: int) -> str:
-    minutes = round(milliseconds / 60_000)
-    return f"{minutes // 60} h {minutes % 60:02d} min" if minutes >= 60 else f"{minutes} min"

@@ -23,7 +23,7 @@ from serving.item_tower import ITEM_TOWER_FILE, read_item_tower
 from serving.model_card import ReferenceCustomer, UnknownLevels
 from serving.registry import RegisteredVersion, Registry, UnknownVersion, UnusableVersion
 from serving.rollout import Rollout
-from serving.scorer import BadOutput, Scorer, ScorerUnavailable
+from serving.scorer import Scorer, ScorerUnavailable
 from serving.shop import SHOP_FILE, read_shop
 from stream.configuration.settings import TritonSettings
 from stream.contracts.scores import ScoreRequest
@@ -182,7 +182,7 @@ class RegisteredModels:
             if not await held.scorer.ready():
                 raise ScorerUnavailable("the server has not loaded it")
             await warm_up(held.answering(self._snapshot()))
-        except (UnknownVersion, UnusableVersion, ScorerUnavailable, BadOutput, OSError) as error:
+        except Exception as error:  # whatever is wrong with one version must not end the watch over the others
             _log.error("model version cannot be used yet", version=version, error=str(error))
             self._again[version] = time.monotonic() + _AGAIN_S
             if held is not None:
