@@ -212,3 +212,15 @@ def test_where_a_coming_version_does_not_answer_the_one_in_force_does_and_the_br
         await stage.close()
 
     _run(steps)
+
+
+def test_a_version_that_was_damaged_since_it_came_in_does_not_end_the_watch(world: World) -> None:
+    async def steps() -> None:
+        (world.registry.get("2").folder / "shop.npz").write_text("garbage")
+        models = world.models()
+        world.switch(world.second, NOW)
+        await models.refresh()
+        assert models.answering("ada", NOW).scorer.stamp.version == world.first
+        await models.close()
+
+    _run(steps)
