@@ -69,7 +69,7 @@ train: $(TRAINING) ## train the customer model again, half an hour: make train E
 		"  FILE holds canonical events (README, Events), seven months at least, better two years." \
 		"  The shipped model's: Online Retail II, https://doi.org/10.24432/C5CG6D (CC BY 4.0), saved as parquet" \
 		"  (invoice, stock_code, description, quantity, invoice_time, price, customer_id, country), and then" \
-		"    $(BIN)/tidemark convert online_retail_ii.parquet online_retail_ii.jsonl.gz" \
+		"    $(BIN)/tidemark convert online-retail online_retail_ii.parquet online_retail_ii.jsonl.gz" \
 		"  From your own events topic: $(BIN)/tidemark retrain"; exit 2; }
 	$(BIN)/tidemark train $(EVENTS) $(TRAIN_ARGS)
 
