@@ -27,7 +27,7 @@ Version = Annotated[str, typer.Argument(metavar="VERSION", help="Such as 2, or 2
 Events = Annotated[
     list[Path] | None,
     typer.Option(
-        help="Canonical events to compare on. Default: the demo's sample, whose customers no model has seen.",
+        help="Canonical events to compare on. Default: what the last `tidemark retrain` left for it, else the demo's.",
         show_default=False,
     ),
 ]
@@ -35,7 +35,7 @@ Cutoff = Annotated[
     list[datetime] | None,
     typer.Option(
         formats=["%Y-%m-%d"],
-        help="Score with what was known before this day; repeat. Default: 90 and 180 days before the end.",
+        help="Score with what was known before this day; repeat. Default: five, 90 to 210 days before the end.",
         show_default=False,
     ),
 ]
@@ -131,6 +131,9 @@ def promote(
         list[str] | None,
         typer.Option(metavar="BASKETS", help="Promote though it is worse for these customers, such as '2 to 4'."),
     ] = None,
+    accept_undecided: Annotated[
+        bool, typer.Option("--accept-undecided", help="Promote though there are too few customers to tell.")
+    ] = False,
     reason: Annotated[str, typer.Option(help="Why; it is kept in the control topic.")] = "",
     actor: Annotated[str, typer.Option(help="Who; kept as well.", show_default="you")] = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would happen, and change nothing.")] = False,
@@ -141,7 +144,7 @@ def promote(
     It is refused where it is worse than the one in force. Workers follow within seconds; nothing is stopped.
     """
     from stream.operations.impact import impact
-    from stream.operations.promotion import NotPromoted, in_force, load, needed_now, switch
+    from stream.operations.promotion import NotPromoted, check_verdict, in_force, load, needed_now, switch
 
     configuration, registry = loaded(context).configuration, _registry(context)
     candidate, rollout = registry.get(version), in_force(configuration, registry)
@@ -150,15 +153,7 @@ def promote(
     present = registry.get(rollout.newest())
     verdict = _judged(configuration, candidate, present, events, cutoff)
     show_verdict(verdict)
-    if not verdict.passed:
-        failed = ", ".join(check.name for check in verdict.checks if not check.passed)
-        raise NotPromoted(f"version {candidate.card.version} was not promoted: {failed} (see above)")
-    if left := [baskets for baskets in verdict.worse_segments if baskets not in (accept_worse or ())]:
-        options = " ".join(f"--accept-worse '{baskets}'" for baskets in left)
-        raise NotPromoted(
-            f"version {candidate.card.version} was not promoted: it is worse for customers with {' and '.join(left)} "
-            f"baskets; to promote it all the same: {options}"
-        )
+    check_verdict(verdict, accept_worse or (), accept_undecided)
     with notes().status("looking at the open alerts"):
         found = impact(configuration, candidate, configuration.policies.in_force(candidate.card))
     ramp_ms = found.ramp_ms(change_share)
@@ -284,12 +279,12 @@ def _judged(
     from datetime import UTC
 
     from serving.gate.comparison import judge
-    from serving.history import read_events
     from stream.contracts.times import to_epoch_ms
-    from stream.operations.demo_events import sample
+    from stream.operations.canary_events import compared_on
 
+    found = compared_on(configuration, events or [])
+    notes().print(f"[dim]compared on {found.source}[/dim]", soft_wrap=True)
     with notes().status("reading events") as shown:
-        found = read_events(events, configuration.profiles) if events else sample()
-        history = sorted(found, key=lambda event: to_epoch_ms(event.time))
+        history = sorted(found.events, key=lambda event: to_epoch_ms(event.time))
         cutoffs = [to_epoch_ms(day.replace(tzinfo=UTC)) for day in cutoff or ()]
         return judge(candidate, present, history, cutoffs, configuration.profiles, shown.update)

@@ -57,11 +57,12 @@ def show_verdict(verdict: Verdict) -> None:
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
     for check in verdict.checks:
-        table.add_row("[green]ok[/green]" if check.passed else "[red]no[/red]", check.name, check.finding)
+        said = "[green]ok[/green]" if check.passed else "[yellow]?[/yellow]" if check.undecided else "[red]no[/red]"
+        table.add_row(said, check.name, check.finding)
     console.print(table)
     if verdict.cutoffs:
         console.print(
-            f"[dim]{verdict.customers:,} customers that neither has seen, at {' and '.join(verdict.cutoffs)}; in "
+            f"[dim]{verdict.customers:,} customers that neither has seen, at {', '.join(verdict.cutoffs)}; in "
             "brackets 95 % of the difference, paired by customer[/dim]"
         )
     for segment in verdict.segments:

@@ -213,7 +213,7 @@ class Worker(Generic[S, P]):
             stack.callback(self._holdings.close)
             if self._restorer is not None:
                 stack.callback(self._restorer.close)
-        self._consumer = self._restorer = None
+        self._consumer = None
 
     def _keep_trying(self) -> bool:
         return not self._stopping.is_set() or time.monotonic() < self._stop_by

@@ -18,6 +18,7 @@ from serving.answers import validate
 from serving.catalogue import Catalogue
 from serving.client import TritonScorer
 from serving.features import tensors
+from serving.gate.verdict import Verdict
 from serving.in_process import OnnxScorer
 from serving.registry import RegisteredVersion, Registry, UnknownVersion
 from serving.rollout import Rollout
@@ -49,6 +50,32 @@ def in_force(configuration: Configuration, registry: Registry) -> Rollout:
         UnknownVersion: the registry is empty.
     """
     return Rollout(registry.default().card.version, model_switches(configuration))
+
+
+def check_verdict(verdict: Verdict, accept_worse: Collection[str] = (), accept_undecided: bool = False) -> None:
+    """Let a version pass that the gate lets pass, or whose faults are accepted.
+
+    Args:
+        accept_worse: lengths of history for whose customers it may be worse.
+        accept_undecided: whether it may pass where there are too few customers to tell.
+
+    Raises:
+        NotPromoted: with what failed, or what would have to be accepted.
+    """
+    refused = f"version {verdict.candidate} was not promoted: "
+    if wrong := verdict.refused:
+        raise NotPromoted(f"{refused}{', '.join(wrong)} (see above)")
+    if verdict.undecided and not accept_undecided:
+        raise NotPromoted(
+            f"{refused}too few customers to tell of {', '.join(verdict.undecided)} (see above); compare on more of "
+            "them with --events, or promote it all the same with --accept-undecided"
+        )
+    if left := [baskets for baskets in verdict.worse_segments if baskets not in accept_worse]:
+        options = " ".join(f"--accept-worse '{baskets}'" for baskets in left)
+        raise NotPromoted(
+            f"{refused}it is worse for customers with {' and '.join(left)} baskets; to promote it all the same: "
+            f"{options}"
+        )
 
 
 def load(configuration: Configuration, registry: Registry, version: RegisteredVersion, kept: Collection[str]) -> None:
