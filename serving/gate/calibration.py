@@ -37,7 +37,7 @@ def calibration_in_the_large(
         off = [np.abs(each / happened - 1) for each in said]
         drawn = off[1] - off[0]
         now = [float(abs(each.sum() / sums[0].sum() - 1)) for each in sums[1:]]
-    return Difference("churn_90d_in_the_large", False, *now, interval(drawn))
+    return Difference("churn_90d_in_the_large", False, now[0], now[1], interval(drawn))
 
 
 def not_further_off(difference: Difference, customers: int) -> Check:

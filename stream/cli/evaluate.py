@@ -13,7 +13,11 @@ from stream.cli.context import loaded, notes, output
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from serving.registry import Registry
     from stream.configuration.settings import Configuration
+
+PROMOTED = "promoted"
+"""As ``--model``: the version that the last switch leads to."""
 
 
 class _AlertsAsked(NamedTuple):
@@ -62,10 +66,10 @@ def evaluate(
         typer.Option(metavar="OUT", help="Write a report for people: FILE.html, or a folder.", show_default=False),
     ] = None,
     model: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
-            metavar="FOLDER",
-            help="Version folder, such as customer/1. Default: the lowest that Triton loads.",
+            metavar="VERSION",
+            help="Such as 2, 2.c594bb2e, promoted, or a version folder. Default: the lowest that Triton loads.",
             show_default=False,
         ),
     ] = None,
@@ -120,7 +124,7 @@ def evaluate(
         high_value_from=configuration.policies.high_value_from,
     )
     registry = Registry(models, configuration.triton.model) if models else open_registry(configuration)
-    folder = model or registry.default().folder
+    folder = _measured(configuration, registry, model)
     if alerts:
         _alerts(configuration, given, folder, _AlertsAsked(asked.cutoffs, rows), as_json)
         return
@@ -144,6 +148,17 @@ def evaluate(
         notes().print("[dim]on the demo's sample: real orders of customers that the model was not trained on[/dim]")
     if predictions is not None:
         notes().print(f"{found.cutoffs[0].customers:,} customers in {predictions}")
+
+
+def _measured(configuration: Configuration, registry: Registry, model: str | None) -> Path:
+    """The folder of the version to measure. Raises what `Registry.get` raises."""
+    from stream.operations.promotion import in_force
+
+    if model is None:
+        return registry.default().folder
+    if model == PROMOTED:
+        return registry.get(in_force(configuration, registry).newest()).folder
+    return Path(model) if Path(model).is_dir() and not model.isdecimal() else registry.get(model).folder
 
 
 def _alerts(configuration: Configuration, given: list[Path], folder: Path, asked: _AlertsAsked, as_json: bool) -> None:

@@ -144,13 +144,14 @@ def promote(
     It is refused where it is worse than the one in force. Workers follow within seconds; nothing is stopped.
     """
     from stream.operations.impact import impact
-    from stream.operations.promotion import NotPromoted, check_verdict, in_force, load, needed_now, switch
+    from stream.operations.promotion import NotPromoted, check_graphs, check_verdict, in_force, load, needed_now, switch
 
     configuration, registry = loaded(context).configuration, _registry(context)
     candidate, rollout = registry.get(version), in_force(configuration, registry)
     if rollout.newest() == candidate.card.version:
         raise NotPromoted(f"version {candidate.card.version} is in force already, or on its way")
     present = registry.get(rollout.newest())
+    check_graphs(configuration, registry, candidate)
     verdict = _judged(configuration, candidate, present, events, cutoff)
     show_verdict(verdict)
     check_verdict(verdict, accept_worse or (), accept_undecided)
@@ -218,8 +219,9 @@ def pull(
     """Take a version into the repository, under the next number. It answers nobody until it is promoted."""
     from stream.operations.models import pull as take_in
 
-    version = take_in(_registry(context), source)
-    typer.echo(f"version {version.card.version} is in {version.folder}")
+    version, new = take_in(_registry(context), source)
+    already = "" if new else " already: nothing was added"
+    typer.echo(f"version {version.card.version} is in {version.folder}{already}")
     typer.echo(f"compare it: tidemark models compare {version.number}")
 
 

@@ -13,6 +13,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 from tritonclient.grpc import InferenceServerClient
@@ -77,17 +78,30 @@ def listed(configuration: Configuration, registry: Registry) -> Listed:
     )
 
 
-def pull(registry: Registry, source: Path) -> RegisteredVersion:
-    """Add a version from ``source``: a version folder, or a ``.tar.gz`` of one.
+class Pulled(NamedTuple):
+    """A version that was to be taken in."""
+
+    version: RegisteredVersion
+    new: bool
+    """False where the repository had it already, and nothing was added."""
+
+
+def pull(registry: Registry, source: Path) -> Pulled:
+    """Add a version from ``source``, a version folder or a ``.tar.gz`` of one, unless it is there already.
 
     Raises:
         FileNotFoundError: there is no such file or folder.
         UnusableVersion: it holds no version of the model, or a damaged one.
     """
     if source.is_dir():
-        return registry.add(source)
+        return _take_in(registry, source)
     with _unpacked(source) as folder:
-        return registry.add(folder)
+        return _take_in(registry, folder)
+
+
+def _take_in(registry: Registry, folder: Path) -> Pulled:
+    known = registry.same_as(folder)
+    return Pulled(known or registry.add(folder), known is None)
 
 
 @contextmanager
