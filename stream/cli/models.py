@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stream.cli.context import loaded, notes, output
+from stream.cli.durations import seconds_of
 from stream.cli.models_view import show_card, show_impact, show_switch, show_verdict
 
 if TYPE_CHECKING:
@@ -127,6 +128,10 @@ def promote(
     change_share: Annotated[
         float, typer.Option(help="Share of the open alerts that may change an hour.", min=0.001, max=1.0)
     ] = 0.1,
+    ramp: Annotated[
+        str,
+        typer.Option(metavar="LENGTH", help="Take so long at least, such as 90m, 6h or 2d.", show_default=False),
+    ] = "",
     accept_worse: Annotated[
         list[str] | None,
         typer.Option(metavar="BASKETS", help="Promote though it is worse for these customers, such as '2 to 4'."),
@@ -147,6 +152,7 @@ def promote(
     from stream.operations.promotion import NotPromoted, check_graphs, check_verdict, in_force, load, needed_now, switch
 
     configuration, registry = loaded(context).configuration, _registry(context)
+    asked_ms = int(seconds_of(ramp, "--ramp", "mhd") * 1000) if ramp else 0
     candidate, rollout = registry.get(version), in_force(configuration, registry)
     if rollout.newest() == candidate.card.version:
         raise NotPromoted(f"version {candidate.card.version} is in force already, or on its way")
@@ -157,7 +163,7 @@ def promote(
     check_verdict(verdict, accept_worse or (), accept_undecided)
     with notes().status("looking at the open alerts"):
         found = impact(configuration, candidate, configuration.policies.in_force(candidate.card))
-    ramp_ms = found.ramp_ms(change_share)
+    ramp_ms = max(found.ramp_ms(change_share), asked_ms)
     show_impact(found, change_share, ramp_ms)
     if dry_run:
         return

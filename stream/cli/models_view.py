@@ -83,7 +83,10 @@ def show_impact(found: Impact, share: float, ramp_ms: int) -> None:
         f"{found.moved:,} be published with another score, {stay:,} stay as they are"
         + (f", {found.unknown:,} cannot be told" if found.unknown else "")
     )
-    if ramp_ms:
+    least_ms = found.ramp_ms(share)
+    if ramp_ms > least_ms:
+        output().print(f"the switch takes {_duration(ramp_ms)}, as was asked")
+    elif ramp_ms:
         output().print(f"so that at most {share:.0%} of them change an hour, the switch takes {_duration(ramp_ms)}")
 
 
