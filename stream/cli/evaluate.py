@@ -13,11 +13,7 @@ from stream.cli.context import loaded, notes, output
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from serving.registry import Registry
     from stream.configuration.settings import Configuration
-
-PROMOTED = "promoted"
-"""As ``--model``: the version that the last switch leads to."""
 
 
 class _AlertsAsked(NamedTuple):
@@ -97,6 +93,7 @@ def evaluate(
     from stream.operations.demo_events import sample
     from stream.operations.evaluate import Asked, evaluate_model
     from stream.operations.evaluate_report import write_report
+    from stream.operations.models import measured
 
     if rows is not None and not alerts:
         raise typer.BadParameter("rows are of alerts: give --alerts too", param_hint="--rows")
@@ -124,7 +121,7 @@ def evaluate(
         high_value_from=configuration.policies.high_value_from,
     )
     registry = Registry(models, configuration.triton.model) if models else open_registry(configuration)
-    folder = _measured(configuration, registry, model)
+    folder = measured(configuration, registry, model)
     if alerts:
         _alerts(configuration, given, folder, _AlertsAsked(asked.cutoffs, rows), as_json)
         return
@@ -148,17 +145,6 @@ def evaluate(
         notes().print("[dim]on the demo's sample: real orders of customers that the model was not trained on[/dim]")
     if predictions is not None:
         notes().print(f"{found.cutoffs[0].customers:,} customers in {predictions}")
-
-
-def _measured(configuration: Configuration, registry: Registry, model: str | None) -> Path:
-    """The folder of the version to measure. Raises what `Registry.get` raises."""
-    from stream.operations.promotion import in_force
-
-    if model is None:
-        return registry.default().folder
-    if model == PROMOTED:
-        return registry.get(in_force(configuration, registry).newest()).folder
-    return Path(model) if Path(model).is_dir() and not model.isdecimal() else registry.get(model).folder
 
 
 def _alerts(configuration: Configuration, given: list[Path], folder: Path, asked: _AlertsAsked, as_json: bool) -> None:

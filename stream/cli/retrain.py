@@ -103,6 +103,7 @@ def _once(configuration: Configuration, files: list[Path], span: tuple[int, int]
     from stream.cli.progress import progress_steps
     from stream.configuration.repository import open_registry
     from stream.operations import retrain as operation
+    from stream.operations.canary_events import CANARIES_FILE
     from stream.operations.promotion import in_force
     from stream.operations.retrain_window import from_files, from_log, source_of, within
 
@@ -124,7 +125,7 @@ def _once(configuration: Configuration, files: list[Path], span: tuple[int, int]
             asked,
             step,
         )
-    _print(present.card.version, done, asked, work.parent / operation.CANARIES_FILE)
+    _print(present.card.version, done, asked, work.parent / CANARIES_FILE)
 
 
 def _print(present: str, done: Retrained, asked: Asked, canaries: Path) -> None:

@@ -13,7 +13,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 from tritonclient.grpc import InferenceServerClient
@@ -27,6 +27,8 @@ from stream.configuration.settings import Configuration
 from stream.contracts.times import to_rfc3339
 from stream.operations.brokers import KafkaUnreachableError, MissingTopicError
 from stream.operations.promotion import in_force
+
+PROMOTED: Final = "promoted"
 
 
 class ListedVersion(msgspec.Struct, frozen=True):
@@ -76,6 +78,21 @@ def listed(configuration: Configuration, registry: Registry) -> Listed:
         registry.unreadable(),
         remarks,
     )
+
+
+def measured(configuration: Configuration, registry: Registry, spec: str | None) -> Path:
+    """The version folder that ``spec`` names: a version, the word ``promoted`` for the one that the last switch leads
+    to, a folder, or nothing for the one that answers by default.
+
+    Raises:
+        UnknownVersion, UnusableVersion: there is none, or it cannot be read.
+        KafkaUnreachableError, MissingTopicError, AccessError: nobody says which was promoted.
+    """
+    if spec is None:
+        return registry.default().folder
+    if spec == PROMOTED:
+        return registry.get(in_force(configuration, registry).newest()).folder
+    return Path(spec) if Path(spec).is_dir() and not spec.isdecimal() else registry.get(spec).folder
 
 
 class Pulled(NamedTuple):

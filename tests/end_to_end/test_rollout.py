@@ -23,6 +23,7 @@ from stream.configuration.settings import Configuration
 from stream.contracts.codec import encode
 from stream.embedded.triton_install import triton_available
 from stream.operations.demo_events import sample
+from stream.operations.models import measured
 from stream.operations.promotion import in_force, needed_now, switch
 from stream.operations.promotion import load as have_loaded
 from stream.operations.stack import Stack
@@ -166,6 +167,7 @@ def test_the_commands_promote_and_go_back(running: Running, tmp_path: Path) -> N
     assert f"version {better.card.version} is in force from" in said.stdout
     assert in_force(configuration, registry).newest() == better.card.version
     assert json.loads(running.command("version", "--json").stdout)["promoted"] == better.card.version
+    assert measured(configuration, registry, "promoted") == better.folder
 
     again = running.command("models", "promote", str(better.number), "--yes")
     assert again.returncode == 4

@@ -3,9 +3,10 @@ import tarfile
 
 import pytest
 
-from serving.registry import UnusableVersion
+from serving.registry import UnknownVersion, UnusableVersion
 from serving.shop import SHOP_FILE, read_shop, write_shop
-from stream.operations.models import pull
+from stream.configuration.settings import Configuration
+from stream.operations.models import measured, pull
 from tests.models.variants import SHIPPED, registry_at, shifted, variant
 
 
@@ -33,6 +34,16 @@ def test_what_is_there_already_is_found_under_its_number_and_not_added(tmp_path)
     write_shop(tmp_path / "1" / SHOP_FILE, shop._replace(first=shop.first + 1))
     assert pull(registry, tmp_path / "1").new
     assert registry.numbers() == [1, 2]
+
+
+def test_a_version_to_measure_is_named_as_such_or_as_a_folder_or_not_at_all(tmp_path):
+    registry, nobody = registry_at(tmp_path / "repository"), Configuration()
+    tried = variant(registry, tmp_path / "made", shifted(0.5))
+    assert measured(nobody, registry, None) == registry.get("1").folder
+    assert measured(nobody, registry, "2") == measured(nobody, registry, tried.card.version) == tried.folder
+    assert measured(nobody, registry, str(tmp_path / "made")) == tmp_path / "made"
+    with pytest.raises(UnknownVersion, match="has no version 7"):
+        measured(nobody, registry, "7")
 
 
 def test_what_is_no_archive_of_one_version_is_refused_and_leaves_nothing(tmp_path):
