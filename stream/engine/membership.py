@@ -167,10 +167,11 @@ class Membership(Generic[S, P]):
             settings.cached_states,
         )
         partition.begin(restored.position, restored.offset)
+        # Counted first: whoever sees the partition held may ask how it came to be.
+        self._metrics.restored.labels(self._processor.role, restored.partition).inc(restored.records)
         self._holdings.held[restored.partition] = Held(partition, settings)
         seek_to_committed(self._consumer, self._processor.input_topic, partition)
         self._consumer.resume(self._holdings.at(restored.partition))
-        self._metrics.restored.labels(self._processor.role, restored.partition).inc(restored.records)
         _log.info(
             "restored",
             role=self._processor.role,
