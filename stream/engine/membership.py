@@ -160,6 +160,7 @@ class Membership(Generic[S, P]):
             self._dead_letters,
             settings.max_output_bytes,
             settings.cached_states,
+            settings.fast_path,
         )
         partition.begin(restored.position, restored.offset)
         self._holdings.held[restored.partition] = Held(partition, settings)
