@@ -19,7 +19,7 @@ help: ## list these words
 
 setup: $(READY) ## the virtual environment with Tidemark in it
 
-$(READY): pyproject.toml uv.lock
+$(READY): pyproject.toml uv.lock hatch_build.py $(wildcard stream/*/*.pxi stream/*/*.pyx)
 	@command -v $(PYTHON) >/dev/null || { echo "tidemark: install Python 3.11, 3.12 or 3.13, or say make PYTHON=..."; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
 		|| { echo "tidemark: $(PYTHON) is not Python 3.11 to 3.13: install one, or say make PYTHON=python3.12"; exit 1; }

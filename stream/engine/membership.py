@@ -165,6 +165,7 @@ class Membership(Generic[S, P]):
             self._dead_letters,
             settings.max_output_bytes,
             settings.cached_states,
+            settings.fast_path,
         )
         partition.begin(restored.position, restored.offset)
         # Counted first: whoever sees the partition held may ask how it came to be.

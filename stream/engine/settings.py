@@ -37,6 +37,8 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
     store: Literal["memory", "rocksdb"] = "memory"
     cached_states: Positive = 10_000
     """Decoded states kept a partition. The rest is kept as bytes."""
+    fast_path: bool = True
+    """Take plain records in by the compiled path, where it could be compiled. The results are the same."""
     max_output_bytes: Positive = 1_000_000
     """A larger output makes its input a dead letter ``too_large``. Kafka's own bound is 1,048,588 with headers."""
     dead_letter_share: Annotated[float, msgspec.Meta(gt=0, le=1)] = 0.05
