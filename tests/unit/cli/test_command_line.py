@@ -24,8 +24,7 @@ from stream.operations.evaluate import NothingToEvaluate, OtherFeatures
 from stream.operations.sources import Source, SourceError
 from stream.operations.status import PartitionStatus, RoleStatus
 from stream.operations.topics import TopicMismatchError
-from stream.profiles.bound import CUSTOMER_LADDER
-from stream.profiles.fold import EVENT_IDS
+from stream.profiles.bound import CUSTOMER_LADDER, EVENT_IDS
 
 SHIPPED = Path(__file__).parents[3] / "tidemark.toml"
 COMMANDS = (

@@ -302,6 +302,20 @@ def test_both_ways_make_the_same_of_an_event_that_is_nearly_plain(name: str) -> 
 
 
 @pytest.mark.parametrize("beyond", [0, 1])
+def test_a_view_is_too_late_on_both_ways(beyond: int) -> None:
+    newest = START + SETTINGS.allowed_lateness_ms + beyond
+    # Nothing of it is in the ring of interactions, where an older row would show.
+    opened: dict[str, Any] = {"event_id": "m", "type": "engagement", "time": newest, "customer_id": "ann"}
+    opened["engagement"] = {"action": "opened"}
+    log = [message(0, b"ann", json.dumps(opened).encode()), message(1, b"ann", (PLAIN % 1).encode())]
+    fast, long = Way(True), Way(False)
+    fast.feed(log)
+    long.feed(log)
+    assert sum(output.topic == "dead" for output in long.partition.context.outputs) == beyond
+    assert fast.commit() == long.commit()
+
+
+@pytest.mark.parametrize("beyond", [0, 1])
 def test_a_time_is_ahead_of_the_broker_s_on_both_ways(beyond: int) -> None:
     appended = START - SETTINGS.future_tolerance_ms - beyond
     log = [message(number, b"ann", (PLAIN % number).encode(), appended=appended) for number in range(3)]
