@@ -141,6 +141,18 @@ def fit(
     )
 
 
+def fit_queries(
+    arrays: ExampleArrays, known: Labels, items: ItemTable, until: int, settings: TrainingSettings, report: Report
+) -> CustomerNetwork:
+    """A network of which the query alone has learned, on what is known at ``until``."""
+    source = _Source(arrays, known, items, settings, report, NOTHING_KEPT, unheard)
+    rows = split(arrays.as_of, until, settings).known
+    network = _network(source, rows)
+    _learn_queries(network, source, rows)
+    network.eval()
+    return network
+
+
 def _network(source: _Source, rows: npt.NDArray[np.intp]) -> CustomerNetwork:
     torch.manual_seed(source.settings.seed)
     network = CustomerNetwork(source.settings.network)

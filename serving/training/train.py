@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -34,7 +34,7 @@ from serving.reference import chosen_reference, with_reference
 from serving.scorer import OUTPUTS, Tensors
 from serving.season import Season
 from serving.shop import GIFT_SHOP_RATES, Shop
-from serving.training.arrays import Report, example_arrays, labels
+from serving.training.arrays import ExampleArrays, Labels, Report, example_arrays, labels
 from serving.training.checkpoints import NOTHING_KEPT, SECONDS_BETWEEN, Checkpoints
 from serving.training.enough import TooLittleHistory, check_customers
 from serving.training.fit import Fitted, ItemTable, fit, split
@@ -93,7 +93,7 @@ def train(
 
     ends = [source.end, *(source.end - days * DAY_MS for days in EVALUATION_DAYS)]
     _check_span(source, found, ends, settings, called)
-    kept = Checkpoints(out / UNFINISHED_RUN, _run(paths, settings, profile_settings), seconds_between)
+    kept = Checkpoints(out / UNFINISHED_RUN, run_of(paths, settings, profile_settings), seconds_between)
 
     def held_out(name: str, cutoff: int) -> Measured:
         made = make(source, found, cutoff - 1, settings, report, kept.within(name), named(log, name))
@@ -144,7 +144,8 @@ def said_by(made: Made, source: Source, settings: ProfileSettings) -> Prediction
     return predict_at(source.histories, source.journeys, made.until + 1, catalogue, predict, settings)
 
 
-def _run(paths: Sequence[Path], settings: TrainingSettings, profile_settings: ProfileSettings) -> str:
+def run_of(paths: Sequence[Path], settings: TrainingSettings, profile_settings: ProfileSettings) -> str:
+    """All that a run depends on: what was kept of another is not gone on with."""
     return repr((settings, profile_settings, FEATURE_SCHEMA, [file_sha256(path) for path in paths]))
 
 
@@ -195,6 +196,35 @@ def make(
     log: Log = unheard,
 ) -> Made:
     """Learn season, purchase rates, network and ranking from what was known at ``until`` (epoch milliseconds)."""
+    then = known_at(source, found, until, settings, report)
+    fitted = fit(then.arrays, then.labels, then.items, until, settings, report, kept, log)
+    tower = fitted.tower()
+    ranking = _ranking(source, then.examples, fitted, then.catalogue.with_model(tower, then.shop), until, settings)
+    rows = split(then.arrays.as_of, until, settings)
+    return Made(
+        fitted,
+        tower,
+        then.shop._replace(items=ItemStatistics.learned(source.journeys, until), ranking=ranking),
+        until,
+        (_period(then.arrays.as_of[rows.known]), _period(then.arrays.as_of[rows.later])),
+        len(rows.known),
+    )
+
+
+class Known(NamedTuple):
+    """What networks are fitted on: all that was known at a moment."""
+
+    examples: list[Example]
+    shop: Shop
+    """Season and purchase rates of that moment."""
+    catalogue: Catalogue
+    arrays: ExampleArrays
+    labels: Labels
+    items: ItemTable
+
+
+def known_at(source: Source, found: Sequence[Example], until: int, settings: TrainingSettings, report: Report) -> Known:
+    """The examples up to ``until`` (epoch milliseconds), as far as their outcomes were known then."""
     season = Season.learned(source.journeys.values(), until)
     shop = Shop.unknown()._replace(
         first=source.first, season=season, rates=purchase_rates(source.journeys, season, until)
@@ -202,21 +232,14 @@ def make(
     catalogue = Catalogue.from_items(catalogue_items(source.events, until), shop=shop)
     oldest = until - (HORIZONS_DAYS[-1] + settings.oldest_days) * DAY_MS
     recent = [example for example in found if oldest <= example.as_of <= until]
-    arrays = example_arrays(recent, catalogue, report)
-    known = labels(recent, source.journeys, until, catalogue)
     log_popularity = np.log1p(_buyers(source.journeys, until, catalogue)).astype(np.float32)
-    items = ItemTable(torch.from_numpy(catalogue.tokens[:-1].astype(np.int64)), torch.from_numpy(log_popularity))
-    fitted = fit(arrays, known, items, until, settings, report, kept, log)
-    tower = fitted.tower()
-    ranking = _ranking(source, recent, fitted, catalogue.with_model(tower, shop), until, settings)
-    rows = split(arrays.as_of, until, settings)
-    return Made(
-        fitted,
-        tower,
-        shop._replace(items=ItemStatistics.learned(source.journeys, until), ranking=ranking),
-        until,
-        (_period(arrays.as_of[rows.known]), _period(arrays.as_of[rows.later])),
-        len(rows.known),
+    return Known(
+        recent,
+        shop,
+        catalogue,
+        example_arrays(recent, catalogue, report),
+        labels(recent, source.journeys, until, catalogue),
+        ItemTable(torch.from_numpy(catalogue.tokens[:-1].astype(np.int64)), torch.from_numpy(log_popularity)),
     )
 
 

@@ -17,9 +17,19 @@ def train(
         typer.Argument(metavar="FILE…", help="Canonical events: .jsonl, .jsonl.gz, .parquet.", show_default=False),
     ],
     out: Annotated[Path, typer.Option(metavar="FOLDER", help="Model repository to write to.")] = Path("triton_models"),
-    epochs: Annotated[int, typer.Option(min=1, help="Passes over the examples at most.")] = 2,
-    seed: Annotated[int, typer.Option(help="Another seed is another draw of everything random.")] = 1,
-    threads: Annotated[int, typer.Option(min=1, help="Cores to use.")] = 2,
+    settings: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Settings as `tidemark tune` writes them.", show_default=False),
+    ] = None,
+    epochs: Annotated[
+        int | None,
+        typer.Option(min=1, help="Passes over the examples at most. Default: the settings', 2.", show_default=False),
+    ] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(help="Another is another draw of everything random. Default: 1.", show_default=False),
+    ] = None,
+    threads: Annotated[int | None, typer.Option(min=1, help="Cores to use. Default: 2.", show_default=False)] = None,
     logs: Annotated[
         Path | None,
         typer.Option(metavar="FOLDER", help="Curves of the training, for TensorBoard.", show_default=False),
@@ -43,14 +53,18 @@ def train(
         raise InstallError(f"training needs {error.name}: install it with `pip install 'tidemark[train]'`") from error
     from serving.model_card import DataLicence
     from serving.training.logs import tensorboard
-    from serving.training.settings import TrainingSettings
+    from serving.training.settings import TrainingSettings, changed, read_settings
     from stream.cli.progress import progress_steps
 
     profiles = loaded(context).configuration.profiles
     licences = [DataLicence(*_four(text)) for text in licence or ()]
-    settings = TrainingSettings(epochs=epochs, seed=seed, threads=threads)
+    given = {"epochs": epochs, "seed": seed, "threads": threads}
+    chosen = changed(
+        TrainingSettings() if settings is None else read_settings(settings),
+        {name: value for name, value in given.items() if value is not None},
+    )
     with progress_steps() as step, tensorboard(logs) as log:
-        card = train_model(files, out, settings, profiles, licences, step, log=log)
+        card = train_model(files, out, chosen, profiles, licences, step, log=log)
     console = notes()
     console.print(f"model {card.name} {card.version} in {out}, from {card.examples:,} examples")
     for threshold in card.thresholds:
