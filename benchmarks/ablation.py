@@ -35,8 +35,8 @@ from serving.shop import Shop
 from serving.statistics import STATISTICS
 from serving.training.arrays import ExampleArrays, Labels, example_arrays, labels
 from serving.training.fit import ItemTable, fit
+from serving.training.known import purchase_rates
 from serving.training.settings import TrainingSettings
-from serving.training.train import purchase_rates
 from serving.training.weights import by_age
 from stream.contracts.times import DAY_MS, to_epoch_ms
 from stream.profiles.settings import ProfileSettings

@@ -23,6 +23,7 @@ from serving.text.reviews import RATINGS, Reviews, shown
 from serving.text.settings import Schedule, TeacherSettings
 from serving.text.tokens import Pieces, TextTokens, batch
 from serving.text.tuning import RATE_FACTORS, prepared
+from serving.training.parallel import ALONE, World
 
 OPINIONS: Final = RATINGS + 1
 """Columns of ``opinions``: probability of each rating, and that the product is recommended."""
@@ -51,6 +52,7 @@ def fit_teacher(
     device: torch.device,
     checkpoint: Path | None = None,
     report: Report = lambda what, done, of: None,
+    world: World = ALONE,
 ) -> Trained:
     """Train on ``training``, stop early on ``held_out``."""
     tokens = TextTokens(base, longest)
@@ -62,17 +64,20 @@ def fit_teacher(
     balance = torch.tensor(weights, dtype=torch.float32, device=device)
     size = settings.schedule.batch_size
 
-    def loss(model: Any, given: Batch) -> Tensor:
-        said = model(given["input_ids"], given["attention_mask"])
-        recommended = nn.functional.binary_cross_entropy_with_logits(said.recommended.float(), given["recommended"])
-        rated = nn.functional.cross_entropy(said.ratings.float(), given["ratings"], weight=balance)
-        return rated + settings.recommended_weight * recommended
+    def loss(model: Any, given: Batch, together: World) -> Tensor:
+        said, ratings = model(given["input_ids"], given["attention_mask"]), given["ratings"]
+        recommended = nn.functional.binary_cross_entropy_with_logits(
+            said.recommended.float(), given["recommended"], reduction="sum"
+        )
+        rated = nn.functional.cross_entropy(said.ratings.float(), ratings, weight=balance, reduction="sum")
+        texts = together.total(torch.ones_like(balance[ratings]).sum())
+        return rated / together.total(balance[ratings].sum()) + settings.recommended_weight * recommended / texts
 
-    def batches(epoch: int) -> Iterator[Batch]:
+    def batches(epoch: int, together: World) -> Iterator[Batch]:
         random = np.random.default_rng([seed, epoch])
         pieces = tokens.pieces(shown(training, random))
         for rows in shuffled(pieces.lengths, size, random):
-            yield _labelled(pieces, rows, training, longest)
+            yield _labelled(pieces, together.part(rows), training, longest)
 
     def score(model: Any) -> float:
         pieces = tokens.pieces(held_out.whole)
@@ -80,13 +85,13 @@ def fit_teacher(
         for start in range(0, len(pieces), _ASK_BATCH):
             rows = np.arange(start, min(start + _ASK_BATCH, len(pieces)))
             given = _labelled(pieces, rows, held_out, longest)
-            losses += len(rows) * float(loss(model, {name: tensor.to(device) for name, tensor in given.items()}))
+            losses += len(rows) * float(loss(model, {name: tensor.to(device) for name, tensor in given.items()}, ALONE))
             weight += len(rows)
         return losses / max(1, weight)
 
     steps = -(-len(training.texts) // size)
     task = Task(f"teacher ({settings.method})", network, loss, batches, steps, score)
-    return Trained(network, fit(task, _rates(settings), seed, device, checkpoint, report), learned)
+    return Trained(network, fit(task, _rates(settings), seed, device, checkpoint, report, world), learned)
 
 
 def opinions(network: Any, tokens: TextTokens, texts: Sequence[str], device: torch.device) -> npt.NDArray[np.float32]:

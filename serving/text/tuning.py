@@ -89,7 +89,7 @@ def prepared(encoder: Any, settings: TeacherSettings) -> Any:
     if settings.schedule.gradient_checkpointing:
         if method == "prefix":
             raise ValueError("a prefix does not go with gradient_checkpointing: leave one of them out")
-        encoder.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+        recompute_layers(encoder)
     if method == "lora":
         return _low_rank(encoder, settings)
     if method == "prefix":
@@ -102,6 +102,11 @@ def prepared(encoder: Any, settings: TeacherSettings) -> Any:
     if method == "adapters":
         _insert_adapters(encoder, settings.bottleneck)
     return encoder
+
+
+def recompute_layers(encoder: Any) -> None:
+    """Keep the inputs of layers alone, and compute the rest again for the gradients (Chen et al. 2016)."""
+    encoder.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
 
 
 def _low_rank(encoder: Any, settings: TeacherSettings) -> Any:

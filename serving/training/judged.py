@@ -20,10 +20,11 @@ from serving.model_card import HORIZONS_DAYS
 from serving.training.arrays import ExampleArrays, Labels, Report, batch_of, example_arrays, labels
 from serving.training.enough import TooLittleHistory
 from serving.training.fit import fit, fit_queries, split
+from serving.training.known import Known, known_at
 from serving.training.losses import next_item_loss
 from serving.training.runs import Source
 from serving.training.settings import TrainingSettings
-from serving.training.train import EVALUATION_DAYS, FIRST_CUTOFF_DAYS, Known, known_at
+from serving.training.train import EVALUATION_DAYS, FIRST_CUTOFF_DAYS
 from stream.contracts.times import DAY_MS
 from stream.profiles.settings import ProfileSettings
 

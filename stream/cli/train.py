@@ -43,7 +43,8 @@ def train(
 ) -> None:
     """Train the customer model: fold the events, learn, measure on later periods, export to ONNX with its card.
 
-    Customers of the demo are left out. Needs the extra `train`.
+    Customers of the demo are left out. Needs the extra `train`. Several processes or machines train the query together
+    with `torchrun --nproc-per-node N -m stream.cli train FILE`.
     """
     from stream.embedded.cache import InstallError
 
@@ -53,6 +54,7 @@ def train(
         raise InstallError(f"training needs {error.name}: install it with `pip install 'tidemark[train]'`") from error
     from serving.model_card import DataLicence
     from serving.training.logs import tensorboard
+    from serving.training.parallel import launched
     from serving.training.settings import TrainingSettings, changed, read_settings
     from stream.cli.progress import progress_steps
 
@@ -63,8 +65,14 @@ def train(
         TrainingSettings() if settings is None else read_settings(settings),
         {name: value for name, value in given.items() if value is not None},
     )
-    with progress_steps() as step, tensorboard(logs) as log:
-        card = train_model(files, out, chosen, profiles, licences, step, log=log)
+    with (
+        launched() as world,
+        progress_steps(shown=world.first) as step,
+        tensorboard(logs if world.first else None) as log,
+    ):
+        card = train_model(files, out, chosen, profiles, licences, step, log=log, world=world)
+    if not world.first:
+        return
     console = notes()
     console.print(f"model {card.name} {card.version} in {out}, from {card.examples:,} examples")
     for threshold in card.thresholds:

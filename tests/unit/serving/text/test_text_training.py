@@ -127,6 +127,51 @@ def test_a_prefix_moves_every_text_and_padding_moves_none(base):
         assert not torch.allclose(short, encoder(ids, mask).last_hidden_state, atol=1e-3)
 
 
+def gradients(network, loss):
+    network.zero_grad()
+    loss.backward()
+    return {name: weights.grad for name, weights in network.named_parameters() if weights.grad is not None}
+
+
+@pytest.mark.parametrize("method", ["full", "upper", "lora", "adapters"])
+def test_layers_that_are_computed_again_have_the_same_gradients(base, method):
+    found = []
+    for again in (False, True):
+        torch.manual_seed(1)
+        schedule = msgspec.structs.replace(TEACHER.schedule, gradient_checkpointing=again)
+        settings = msgspec.structs.replace(TEACHER, method=method, upper_layers=1, schedule=schedule)
+        encoder = prepared(load_encoder(base), settings).train()
+        torch.manual_seed(2)
+        ids = torch.arange(40, 56)[None]
+        hidden = encoder(input_ids=ids, attention_mask=torch.ones_like(ids)).last_hidden_state
+        found.append(gradients(encoder, (hidden**2).sum()))
+    kept, computed = found
+    assert kept.keys() == computed.keys() != set()
+    assert all(torch.allclose(kept[name], computed[name], atol=1e-6) for name in kept)
+
+
+def test_a_student_that_computes_layers_again_has_the_same_gradients_and_keeps_less(teacher):
+    student = cut_student(teacher, np.arange(len(PIECES)), STUDENT, LONGEST).train()
+    ids, found, kept = torch.arange(40, 56)[None], [], []
+    for student.recomputed in (False, True):
+        torch.manual_seed(2)
+        saved: list[int] = []
+        with torch.autograd.graph.saved_tensors_hooks(
+            lambda each, to=saved: to.append(each.numel()) or each, lambda each: each
+        ):
+            said = student(ids, torch.ones_like(ids)).ratings
+        kept.append(sum(saved))
+        found.append(gradients(student, (said**2).sum()))
+    assert all(torch.allclose(found[0][name], found[1][name], atol=1e-6) for name in found[0])
+    assert kept[1] < kept[0]
+
+
+def test_a_prefix_does_not_go_with_layers_that_are_computed_again(base):
+    schedule = msgspec.structs.replace(TEACHER.schedule, gradient_checkpointing=True)
+    with pytest.raises(ValueError, match="prefix"):
+        prepared(load_encoder(base), msgspec.structs.replace(TEACHER, method="prefix", schedule=schedule))
+
+
 def test_another_seed_is_another_network(base):
     settings = msgspec.structs.replace(TEACHER, schedule=Schedule(epochs=1, batch_size=16, learning_rate=1e-3))
     one, other = (fit_teacher(base, reviews(32), reviews(16), settings, LONGEST, seed, CPU) for seed in (1, 2))
