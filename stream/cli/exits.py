@@ -98,6 +98,7 @@ def _kinds() -> dict[Exit, tuple[type[BaseException], ...]]:
     from serving.scorer import ScorerUnavailable
     from serving.training.bounds import WindowRefused
     from serving.training.enough import TooLittleHistory
+    from serving.training.settings import UnusableSettings
     from stream.configuration.resolve import ConfigurationError
     from stream.embedded.cache import InstallError
     from stream.embedded.process import StartError
@@ -126,6 +127,7 @@ def _kinds() -> dict[Exit, tuple[type[BaseException], ...]]:
         UnknownTopicError,
         UnknownLevels,
         UnknownVersion,
+        UnusableSettings,
         MappingError,
         FixedProperty,
         InvalidInstance,
