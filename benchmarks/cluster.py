@@ -29,6 +29,11 @@ def configured(bootstrap_servers: str, **variables: str) -> tuple[Configuration,
     return load(SHIPPED, environ).configuration, environ
 
 
+def quiet_admin(bootstrap_servers: str) -> AdminClient:
+    """An AdminClient that says nothing when the broker goes before it."""
+    return AdminClient({"bootstrap.servers": bootstrap_servers, "log_level": 0})
+
+
 def make_topics(configuration: Configuration) -> None:
     create_topics(AdminClient(client_properties(configuration.kafka)), configuration.topics)
 
@@ -69,15 +74,22 @@ def worker_process(
     role: str, environ: dict[str, str], folder: Path, *options: str
 ) -> Iterator[subprocess.Popen[bytes]]:
     """A worker as users start it."""
-    log = (folder / f"{role}.log").open("ab")
-    process = subprocess.Popen(
-        [sys.executable, "-m", "stream.cli", "--config", str(SHIPPED), "worker", "--role", role, *options],
-        env={**os.environ, **environ, "TIDEMARK__DATA_DIR": str(folder)},
-        stdout=log,
-        stderr=log,
-    )
+    with (folder / f"{role}.log").open("ab") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "stream.cli", "--config", str(SHIPPED), "worker", "--role", role, *options],
+            env={**os.environ, **environ, "TIDEMARK__DATA_DIR": str(folder)},
+            stdout=log,
+            stderr=log,
+        )
+        with stopped(process):
+            yield process
+
+
+@contextmanager
+def stopped(process: subprocess.Popen[bytes]) -> Iterator[None]:
+    """Ends the process with the block: asked first, killed when it takes too long."""
     try:
-        yield process
+        yield
     finally:
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)
@@ -86,7 +98,6 @@ def worker_process(
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-        log.close()
 
 
 def cpu_seconds(pid: int) -> float:
