@@ -13,10 +13,13 @@ from benchmarks.cluster import produce
 from stream.configuration.settings import Configuration
 from stream.contracts.codec import encode
 from stream.contracts.topics import EVENTS, TOPICS
-from stream.operations.simulate import BUSY, Load, synthetic
+from stream.operations.simulate import BUSY, CLICKSTREAM, Load, synthetic
 
 SKEWS: Final = {"zipf": 1.1, "uniform": 0.0}
 """Zipf exponents of the customers' activity: a few bring most events, or every event is another customer's."""
+
+
+MIXES: Final = {"clickstream": CLICKSTREAM, "busy": BUSY}
 
 
 class EventLog(NamedTuple):
@@ -27,9 +30,9 @@ class EventLog(NamedTuple):
     partitions: int
 
 
-def make_load(skew: str, customers: int, events: int) -> Load:
-    """One item an event, and much of every type."""
-    return Load(customers=customers, events=events, seed=1, skew=SKEWS[skew], most_lines=1, mix=BUSY)
+def make_load(skew: str, customers: int, events: int, mix: str = "busy") -> Load:
+    """One item an event."""
+    return Load(customers=customers, events=events, seed=1, skew=SKEWS[skew], most_lines=1, mix=MIXES[mix])
 
 
 def make_topic(admin: AdminClient, name: str, partitions: int, settings: dict[str, str] | None = None) -> None:

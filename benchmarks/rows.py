@@ -3,8 +3,9 @@
 Called by the benchmarks of throughput and by ``benchmarks.suite``.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from statistics import median
+from typing import Final
 
 import msgspec
 
@@ -17,6 +18,7 @@ class Row(msgspec.Struct, kw_only=True):
     Attributes:
         load: how events are spread over customers.
         events: of the log, in each run.
+        cpu_us_per_event, broker_us_per_event: CPU microseconds of the system's processes, and of the broker.
         peak_rss_mib: the most of any run.
     """
 
@@ -30,6 +32,7 @@ class Row(msgspec.Struct, kw_only=True):
     store: str = "memory"
     events_per_second: float
     cpu_us_per_event: float
+    broker_us_per_event: float
     peak_rss_mib: float
     runs: int
     range: tuple[float, float]
@@ -60,19 +63,30 @@ def row(
         store=store,
         events_per_second=median(rates),
         cpu_us_per_event=median(run.cpu_us_per_event for run in measured),
+        broker_us_per_event=median(run.broker_us_per_event for run in measured),
         peak_rss_mib=max(run.peak_rss_mib for run in measured),
         runs=len(rates),
         range=(min(rates), max(rates)),
     )
 
 
-def show(rows: Iterable[Row]) -> None:
-    """Print lines of 80 columns at most."""
-    print(f"{'system':<14}{'load':<9}{'customers':>9}{'store':>8}{'events/s':>10}{'range':>18}{'us CPU':>7}{'MiB':>5}")
+HEADER: Final = (
+    f"{'system':<14}{'load':<8}{'customers':>9} {'workers, store':<15}{'events/s':>9}{'us CPU':>7}{'MiB':>6}  range"
+)
+
+
+def show(rows: Iterable[Row]) -> Iterator[Row]:
+    """Print each row as it comes, in 80 columns, under a header for each workload; and hand it on."""
+    workload = ""
     for line in rows:
+        if line.workload != workload:
+            workload = line.workload
+            print(f"{workload}\n{HEADER}")
         least, most = line.range
         print(
-            f"{line.system:<14}{line.load:<9}{line.customers:>9,}{line.store:>8}{line.events_per_second:>10,.0f}"
-            f"{f'{least:,.0f}..{most:,.0f}':>18}{line.cpu_us_per_event:>7.1f}{line.peak_rss_mib:>5,.0f}",
+            f"{line.system:<14}{line.load:<8}{line.customers:>9,} {f'{line.workers}, {line.store}':<15}"
+            f"{line.events_per_second:>9,.0f}{line.cpu_us_per_event:>7.1f}{line.peak_rss_mib:>6,.0f}"
+            f"  {least / 1000:.1f}..{most / 1000:.1f}k",
             flush=True,
         )
+        yield line

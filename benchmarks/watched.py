@@ -25,6 +25,8 @@ class Measured(NamedTuple):
     """All threads of all processes."""
     peak_rss_mib: float
     """Sum over the processes."""
+    broker_us_per_event: float = 0.0
+    """CPU of the broker meanwhile, so that nothing is moved there unseen."""
 
 
 class _Sample(NamedTuple):
@@ -33,14 +35,17 @@ class _Sample(NamedTuple):
     at: float
     folded: int
     cpu: float
+    broker_cpu: float
 
 
 class TooShort(RuntimeError):
     """The log was folded in so few commits that no rate can be taken."""
 
 
-def watch(folded: Callable[[], int], pids: Sequence[int], events: int, alive: Callable[[], None]) -> Measured:
-    """Wait until all of ``events`` are folded.
+def watch(
+    folded: Callable[[], int], pids: Sequence[int], broker_pid: int, events: int, alive: Callable[[], None]
+) -> Measured:
+    """Wait until all of ``events`` are folded by the processes ``pids``.
 
     Args:
         folded: how many events are committed.
@@ -54,7 +59,7 @@ def watch(folded: Callable[[], int], pids: Sequence[int], events: int, alive: Ca
         alive()
         now = folded()
         if now and (not samples or now > samples[-1].folded):
-            samples.append(_Sample(time.monotonic(), now, sum(map(cpu_seconds, pids))))
+            samples.append(_Sample(time.monotonic(), now, sum(map(cpu_seconds, pids)), cpu_seconds(broker_pid)))
         time.sleep(_LOOK_EVERY_S)
     warm = [sample for sample in samples if sample.folded >= WARM_UP * events]
     first = warm[0]
@@ -62,4 +67,9 @@ def watch(folded: Callable[[], int], pids: Sequence[int], events: int, alive: Ca
     count = last.folded - first.folded
     if count < events / 4:
         raise TooShort(f"{events:,} events were folded in {len(samples)} commits: give more --events")
-    return Measured(count / (last.at - first.at), (last.cpu - first.cpu) / count * 1e6, sum(map(peak_rss_mib, pids)))
+    return Measured(
+        count / (last.at - first.at),
+        (last.cpu - first.cpu) / count * 1e6,
+        sum(map(peak_rss_mib, pids)),
+        (last.broker_cpu - first.broker_cpu) / count * 1e6,
+    )

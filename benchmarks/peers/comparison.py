@@ -60,9 +60,10 @@ def checked_run(kafka: EmbeddedKafka, log: EventLog, oracle: Oracle, system: Sys
                 if process.poll() is not None:
                     raise Ended(f"{system.name} ended with {process.returncode}:\n{_tail(job)}")
 
-            measured = watch(
-                lambda: sum(committed(admin, configuration, group, log.topic)), [process.pid], log.load.events, alive
-            )
+            def folded() -> int:
+                return sum(committed(admin, configuration, group, log.topic))
+
+            measured = watch(folded, [process.pid], kafka.pid, log.load.events, alive)
         states: dict[str, Totals] = {}
         for key, value in read_topic(kafka.bootstrap_servers, system.changelog(job)):
             if (decoded := system.decode(key, value)) is not None:
@@ -177,7 +178,7 @@ def main() -> None:
     systems = [one for one in SYSTEMS if arguments.system is None or one.name in arguments.system]
     with EmbeddedKafka() as kafka:
         for skew in arguments.load:
-            show(compare(kafka, skew, arguments.customers, arguments.events, arguments.runs, systems))
+            list(show(compare(kafka, skew, arguments.customers, arguments.events, arguments.runs, systems)))
 
 
 if __name__ == "__main__":

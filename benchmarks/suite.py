@@ -1,0 +1,106 @@
+"""Every figure of docs/benchmarks.md in one run: `make bench`; or, in three minutes, whether Tidemark has become slow.
+
+    python -m benchmarks.suite --out results.json
+    python -m benchmarks.suite --quick --out results.json
+
+The quick run takes the simple job and the profiles role beside a raw reader, and ends with 1 when one of them has
+fallen by more than a third of its kept ratio to the reader (``kept_ratios.json``). It leaves the page alone.
+"""
+
+import argparse
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from benchmarks import latency, overload, restore, state_sizes, throughput
+from benchmarks.event_log import SKEWS
+from benchmarks.peers.comparison import compare
+from benchmarks.peers.systems import SYSTEMS, TIDEMARK
+from benchmarks.ratios import KEPT, fallen, keep, read_kept
+from benchmarks.results import Results, begin, write_page
+from benchmarks.rows import Row, show
+from stream.embedded.kafka import EmbeddedKafka
+
+RUNS: Final = 3
+SIMPLE_EVENTS: Final = 1_000_000
+PROFILE_EVENTS: Final = {10_000: 600_000, 100_000: 600_000, 1_000_000: 2_000_000}
+"""By number of customers: enough that most of them have a state before the measurement ends."""
+SCALE_OUT: Final = (2, 4)
+"""Workers; one is in the table of stores."""
+LATENCY_S: Final = 60.0
+LATENCY_ALERTS: Final = 700
+OVERLOAD_S: Final = 60.0
+
+QUICK_CUSTOMERS: Final = 20_000
+QUICK_SIMPLE_EVENTS: Final = 300_000
+QUICK_PROFILE_EVENTS: Final = 120_000
+
+
+def quick_rows() -> Iterator[Row]:
+    """The raw reader, the simple job and the profiles role, for both loads."""
+    with EmbeddedKafka() as kafka:
+        for skew in SKEWS:
+            yield from compare(kafka, skew, QUICK_CUSTOMERS, QUICK_SIMPLE_EVENTS, RUNS, (TIDEMARK,))
+            yield from throughput.measure_all(kafka, skew, QUICK_CUSTOMERS, QUICK_PROFILE_EVENTS, 1)
+
+
+def all_rows(scale: float, runs: int) -> Iterator[Row]:
+    """The comparison with the peers; the whole fold by customers and store; and by number of workers."""
+    with EmbeddedKafka() as kafka:
+        for skew in SKEWS:
+            yield from compare(kafka, skew, 100_000, int(scale * SIMPLE_EVENTS), runs, SYSTEMS)
+        for customers, events in PROFILE_EVENTS.items():
+            for skew in SKEWS:
+                count = int(scale * events)
+                yield from throughput.measure_all(kafka, skew, customers, count, runs, stores=throughput.STORES)
+        for skew in SKEWS:
+            events = int(scale * PROFILE_EVENTS[100_000])
+            for workers in SCALE_OUT:
+                # A fixed load on each.
+                yield from throughput.measure_all(kafka, skew, 100_000, workers * events, runs, workers=(workers,))
+
+
+def run_all(results: Results, scale: float, runs: int) -> None:
+    """Everything, into ``results``; what is measured is printed as it comes."""
+    results.rows.extend(show(all_rows(scale, runs)))
+    for start in restore.measure(int(scale * 1_000_000)):
+        print(restore.line(start), flush=True)
+        results.restore.append(start)
+    results.sizes.extend(state_sizes.measure())
+    alerts, seconds = max(20, int(scale * LATENCY_ALERTS)), max(5.0, scale * LATENCY_S)
+    for one in latency.measure_all(latency.SHARES, latency.COMMIT_INTERVALS_MS, seconds, alerts):
+        print(latency.line(one), flush=True)
+        results.latency.append(one)
+    results.overload.append(overload.measure(max(5.0, scale * OVERLOAD_S)))
+    print(overload.lines(results.overload[-1]))
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, required=True, help="JSON with everything that was measured")
+    parser.add_argument("--quick", action="store_true", help="three minutes, held against the kept ratios")
+    parser.add_argument("--keep", action="store_true", help=f"with --quick: write {KEPT.name} instead of reading it")
+    parser.add_argument("--runs", type=int, default=RUNS)
+    parser.add_argument("--scale", type=float, default=1.0, help="a share of events, customers and seconds, to try it")
+    arguments = parser.parse_args()
+    results = begin(f"make {'bench-quick' if arguments.quick else 'bench'}")
+    if not arguments.quick:
+        run_all(results, arguments.scale, arguments.runs)
+        results.write(arguments.out)
+        if arguments.scale == 1.0:
+            write_page(results)
+        return 0
+    results.rows.extend(show(quick_rows()))
+    results.write(arguments.out)
+    if arguments.keep:
+        keep(results)
+        return 0
+    complaints = fallen(results, read_kept())
+    for complaint in complaints:
+        print(complaint, file=sys.stderr)
+    return 1 if complaints else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
