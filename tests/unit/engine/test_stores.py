@@ -82,6 +82,21 @@ def test_an_index_gives_the_nearest_timers_first_and_loses_those_that_have_fired
     store.close()
 
 
+def test_stores_on_disk_share_one_bound_of_memory_whatever_they_hold(tmp_path: Path) -> None:
+    stores, bound = RocksStores(tmp_path, HOUR_MS, 8 * 1024 * 1024), 8 * 1024 * 1024
+    opened = [stores(number, STAMP) for number in range(3)]
+    most = 0
+    for start in range(0, 20_000, 1_000):
+        for store in opened:
+            store.write({b"%d" % key: ONE + bytes(1_000) for key in range(start, start + 1_000)}, None, -1)
+        buffers = (store._rocks.property_int_value("rocksdb.cur-size-all-mem-tables") for store in opened)
+        most = max(most, sum(size or 0 for size in buffers))
+    assert 0 < most <= bound, "of 60 MB that were written"
+    assert all(len(store) == 20_000 for store in opened)
+    for store in opened:
+        store.close()
+
+
 def test_what_is_not_known_leaves_what_was_known(store: Store) -> None:
     assert (store.position(), store.changelog_offset(), store.get(b"a")) == (None, 0, None)
     store.write({b"a": ONE}, Position(1, 2, 3, b"shared"), 7)
