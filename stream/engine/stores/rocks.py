@@ -238,6 +238,8 @@ def _bounded(memory_bytes: int) -> Options:
     options.create_if_missing(True)
     options.set_block_based_table_factory(tables)
     options.set_write_buffer_size(writing // _BUFFERS_IN_A_SHARE)
-    # A writer waits rather than take more than its share, and what is being written counts against the cache.
-    options.set_write_buffer_manager(WriteBufferManager.new_write_buffer_manager_with_cache(writing, True, cache))
+    # Counted against the cache, and written out early when all stores together have too much of it. To let writers wait
+    # for that (allow_stall) was seen to stop a restore for ever: batches of all stores filled the buffers beyond the
+    # bound, and each waited for the others. A store that has two full buffers waits for its own anyway.
+    options.set_write_buffer_manager(WriteBufferManager.new_write_buffer_manager_with_cache(writing, False, cache))
     return options
