@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from confluent_kafka import ConsumerGroupState, ConsumerGroupTopicPartitions, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from stream.configuration.clients import client_properties, producer_properties
 from stream.configuration.load import load
@@ -59,6 +59,13 @@ def committed(admin: AdminClient, configuration: Configuration, group: str, topi
     wanted = [TopicPartition(topic, number) for number in range(configuration.topics.partitions)]
     answer = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group, wanted)])[group].result()
     return [max(found.offset, 0) for found in answer.topic_partitions]
+
+
+def log_ends(admin: AdminClient, configuration: Configuration, topic: str) -> list[int]:
+    """Offset behind the last record of each partition."""
+    wanted = {TopicPartition(topic, number): OffsetSpec.latest() for number in range(configuration.topics.partitions)}
+    answers = admin.list_offsets(wanted)
+    return [answers[partition].result().offset for partition in wanted]
 
 
 def members(admin: AdminClient, group: str) -> int:

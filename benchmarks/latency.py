@@ -24,7 +24,7 @@ from confluent_kafka.admin import AdminClient
 from msgspec.structs import replace
 
 from benchmarks.at_risk import at_risk, histories, return_visit
-from benchmarks.cluster import SHIPPED, committed
+from benchmarks.cluster import SHIPPED, committed, log_ends
 from stream.configuration.clients import client_properties
 from stream.configuration.load import load
 from stream.contracts import topics
@@ -40,6 +40,8 @@ VISITORS: Final = 50_000
 _INTERVAL: Final = "TIDEMARK__ENGINE__COMMIT_INTERVAL_MS"
 _FLAT_OUT_S: Final = 15.0
 _SETTLE_S: Final = 3.0
+"""For what is behind the profiles role, scores and alerts."""
+_PATIENCE_S: Final = 600.0
 
 
 class Latency(msgspec.Struct, kw_only=True):
@@ -84,16 +86,25 @@ class Traffic:
 
     def __init__(self, stack: Stack) -> None:
         self._configuration = stack.configuration
-        self._topic = stack.configuration.topics.topic_names().physical(topics.EVENTS)
-        self._group = stack.configuration.topics.topic_names().group("profiles")
+        names = stack.configuration.topics.topic_names()
+        self._topic, self._dead_letters = names.physical(topics.EVENTS), names.physical(topics.DEAD_LETTERS)
+        self._group = names.group("profiles")
         self._producer = make_producer(stack.configuration.kafka, **{"linger.ms": 2})
         self._admin = AdminClient(client_properties(stack.configuration.kafka))
         self._draw = random.Random(2)
         self.sent = 0
 
     def folded(self) -> int:
-        """Events that the profiles role has committed."""
+        """Records that the profiles role has committed. Ticks, which it writes itself, are among them."""
         return sum(committed(self._admin, self._configuration, self._group, self._topic))
+
+    def lag(self) -> int:
+        """Records of the log that it has not committed yet."""
+        return sum(log_ends(self._admin, self._configuration, self._topic)) - self.folded()
+
+    def dead_letters(self) -> int:
+        """Records that were refused."""
+        return sum(log_ends(self._admin, self._configuration, self._dead_letters))
 
     def flat_out(self, seconds: float) -> float:
         """The highest rate: events a second that are committed while they are produced as fast as they can be."""
@@ -105,9 +116,16 @@ class Traffic:
         return rate
 
     def settle(self) -> None:
-        """Wait until everything is folded."""
+        """Wait until everything is folded.
+
+        Raises:
+            RuntimeError: it was not.
+        """
         self._producer.flush()
-        while self.folded() < self.sent:
+        patience = time.monotonic() + _PATIENCE_S
+        while (lag := self.lag()) > 0:
+            if time.monotonic() > patience:
+                raise RuntimeError(f"{lag:,} records are not folded after {_PATIENCE_S:.0f} s")
             time.sleep(0.05)
         time.sleep(_SETTLE_S)
 

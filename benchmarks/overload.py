@@ -32,10 +32,10 @@ class Overload(msgspec.Struct, kw_only=True):
 
     Attributes:
         rate, overload_rate: events a second that were produced, as usual and at the overload.
-        most_lag: events that were produced and not committed, at most.
+        most_lag: records of the log that were not committed yet, at most.
         caught_up_seconds: from the end of the overload until the lag was zero, while the usual rate went on.
         rss_before_mib, rss_most_mib: of both workers, before and the most until the lag was zero.
-        lost: events that were produced less those that were committed.
+        refused: records that became dead letters; the others are folded, since the lag was zero in the end.
     """
 
     rate: float
@@ -45,7 +45,7 @@ class Overload(msgspec.Struct, kw_only=True):
     caught_up_seconds: float
     rss_before_mib: float
     rss_most_mib: float
-    lost: int
+    refused: int
 
 
 class Watch:
@@ -63,7 +63,7 @@ class Watch:
 
     def _run(self) -> None:
         while not self._ended.wait(_LOOK_EVERY_S):
-            self.lag = self._traffic.sent - self._traffic.folded()
+            self.lag = self._traffic.lag()
             self.most_lag = max(self.most_lag, self.lag)
             self.most_mib = max(self.most_mib, self.memory_mib())
 
@@ -99,6 +99,7 @@ def measure(seconds: float, highest: float = 0.0) -> Overload:
                 traffic.at_rate(usual, 1.0)
             caught_up = time.monotonic() - ended
             traffic.settle()
+            refused = traffic.dead_letters()
         return Overload(
             rate=rate,
             overload_rate=overload_rate,
@@ -107,7 +108,7 @@ def measure(seconds: float, highest: float = 0.0) -> Overload:
             caught_up_seconds=caught_up,
             rss_before_mib=before,
             rss_most_mib=watch.most_mib,
-            lost=traffic.sent - traffic.folded(),
+            refused=refused,
         )
 
 
@@ -115,7 +116,7 @@ def lines(found: Overload) -> str:
     """What was seen, for people."""
     return (
         f"{found.rate:,.0f} events/s as usual, {found.overload_rate:,.0f} for {found.overload_seconds:.0f} s\n"
-        f"lag {found.most_lag:,} at most, zero {found.caught_up_seconds:.0f} s after the overload, lost {found.lost}\n"
+        f"lag {found.most_lag:,} at most, zero {found.caught_up_seconds:.0f} s after it, {found.refused} refused\n"
         f"memory of both workers {found.rss_before_mib:,.0f} MiB before, {found.rss_most_mib:,.0f} MiB at most"
     )
 

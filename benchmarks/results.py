@@ -174,7 +174,7 @@ def blocks(results: Results) -> dict[str, str]:
         )
     if results.overload:
         found["overload"] = _table(
-            ("events/s", "then, for", "most lag", "lag 0 after", "MiB before", "at most", "lost"),
+            ("events/s", "then, for", "most lag", "lag 0 after", "MiB before", "at most", "refused"),
             [
                 (
                     f"{one.rate:,.0f}",
@@ -183,7 +183,7 @@ def blocks(results: Results) -> dict[str, str]:
                     f"{one.caught_up_seconds:.0f} s",
                     f"{one.rss_before_mib:,.0f}",
                     f"{one.rss_most_mib:,.0f}",
-                    f"{one.lost:,}",
+                    f"{one.refused:,}",
                 )
                 for one in results.overload
             ],
