@@ -52,6 +52,9 @@ EVENTS_OF_A_TEMPLATE: Final = 30
 BASE: Final = "nothing"
 CHANGELOG: Final = "changelog"
 LOCAL: Final = "local store"
+WANTED_FACTOR: Final = 1.3
+WANTED_BYTES: Final = 250
+"""States in memory are to take at most 1.3 times their encoded bytes and 250 bytes a customer."""
 _LOOK_EVERY_S: Final = 0.01
 _INSTANCE: Final = "restored"
 
@@ -76,6 +79,11 @@ class Start(msgspec.Struct, kw_only=True):
     cpu_seconds: float
     held_mib: float
     peak_rss_mib: float
+
+    @property
+    def wanted_mib(self) -> float:
+        """The most that states in memory should take."""
+        return WANTED_FACTOR * self.state_mib + WANTED_BYTES * self.customers / 2**20
 
 
 def templates() -> tuple[list[Profile], int]:

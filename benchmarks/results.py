@@ -131,6 +131,7 @@ def blocks(results: Results) -> dict[str, str]:
                 "restore s",
                 "CPU s",
                 "held MiB",
+                "wanted MiB",
                 "peak MiB",
             ),
             [
@@ -143,6 +144,7 @@ def blocks(results: Results) -> dict[str, str]:
                     f"{one.restore_seconds:.1f}",
                     f"{one.cpu_seconds:.1f}",
                     f"{one.held_mib:,.0f}",
+                    f"{one.wanted_mib:,.0f}" if one.store == "memory" else "",
                     f"{one.peak_rss_mib:,.0f}",
                 )
                 for one in results.restore

@@ -35,6 +35,7 @@ OVERLOAD_S: Final = 60.0
 QUICK_CUSTOMERS: Final = 20_000
 QUICK_SIMPLE_EVENTS: Final = 300_000
 QUICK_PROFILE_EVENTS: Final = 120_000
+QUICK_PROFILE_RUNS: Final = 2
 
 
 def quick_rows() -> Iterator[Row]:
@@ -42,7 +43,7 @@ def quick_rows() -> Iterator[Row]:
     with EmbeddedKafka() as kafka:
         for skew in SKEWS:
             yield from compare(kafka, skew, QUICK_CUSTOMERS, QUICK_SIMPLE_EVENTS, RUNS, (TIDEMARK,))
-            yield from throughput.measure_all(kafka, skew, QUICK_CUSTOMERS, QUICK_PROFILE_EVENTS, 1)
+            yield from throughput.measure_all(kafka, skew, QUICK_CUSTOMERS, QUICK_PROFILE_EVENTS, QUICK_PROFILE_RUNS)
 
 
 def simple_job(results: Results, scale: float, runs: int) -> None:

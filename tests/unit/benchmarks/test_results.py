@@ -60,11 +60,11 @@ def test_the_ratio_to_the_reader_stands_beside_each_row() -> None:
 
 @pytest.mark.parametrize(
     ("rate", "cpu", "complaints"),
-    [(200.0, 5.0, 0), (140.0, 7.0, 0), (120.0, 5.0, 0), (200.0, 9.0, 0), (120.0, 9.0, 1)],
-    ids=["as kept", "a little less", "busy neighbour", "more CPU", "a third less"],
+    [(200.0, 5.0, 0), (140.0, 7.0, 0), (120.0, 5.0, 1), (200.0, 9.0, 1), (900.0, 1.0, 0)],
+    ids=["as kept", "a little less", "it waits", "more CPU", "faster"],
 )
-def test_a_fall_is_one_in_rate_and_in_cpu(rate: float, cpu: float, complaints: int) -> None:
-    kept = {f"{WORKLOAD}, zipf": Ratio(0.2, 0.2)}
+def test_a_fall_is_one_in_rate_or_in_cpu(rate: float, cpu: float, complaints: int) -> None:
+    kept = {f"{WORKLOAD}, zipf": Ratio(0.22, 0.2)}
     assert len(fallen(results(rate, cpu), kept)) == complaints
 
 
@@ -76,4 +76,4 @@ def test_what_is_kept_and_was_not_measured_has_fallen() -> None:
 def test_what_is_kept_is_what_a_run_is_held_against(monkeypatch, tmp_path: Path) -> None:
     monkeypatch.setattr(ratios, "KEPT", tmp_path / "kept.json")
     ratios.keep(results())
-    assert ratios.read_kept() == {f"{WORKLOAD}, zipf": Ratio(0.2, 0.2)}
+    assert ratios.read_kept() == {f"{WORKLOAD}, zipf": Ratio(0.22, 0.2)}
