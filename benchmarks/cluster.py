@@ -4,16 +4,14 @@ Figures come from the kernel (CPU, memory) and from the broker (committed offset
 """
 
 import os
-import signal
-import subprocess
 import sys
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from confluent_kafka import ConsumerGroupState, ConsumerGroupTopicPartitions, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
+from benchmarks.program import Program
 from stream.configuration.clients import client_properties, producer_properties
 from stream.configuration.load import load
 from stream.configuration.settings import Configuration
@@ -76,35 +74,11 @@ def members(admin: AdminClient, group: str) -> int:
     return sum(bool(member.assignment and member.assignment.topic_partitions) for member in description.members)
 
 
-@contextmanager
-def worker_process(
-    role: str, environ: dict[str, str], folder: Path, *options: str
-) -> Iterator[subprocess.Popen[bytes]]:
-    """A worker as users start it."""
-    with (folder / f"{role}.log").open("ab") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "stream.cli", "--config", str(SHIPPED), "worker", "--role", role, *options],
-            env={**os.environ, **environ, "TIDEMARK__DATA_DIR": str(folder)},
-            stdout=log,
-            stderr=log,
-        )
-        with stopped(process):
-            yield process
-
-
-@contextmanager
-def stopped(process: subprocess.Popen[bytes]) -> Iterator[None]:
-    """Ends the process with the block: asked first, killed when it takes too long."""
-    try:
-        yield
-    finally:
-        if process.poll() is None:
-            process.send_signal(signal.SIGTERM)
-            try:
-                process.wait(20)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+def worker_process(role: str, environ: Mapping[str, str], folder: Path, *options: str) -> Program:
+    """A worker as users start it, with its data in ``folder``."""
+    command = [sys.executable, "-m", "stream.cli", "--config", str(SHIPPED), "worker", "--role", role, *options]
+    variables = {**environ, "TIDEMARK__DATA_DIR": str(folder)}
+    return Program(f"the {role} worker", command, variables, folder / f"{role}.log")
 
 
 def cpu_seconds(pid: int) -> float:

@@ -168,8 +168,7 @@ class Shop:
         environ = {**self.environ, "TIDEMARK__ENGINE__STORE": store}
         with worker_process(ROLE, environ, folder, "--instance", _INSTANCE) as worker:
             while self.folded() < enough:
-                if worker.poll() is not None:
-                    raise RuntimeError((folder / f"{ROLE}.log").read_text()[-3000:])
+                worker.check()
                 time.sleep(_LOOK_EVERY_S)
             seconds = time.monotonic() - began
             cpu, held, peak = cpu_seconds(worker.pid), rss_mib(worker.pid), peak_rss_mib(worker.pid)

@@ -47,8 +47,8 @@ def measure(kafka: EmbeddedKafka, log: EventLog, workers: int, store: str, run: 
         ]
 
         def alive() -> None:
-            if any(worker.poll() is not None for worker in running):
-                raise RuntimeError((Path(folder) / f"{ROLE}.log").read_text()[-3000:])
+            for worker in running:
+                worker.check()
 
         joined = [False]
 

@@ -12,17 +12,17 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 from confluent_kafka import Consumer, KafkaError, TopicPartition
 
-from benchmarks.cluster import committed, configured, quiet_admin, stopped
+from benchmarks.cluster import committed, configured, quiet_admin
 from benchmarks.event_log import SKEWS, EventLog, drop_topics, make_load, make_topic, write_log
 from benchmarks.peers.job import Job
 from benchmarks.peers.oracle import Oracle, Totals
 from benchmarks.peers.systems import SYSTEMS, System
+from benchmarks.program import ROOT, Program
 from benchmarks.rows import Row, row, show
 from benchmarks.watched import Measured, watch
 from stream.contracts.topics import COMPACTION
@@ -32,10 +32,6 @@ WORKLOAD: Final = "simple job"
 RAW_READER: Final = "raw reader"
 _COMPACTED: Final = {"cleanup.policy": "compact", **COMPACTION}
 _READ_BATCH: Final = 10_000
-
-
-class Ended(RuntimeError):
-    """A system's program ended by itself."""
 
 
 def checked_run(kafka: EmbeddedKafka, log: EventLog, oracle: Oracle, system: System, run: str) -> Measured:
@@ -54,16 +50,12 @@ def checked_run(kafka: EmbeddedKafka, log: EventLog, oracle: Oracle, system: Sys
         make_topic(admin, f"{group}-dead-letters", log.partitions)
         if not system.makes_changelog:
             make_topic(admin, system.changelog(job), log.partitions, _COMPACTED)
-        with _running(system, job) as process:
-
-            def alive() -> None:
-                if process.poll() is not None:
-                    raise Ended(f"{system.name} ended with {process.returncode}:\n{_tail(job)}")
+        with Program(system.name, system.command(job), job.environ(), job.folder / "program.log") as program:
 
             def folded() -> int:
                 return sum(committed(admin, configuration, group, log.topic))
 
-            measured = watch(folded, [process.pid], kafka.pid, log.load.events, alive)
+            measured = watch(folded, [program.pid], kafka.pid, log.load.events, program.check)
         states: dict[str, Totals] = {}
         for key, value in read_topic(kafka.bootstrap_servers, system.changelog(job)):
             if (decoded := system.decode(key, value)) is not None:
@@ -71,24 +63,6 @@ def checked_run(kafka: EmbeddedKafka, log: EventLog, oracle: Oracle, system: Sys
         oracle.check(states, [value for _, value in read_topic(kafka.bootstrap_servers, job.summaries)])
         drop_topics(admin, [job.summaries, f"{group}-dead-letters", system.changelog(job)])
     return measured
-
-
-@contextmanager
-def _running(system: System, job: Job) -> Iterator[subprocess.Popen[bytes]]:
-    command = system.command(job)
-    with (job.folder / "program.log").open("wb") as output:
-        process = subprocess.Popen(
-            command, env={**os.environ, **job.environ()}, stdout=output, stderr=output, cwd=_ROOT
-        )
-        with stopped(process):
-            yield process
-
-
-_ROOT: Final = Path(__file__).resolve().parents[2]
-
-
-def _tail(job: Job) -> str:
-    return (job.folder / "program.log").read_text()[-3000:]
 
 
 def read_topic(bootstrap_servers: str, topic: str) -> Iterator[tuple[bytes, bytes]]:
@@ -124,7 +98,7 @@ def raw_run(kafka: EmbeddedKafka, log: EventLog) -> Measured:
     printed = subprocess.run(
         [sys.executable, "-m", "benchmarks.peers.raw_reader", str(log.load.events)],
         env={**os.environ, **job.environ()},
-        cwd=_ROOT,
+        cwd=ROOT,
         check=True,
         stdout=subprocess.PIPE,
     ).stdout
