@@ -125,20 +125,25 @@ def compare(
             log, oracle = logs[int(events * system.share)]
             results[system.name].append(checked_run(kafka, log, oracle, system, f"{skew}-{number}"))
     drop_topics(admin, [log.topic for log, _ in logs.values()])
-    guarantees = {system.name: system.guarantee for system in systems}
-    shares = {system.name: system.share for system in systems}
-    return [
-        row(
-            WORKLOAD,
-            name,
-            guarantees.get(name, "none"),
-            measured,
-            load=skew,
-            customers=customers,
-            events=int(events * shares.get(name, 1.0)),
-        )
-        for name, measured in results.items()
+    rows = [
+        row(WORKLOAD, RAW_READER, "none", results[RAW_READER], load=skew, customers=customers, events=events, store="")
     ]
+    for system in systems:
+        count = int(events * system.share)
+        measured = results[system.name]
+        rows.append(
+            row(
+                WORKLOAD,
+                system.name,
+                system.guarantee,
+                measured,
+                load=skew,
+                customers=customers,
+                events=count,
+                store=system.store,
+            )
+        )
+    return rows
 
 
 def main() -> None:

@@ -40,6 +40,7 @@ class System(NamedTuple):
     """Name of its changelog topic."""
     decode: Callable[[bytes, bytes], Decoded]
     """Key and value of a changelog record."""
+    store: str = "memory"
     makes_changelog: bool = True
     share: float = 1.0
     """Of the log that it is given: a slow one need not fold all of it."""
@@ -102,6 +103,7 @@ QUIX: Final = System(
     lambda job: [f"{python_of(*environments.QUIX)}", f"{_HERE / 'quix_job.py'}"],
     lambda job: f"changelog__{job.group}--{job.events}--default",
     _quix,
+    store="rocksdb",
     share=0.25,
 )
 FAUST: Final = System(
