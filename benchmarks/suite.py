@@ -17,7 +17,7 @@ from benchmarks import latency, overload, restore, state_sizes, throughput
 from benchmarks.event_log import SKEWS
 from benchmarks.peers.comparison import compare
 from benchmarks.peers.systems import SYSTEMS, TIDEMARK
-from benchmarks.ratios import KEPT, fallen, keep, read_kept
+from benchmarks.ratios import KEPT, busy, fallen, keep, read_kept
 from benchmarks.results import Results, begin, write_page
 from benchmarks.rows import Row, show
 from stream.embedded.kafka import EmbeddedKafka
@@ -129,6 +129,8 @@ def main() -> int:
     if arguments.keep:
         keep(results)
         return 0
+    if busy(results):
+        print(f"load average {results.load_average} before the run: CPU an event is judged, and no rate")
     complaints = fallen(results, read_kept())
     for complaint in complaints:
         print(complaint, file=sys.stderr)

@@ -19,9 +19,9 @@ def rows(rate: float, cpu: float) -> list[Row]:
     return [reader, row(WORKLOAD, "Tidemark", "exactly once", measured, load="zipf", customers=5, events=9)]
 
 
-def results(rate: float = 200.0, cpu: float = 5.0) -> Results:
+def results(rate: float = 200.0, cpu: float = 5.0, load: float = 0.1) -> Results:
     return Results(
-        command="make bench", date="2026-01-01", machine="m", load_average=0.1, versions={}, rows=rows(rate, cpu)
+        command="make bench", date="2026-01-01", machine="m", load_average=load, versions={}, rows=rows(rate, cpu)
     )
 
 
@@ -66,6 +66,12 @@ def test_the_ratio_to_the_reader_stands_beside_each_row() -> None:
 def test_a_fall_is_one_in_rate_or_in_cpu(rate: float, cpu: float, complaints: int) -> None:
     kept = {f"{WORKLOAD}, zipf": Ratio(0.22, 0.2)}
     assert len(fallen(results(rate, cpu), kept)) == complaints
+
+
+def test_on_a_busy_machine_cpu_alone_is_judged() -> None:
+    kept = {f"{WORKLOAD}, zipf": Ratio(0.22, 0.2)}
+    assert fallen(results(120.0, 5.0, load=1_000.0), kept) == []
+    assert len(fallen(results(200.0, 9.0, load=1_000.0), kept)) == 1
 
 
 def test_what_is_kept_and_was_not_measured_has_fallen() -> None:
