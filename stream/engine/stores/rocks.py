@@ -130,8 +130,7 @@ class RocksStore:
         self._write(batch, logged=not restoring)
 
     def _write(self, batch: WriteBatch, logged: bool = True) -> None:
-        """Write with RocksDB's own log, or without, which spares a restore a quarter of its CPU and half of what it
-        writes."""
+        """Write with RocksDB's own log, or without, which spares a restore half of what goes to the disk."""
         if not logged:
             self._unlogged = True
             self._rocks.write(batch, _UNLOGGED)
