@@ -145,7 +145,8 @@ def stores(configuration: Configuration, instance: str) -> StoreFactory:
     """Where the instance keeps its state between commits."""
     if configuration.engine.store == "memory":
         return open_memory_store
-    return RocksStores(Path(configuration.data_dir) / "stores" / instance, _OLDEST_STORE_MS)
+    folder = Path(configuration.data_dir) / "stores" / instance
+    return RocksStores(folder, _OLDEST_STORE_MS, configuration.engine.rocksdb_memory_bytes)
 
 
 def dead_letter_maker(topic: str) -> DeadLetters:
