@@ -10,16 +10,17 @@ EVENTS ?=
 REVIEWS ?=
 PRODUCTS ?=
 TRAIN_ARGS ?=
+OUT ?= results.json
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format bench chaos rollout train gpu-models gpu-check schemas clean
+.PHONY: help setup demo test lint format bench bench-quick chaos rollout train gpu-models gpu-check schemas clean
 
 help: ## list these words
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(READY) ## the virtual environment with Tidemark in it
 
-$(READY): pyproject.toml uv.lock
+$(READY): pyproject.toml uv.lock hatch_build.py $(wildcard stream/*/*.pxi stream/*/*.pyx)
 	@command -v $(PYTHON) >/dev/null || { echo "tidemark: install Python 3.11, 3.12 or 3.13, or say make PYTHON=..."; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
 		|| { echo "tidemark: $(PYTHON) is not Python 3.11 to 3.13: install one, or say make PYTHON=python3.12"; exit 1; }
@@ -52,10 +53,11 @@ format: $(READY) ## put the code in form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(READY) ## throughput and latency, with the shipped configuration
-	$(BIN)/python -m benchmarks.throughput
-	$(BIN)/python -m benchmarks.latency
-	$(BIN)/python -m benchmarks.serving
+bench: $(READY) ## every figure of docs/benchmarks.md, peers beside it, two hours: make bench [OUT=FILE]
+	$(BIN)/python -m benchmarks.suite --out $(OUT)
+
+bench-quick: $(READY) ## three minutes: has Tidemark become slow? make bench-quick [OUT=FILE]
+	$(BIN)/python -m benchmarks.suite --quick --out $(OUT)
 
 chaos: $(TRAINING) ## 200,000 events, ten kills -9, and an oracle that counts
 	CHAOS_EVENTS=200000 $(BIN)/python -m pytest tests/chaos -s

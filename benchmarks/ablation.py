@@ -1,9 +1,10 @@
 """What each part of the churn model brings, at cut-offs that it was not trained on: a table for docs/model.md.
 
-    python -m benchmarks.ablation EVENTS [CUTOFF...]
+    python -m benchmarks.ablation EVENTS [CUTOFF...] [SETTINGS.json...]
 
 Needs the extra `train`. Every variant is trained anew on what was known before each cut-off, with two seeds; figures
-are means over the cut-offs, ± half the distance of the seeds, on customers of the demo and all others alike.
+are means over the cut-offs, ± half the distance of the seeds, on customers of the demo and all others alike. With files
+of settings, as `tidemark tune` writes them, they alone stand beside the shipped model.
 """
 
 from __future__ import annotations
@@ -35,8 +36,8 @@ from serving.shop import Shop
 from serving.statistics import STATISTICS
 from serving.training.arrays import ExampleArrays, Labels, example_arrays, labels
 from serving.training.fit import ItemTable, fit
-from serving.training.settings import TrainingSettings
-from serving.training.train import purchase_rates
+from serving.training.known import purchase_rates
+from serving.training.settings import TrainingSettings, read_settings
 from serving.training.weights import by_age
 from stream.contracts.times import DAY_MS, to_epoch_ms
 from stream.profiles.settings import ProfileSettings
@@ -85,8 +86,14 @@ def main(arguments: Sequence[str]) -> None:
     histories = by_customer(read_events([Path(arguments[0])], profile_settings))
     bought = journeys((event for own in histories.values() for event in own), profile_settings)
     end = (max(int(j.times[-1]) for j in bought.values()) // DAY_MS + 1) * DAY_MS - 1
-    figures: dict[str, dict[int, list[list[float]]]] = {v.name: {seed: [] for seed in SEEDS} for v in VARIANTS}
-    for day in arguments[1:] or CUTOFFS:
+    tuned = [
+        Variant(each, settings=msgspec.structs.replace(read_settings(Path(each)), threads=1, query_epochs=0))
+        for each in arguments[1:]
+        if each.endswith(".json")
+    ]
+    variants = (VARIANTS[0], *tuned) if tuned else VARIANTS
+    figures: dict[str, dict[int, list[list[float]]]] = {v.name: {seed: [] for seed in SEEDS} for v in variants}
+    for day in [each for each in arguments[1:] if not each.endswith(".json")] or CUTOFFS:
         cutoff = to_epoch_ms(datetime.fromisoformat(day).replace(tzinfo=UTC))
         moments = calendar_cutoffs(cutoff - 340 * DAY_MS, cutoff, SETTINGS.calendar_step_days)
         found = [e for e in examples(histories, moments, cutoff, profile_settings) if e.as_of < cutoff]
@@ -96,7 +103,7 @@ def main(arguments: Sequence[str]) -> None:
         outcomes = [outcome(bought[e.customer_id], e.as_of, end, HORIZONS_DAYS).bought for e in test]
         churned = np.array([not any(each) for each in outcomes])
         arrays: dict[bool, tuple[ExampleArrays, ExampleArrays]] = {}
-        for variant in VARIANTS:
+        for variant in variants:
             if variant.seasonal not in arrays:
                 season = Season.learned(bought.values(), cutoff - 1) if variant.seasonal else Season.flat()
                 first = min(int(journey.times[0]) for journey in bought.values())

@@ -4,16 +4,14 @@ Figures come from the kernel (CPU, memory) and from the broker (committed offset
 """
 
 import os
-import signal
-import subprocess
 import sys
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from confluent_kafka import ConsumerGroupState, ConsumerGroupTopicPartitions, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import AdminClient, OffsetSpec
 
+from benchmarks.program import Program
 from stream.configuration.clients import client_properties, producer_properties
 from stream.configuration.load import load
 from stream.configuration.settings import Configuration
@@ -27,6 +25,11 @@ def configured(bootstrap_servers: str, **variables: str) -> tuple[Configuration,
     """The shipped configuration on the given broker, and the environment that gives it to a worker."""
     environ = {"TIDEMARK__KAFKA__BOOTSTRAP_SERVERS": bootstrap_servers, **variables}
     return load(SHIPPED, environ).configuration, environ
+
+
+def quiet_admin(bootstrap_servers: str) -> AdminClient:
+    """An AdminClient that says nothing when the broker goes before it."""
+    return AdminClient({"bootstrap.servers": bootstrap_servers, "log_level": 0})
 
 
 def make_topics(configuration: Configuration) -> None:
@@ -56,6 +59,13 @@ def committed(admin: AdminClient, configuration: Configuration, group: str, topi
     return [max(found.offset, 0) for found in answer.topic_partitions]
 
 
+def log_ends(admin: AdminClient, configuration: Configuration, topic: str) -> list[int]:
+    """Offset behind the last record of each partition."""
+    wanted = {TopicPartition(topic, number): OffsetSpec.latest() for number in range(configuration.topics.partitions)}
+    answers = admin.list_offsets(wanted)
+    return [answers[partition].result().offset for partition in wanted]
+
+
 def members(admin: AdminClient, group: str) -> int:
     """How many members the group has that were given partitions; 0 while it settles who gets what."""
     description = admin.describe_consumer_groups([group])[group].result()
@@ -64,29 +74,11 @@ def members(admin: AdminClient, group: str) -> int:
     return sum(bool(member.assignment and member.assignment.topic_partitions) for member in description.members)
 
 
-@contextmanager
-def worker_process(
-    role: str, environ: dict[str, str], folder: Path, *options: str
-) -> Iterator[subprocess.Popen[bytes]]:
-    """A worker as users start it."""
-    log = (folder / f"{role}.log").open("ab")
-    process = subprocess.Popen(
-        [sys.executable, "-m", "stream.cli", "--config", str(SHIPPED), "worker", "--role", role, *options],
-        env={**os.environ, **environ, "TIDEMARK__DATA_DIR": str(folder)},
-        stdout=log,
-        stderr=log,
-    )
-    try:
-        yield process
-    finally:
-        if process.poll() is None:
-            process.send_signal(signal.SIGTERM)
-            try:
-                process.wait(20)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-        log.close()
+def worker_process(role: str, environ: Mapping[str, str], folder: Path, *options: str) -> Program:
+    """A worker as users start it, with its data in ``folder``."""
+    command = [sys.executable, "-m", "stream.cli", "--config", str(SHIPPED), "worker", "--role", role, *options]
+    variables = {**environ, "TIDEMARK__DATA_DIR": str(folder)}
+    return Program(f"the {role} worker", command, variables, folder / f"{role}.log")
 
 
 def cpu_seconds(pid: int) -> float:
@@ -97,7 +89,16 @@ def cpu_seconds(pid: int) -> float:
 
 def peak_rss_mib(pid: int) -> float:
     """The most memory that a process has held."""
+    return _status_mib(pid, "VmHWM")
+
+
+def rss_mib(pid: int) -> float:
+    """The memory that a process holds."""
+    return _status_mib(pid, "VmRSS")
+
+
+def _status_mib(pid: int, field: str) -> float:
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmHWM"):
+        if line.startswith(field):
             return int(line.split()[1]) / 1024
     return 0.0

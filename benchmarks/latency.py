@@ -1,242 +1,254 @@
-"""From the broker's append of an event to a read-committed poll that returns the alert, at the pace of a busy shop.
+"""From the broker's append of an event to a read-committed poll that returns the alert, by load and commit interval.
 
-Kafka, Triton and one worker of each role with the shipped configuration. Histories of the sample's customers are loaded
-first as a backfill, each moved so that it ends some weeks ago, and copied under new names until enough of them are at
-risk. Then visitors browse at the given rate for the given time, and customers at risk come back one by one and empty a
-cart, which asks for a score at once. Whether a copy will be alerted is worked out before with the same model, so that
-the load, and not the outcome, is chosen.
+    python -m benchmarks.latency --share 0.5 --commit-interval-ms 100
+
+Kafka, Triton and one worker of each role on this machine, the producer and the reader of alerts too. The highest rate
+is what the profiles role commits while events are produced as fast as they can be; loads are shares of it. Visitors
+browse, and customers at risk come back one by one and empty a cart, which asks for a score at once. Called by
+``benchmarks.suite`` too.
 """
 
 import argparse
+import os
 import random
 import tempfile
 import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
+import msgspec
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient
 from msgspec.structs import replace
 
-from benchmarks.cluster import SHIPPED, committed, cpu_seconds, peak_rss_mib
-from serving.answers import answers
-from serving.catalogue import Catalogue
-from serving.features import tensors
-from serving.in_process import OnnxScorer
-from serving.item_tower import ITEM_TOWER_FILE, read_item_tower
-from serving.shop import SHOP_FILE, read_shop
+from benchmarks.at_risk import at_risk, histories, return_visit
+from benchmarks.cluster import SHIPPED, committed, log_ends
 from stream.configuration.clients import client_properties
 from stream.configuration.load import load
-from stream.configuration.repository import open_registry
-from stream.configuration.settings import Configuration
 from stream.contracts import topics
-from stream.contracts.catalogue import CatalogueItem
 from stream.contracts.codec import encode
-from stream.contracts.emission import Origin, Rejected
 from stream.contracts.events import Event, Item
-from stream.contracts.scores import ScoreRequest
-from stream.contracts.times import DAY_MS, to_epoch_ms
 from stream.operations.brokers import make_producer
-from stream.operations.demo_events import sample
 from stream.operations.observe import AlertObserver, percentile
 from stream.operations.stack import Stack
-from stream.profiles.fold import fold
-from stream.profiles.profile import Profile
 
-SILENT_DAYS = (20, 75)
-"""How long ago the last order of a copy was, in days: the policies alert within these."""
-BATCH = 64
+SHARES: Final = (0.1, 0.5, 0.9)
+COMMIT_INTERVALS_MS: Final = (10, 50, 100)
+VISITORS: Final = 50_000
+_INTERVAL: Final = "TIDEMARK__ENGINE__COMMIT_INTERVAL_MS"
+_FLAT_OUT_S: Final = 15.0
+_SETTLE_S: Final = 3.0
+"""For what is behind the profiles role, scores and alerts."""
+_PATIENCE_S: Final = 600.0
+
+
+class Latency(msgspec.Struct, kw_only=True):
+    """One load at one commit interval.
+
+    Attributes:
+        share: of the highest rate.
+        events_per_second: as they were produced.
+        by_model: alerts whose reasons the model gave.
+    """
+
+    share: float
+    events_per_second: float
+    commit_interval_ms: int
+    alerts: int
+    by_model: int
+    p50_ms: float
+    p99_ms: float
+    p999_ms: float
+
+
+@contextmanager
+def running_stack(commit_interval_ms: int) -> Iterator[Stack]:
+    """Everything with the shipped configuration but for the commit interval."""
+    before = os.environ.get(_INTERVAL)
+    os.environ[_INTERVAL] = str(commit_interval_ms)
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            configuration = replace(load(SHIPPED, os.environ).configuration, data_dir=folder)
+            with Stack(configuration, SHIPPED, Path(folder), say=lambda line: None) as stack:
+                stack.start()
+                yield stack
+    finally:
+        if before is None:
+            del os.environ[_INTERVAL]
+        else:
+            os.environ[_INTERVAL] = before
+
+
+class Traffic:
+    """Visits produced to a running stack."""
+
+    def __init__(self, stack: Stack) -> None:
+        self._configuration = stack.configuration
+        names = stack.configuration.topics.topic_names()
+        self._topic, self._dead_letters = names.physical(topics.EVENTS), names.physical(topics.DEAD_LETTERS)
+        self._group = names.group("profiles")
+        self._producer = make_producer(stack.configuration.kafka, **{"linger.ms": 2})
+        self._admin = AdminClient(client_properties(stack.configuration.kafka))
+        self._draw = random.Random(2)
+        self.sent = 0
+
+    def folded(self) -> int:
+        """Records that the profiles role has committed. Ticks, which it writes itself, are among them."""
+        return sum(committed(self._admin, self._configuration, self._group, self._topic))
+
+    def lag(self) -> int:
+        """Records of the log that it has not committed yet."""
+        return sum(log_ends(self._admin, self._configuration, self._topic)) - self.folded()
+
+    def dead_letters(self) -> int:
+        """Records that were refused."""
+        return sum(log_ends(self._admin, self._configuration, self._dead_letters))
+
+    def flat_out(self, seconds: float) -> float:
+        """The highest rate: events a second that are committed while they are produced as fast as they can be."""
+        began, first, end = time.monotonic(), self.folded(), time.monotonic() + seconds
+        while time.monotonic() < end:
+            self.visit()
+        rate = (self.folded() - first) / (time.monotonic() - began)
+        self.settle()
+        return rate
+
+    def settle(self) -> None:
+        """Wait until everything is folded.
+
+        Raises:
+            RuntimeError: it was not.
+        """
+        self._producer.flush()
+        patience = time.monotonic() + _PATIENCE_S
+        while (lag := self.lag()) > 0:
+            if time.monotonic() > patience:
+                raise RuntimeError(f"{lag:,} records are not folded after {_PATIENCE_S:.0f} s")
+            time.sleep(0.05)
+        time.sleep(_SETTLE_S)
+
+    def at_rate(self, rate: float, seconds: float, returning: Sequence[str] = ()) -> float:
+        """Visits at an even rate, and between them the return of those at risk. Returns the rate that was reached."""
+        began, first, returned = time.monotonic(), self.sent, 0
+        total = int(rate * seconds)
+        while (done := self.sent - first) < total:
+            elapsed = time.monotonic() - began
+            if done >= elapsed * rate:
+                self._producer.poll(0.001)
+                continue
+            if returned < len(returning) and returned < done / total * len(returning):
+                for event in return_visit(returning[returned], int(time.time() * 1000)):
+                    self.produce(event)
+                returned += 1
+            self.visit()
+        self._producer.flush()
+        return (self.sent - first) / (time.monotonic() - began)
+
+    def visit(self) -> None:
+        visitor, item = self._draw.randrange(VISITORS), self._draw.randrange(500)
+        now = int(time.time() * 1000)
+        seen = [Item(item_id=f"p{item}")]
+        self.produce(
+            Event(
+                event_id=f"v{self.sent}", type="browse", time=now, customer_id=f"v{visitor}", items=seen, simulated=True
+            )
+        )
+
+    def produce(self, event: Event) -> None:
+        while True:
+            try:
+                self._producer.produce(self._topic, encode(event), event.customer_id.encode())
+                self.sent += 1
+                return
+            except BufferError:
+                self._producer.poll(0.1)
+
+
+def load_customers(stack: Stack, traffic: Traffic, count: int) -> list[str]:
+    """Write the catalogue and the histories of customers at risk. Returns their names."""
+    known, items = histories()
+    producer: Producer = make_producer(stack.configuration.kafka)
+    catalogue = stack.configuration.topics.topic_names().physical(topics.CATALOGUE)
+    for item in items.values():
+        producer.produce(catalogue, encode(item), item.item_id.encode())
+    producer.flush()
+    chosen = at_risk(stack.configuration, known, items, int(time.time() * 1000), count)
+    for copy in chosen:
+        for event in copy:
+            traffic.produce(event)
+    traffic.settle()
+    return [copy[0].customer_id for copy in chosen]
+
+
+def measure(highest: float, share: float, commit_interval_ms: int, seconds: float, alerts: int) -> Latency:
+    """One load on parts of its own.
+
+    Raises:
+        RuntimeError: no alert came.
+    """
+    with running_stack(commit_interval_ms) as stack:
+        traffic = Traffic(stack)
+        names = load_customers(stack, traffic, alerts)
+        with AlertObserver(stack.configuration) as observer:
+            rate = traffic.at_rate(share * highest, seconds, names)
+            traffic.settle()
+            seen = [alert for alert in observer.seen() if alert.status == "raised"]
+    if not seen:
+        raise RuntimeError(f"no alert came at {rate:,.0f} events/s: see whether the model's scores have changed")
+    latencies = [alert.latency_ms for alert in seen]
+    p50, p99, p999 = (percentile(latencies, wanted) for wanted in (0.5, 0.99, 0.999))
+    return Latency(
+        share=share,
+        events_per_second=rate,
+        commit_interval_ms=commit_interval_ms,
+        alerts=len(seen),
+        by_model=sum(alert.reasons_method != "rule" for alert in seen),
+        p50_ms=p50,
+        p99_ms=p99,
+        p999_ms=p999,
+    )
+
+
+def measure_all(
+    shares: Sequence[float], commit_intervals_ms: Sequence[int], seconds: float, alerts: int, highest: float = 0.0
+) -> Iterator[Latency]:
+    """Every load at every commit interval. ``highest`` 0.0 measures the highest rate first, with the longest one."""
+    if not highest:
+        with running_stack(max(commit_intervals_ms)) as stack:
+            highest = Traffic(stack).flat_out(_FLAT_OUT_S)
+    for commit_interval_ms in commit_intervals_ms:
+        for share in shares:
+            yield measure(highest, share, commit_interval_ms, seconds, alerts)
+
+
+HEADER: Final = (
+    f"{'load':>5}{'events/s':>10}{'commit ms':>11}{'alerts':>8}{'by model':>10}{'p50 ms':>8}{'p99':>8}{'p99.9':>8}"
+)
+
+
+def line(one: Latency) -> str:
+    """A load in 80 columns."""
+    return (
+        f"{one.share:>5.0%}{one.events_per_second:>10,.0f}{one.commit_interval_ms:>11}{one.alerts:>8}"
+        f"{one.by_model:>10}{one.p50_ms:>8,.0f}{one.p99_ms:>8,.0f}{one.p999_ms:>8,.0f}"
+    )
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=int, default=300)
-    parser.add_argument("--rate", type=int, default=2_000, help="events a second")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--alerts", type=int, default=700, help="customers at risk who come back")
-    parser.add_argument("--visitors", type=int, default=50_000)
+    parser.add_argument("--rate", type=float, default=0.0, help="the highest rate in events/s, instead of measuring it")
+    parser.add_argument("--share", type=float, nargs="+", default=SHARES, help="of the highest rate")
+    parser.add_argument("--commit-interval-ms", type=int, nargs="+", default=COMMIT_INTERVALS_MS)
     arguments = parser.parse_args()
-    configuration = load(SHIPPED, {}).configuration
-    engine, triton = configuration.engine, configuration.triton
-    print(
-        f"commit_interval_ms {engine.commit_interval_ms}  store {engine.store}  partitions "
-        f"{configuration.topics.partitions}  max_batch {triton.max_batch}  in_flight {triton.in_flight}  "
-        f"deadline_ms {triton.deadline_ms}"
-    )
-    with tempfile.TemporaryDirectory() as folder:
-        configuration = replace(configuration, data_dir=folder)
-        with Stack(configuration, SHIPPED, Path(folder), say=lambda line: print(line, flush=True)) as stack:
-            stack.start()
-            measure(stack, arguments)
-
-
-def measure(stack: Stack, arguments: argparse.Namespace) -> None:
-    configuration = stack.configuration
-    names = configuration.topics.topic_names()
-    now = int(time.time() * 1000)
-    producer = make_producer(configuration.kafka, **{"linger.ms": 2})
-    histories, items = _histories()
-    for item in items.values():
-        producer.produce(names.physical(topics.CATALOGUE), encode(item), item.item_id.encode())
-    producer.flush()
-    chosen = _at_risk(configuration, histories, items, now, arguments.alerts)
-    print(f"{len(chosen)} copies of {len(histories)} customers will be at risk", flush=True)
-    events = names.physical(topics.EVENTS)
-    written = 0
-    for copy in chosen:
-        for event in copy:
-            _produce(producer, events, event)
-            written += 1
-    producer.flush()
-    admin = AdminClient(client_properties(configuration.kafka))
-    while sum(committed(admin, configuration, "tidemark.profiles", events)) < written:
-        time.sleep(0.1)
-    time.sleep(2.0)
-
-    pids = {role: worker.pid for role, worker in stack.workers.items()}
-    used = {role: cpu_seconds(pid) for role, pid in pids.items()}
-    with AlertObserver(configuration) as observer:
-        sent, seconds = _live(producer, events, arguments, [copy[0].customer_id for copy in chosen])
-        time.sleep(3.0)
-        seen = [alert for alert in observer.seen() if alert.status == "raised"]
-    latencies = [alert.latency_ms for alert in seen]
-    print(f"events_per_second {sent / seconds:,.0f}  seconds {seconds:.0f}  alerts {len(latencies)}")
-    for role, pid in pids.items():
-        share = (cpu_seconds(pid) - used[role]) / seconds
-        print(f"{role}: {share:.0%} of a core, peak {peak_rss_mib(pid):,.0f} MiB")
-    if not latencies:
-        raise SystemExit("no alert came")
-    by_model = sum(alert.reasons_method != "rule" for alert in seen)
-    print(f"reasons by the model {by_model} of {len(seen)}")
-    p50, p99 = percentile(latencies, 0.5), percentile(latencies, 0.99)
-    print(f"p50_ms {p50:,.0f}  p99_ms {p99:,.0f}  most_ms {max(latencies):,.0f}")
-
-
-def _histories() -> tuple[dict[str, list[Event]], dict[str, CatalogueItem]]:
-    """Events of each customer of the sample in order, and the products in them."""
-    histories: dict[str, list[Event]] = {}
-    items: dict[str, CatalogueItem] = {}
-    for event in sample():
-        histories.setdefault(event.customer_id, []).append(event)
-        for item in event.items:
-            items[item.item_id] = CatalogueItem(item_id=item.item_id, item_name=item.item_name)
-    return histories, items
-
-
-def _copy(history: list[Event], name: str, end: int) -> list[Event]:
-    """A history under another name, as a backfill, moved so that its last event is at ``end``."""
-    shift = end - to_epoch_ms(history[-1].time)
-    return [
-        replace(
-            event,
-            event_id=f"{name}-{number}",
-            customer_id=name,
-            time=to_epoch_ms(event.time) + shift,
-            mode="backfill",
-            simulated=True,
-        )
-        for number, event in enumerate(history)
-    ]
-
-
-def _return_visit(name: str, now: int) -> list[Event]:
-    """Something is put into the cart, and the cart is emptied: a score is asked for at once."""
-    cart = Event(
-        event_id=f"{name}-cart",
-        type="cart",
-        time=now,
-        customer_id=name,
-        items=[Item(item_id="85123A", quantity=1)],
-        action="add",
-        simulated=True,
-    )
-    return [cart, replace(cart, event_id=f"{name}-clear", time=now + 1, items=[], action="clear")]
-
-
-def _at_risk(
-    configuration: Configuration,
-    histories: dict[str, list[Event]],
-    items: dict[str, CatalogueItem],
-    now: int,
-    wanted: int,
-) -> list[list[Event]]:
-    """Copies whose score will be above the threshold when they come back."""
-    _, folder, card = open_registry(configuration).default()
-    scorer = OnnxScorer(folder, card)
-    catalogue = Catalogue.from_items(
-        items.values(), read_item_tower(folder / ITEM_TOWER_FILE), read_shop(folder / SHOP_FILE)
-    )
-    policies = configuration.policies.in_force(card)
-    threshold = max(rule.raise_threshold for rule in policies.rules.values()) + 0.02
-    draw = random.Random(1)
-    chosen: list[list[Event]] = []
-    number = 0
-    while len(chosen) < wanted and number < 40 * wanted:
-        batch: list[tuple[list[Event], Profile]] = []
-        while len(batch) < BATCH:
-            number += 1
-            history = histories[draw.choice(list(histories))]
-            name = f"r{number}"
-            copy = _copy(history, name, now - int(draw.uniform(*SILENT_DAYS) * DAY_MS))
-            batch.append((copy, _folded(configuration, [*copy, *_return_visit(name, now)])))
-        profiles = [profile for _, profile in batch]
-        requests = [ScoreRequest(kind="score", customer_id=p.customer_id, as_of=now + 1) for p in profiles]
-        outputs = scorer.run(tensors(profiles, [now + 1] * len(profiles), catalogue))
-        for (copy, _), answer in zip(batch, answers(outputs, profiles, requests, catalogue, card.stamp), strict=True):
-            if answer.churn[policies.horizon] >= threshold:
-                chosen.append(copy)
-    return chosen[:wanted]
-
-
-def _folded(configuration: Configuration, events: list[Event]) -> Profile:
-    profile: Profile | None = None
-    for event in events:
-        try:
-            profile = fold(profile, event, to_epoch_ms(event.time), Origin("", 0, 0), configuration.profiles).profile
-        except Rejected:
-            continue
-    assert profile is not None
-    return profile
-
-
-def _live(producer: Producer, topic: str, arguments: argparse.Namespace, names: list[str]) -> tuple[int, float]:
-    """Visitors browse, customers at risk come back; evenly over the time."""
-    draw = random.Random(2)
-    began = time.monotonic()
-    sent = returned = 0
-    total = arguments.rate * arguments.seconds
-    while sent < total:
-        elapsed = time.monotonic() - began
-        while sent < min(total, elapsed * arguments.rate):
-            now = int(time.time() * 1000)
-            if returned < len(names) and returned < sent / total * len(names):
-                for event in _return_visit(names[returned], now):
-                    _produce(producer, topic, event)
-                    sent += 1
-                returned += 1
-            _produce(producer, topic, _visit(draw, sent, now, arguments.visitors))
-            sent += 1
-        producer.poll(0.002)
-    producer.flush()
-    return sent, time.monotonic() - began
-
-
-def _visit(draw: random.Random, number: int, now: int, visitors: int) -> Event:
-    return Event(
-        event_id=f"v{number}",
-        type="browse",
-        time=now,
-        customer_id=f"v{draw.randrange(visitors)}",
-        items=[Item(item_id=f"p{draw.randrange(500)}")],
-        simulated=True,
-    )
-
-
-def _produce(producer: Producer, topic: str, event: Event) -> None:
-    while True:
-        try:
-            producer.produce(topic, encode(event), event.customer_id.encode())
-            return
-        except BufferError:
-            producer.poll(0.1)
+    print(HEADER)
+    for one in measure_all(
+        arguments.share, arguments.commit_interval_ms, arguments.seconds, arguments.alerts, arguments.rate
+    ):
+        print(line(one), flush=True)
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ from serving.season import Season
 from serving.shop import Shop
 from serving.tokens import TOKENS_PER_ITEM
 from serving.training.arrays import ExampleArrays, Labels, example_arrays, labels
-from serving.training.train import POPULAR_DAYS, purchase_rates
+from serving.training.known import POPULAR_DAYS, purchase_rates
 from stream.contracts.events import Event
 from stream.contracts.ids import item_hash
 from stream.contracts.times import DAY_MS

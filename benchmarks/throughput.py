@@ -1,41 +1,101 @@
-"""How many events a second the profiles role folds, exactly once, with the shipped configuration.
+"""How many events a second the profiles role folds, exactly once, with the shipped configuration and the whole fold.
 
-A log is written first; then workers fold it from the beginning. Measured from the moment at which all of them have
-joined and committed to the moment at which nearly all is folded, so that neither start-up nor the last, small commits
-count. Two loads over the same number of customers, each event with one item: a few customers bring most events (Zipf),
-or every event is another customer's (uniform), which is the worst case: each then reads and writes a whole state.
+    python -m benchmarks.throughput --customers 100000 --workers 1 2 4
+
+A log is written once and folded from the beginning by each run, with topics of its own. Two loads, each event with one
+item: a few customers bring most events (Zipf), or every event is another customer's (uniform), which is the worst case:
+each then reads and writes a whole state. Called by ``benchmarks.suite`` too.
 """
 
 import argparse
-import statistics
+import json
 import tempfile
-import time
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
-from confluent_kafka.admin import AdminClient
-
-from benchmarks.cluster import (
-    committed,
-    configured,
-    cpu_seconds,
-    make_topics,
-    members,
-    peak_rss_mib,
-    produce,
-    worker_process,
-)
-from stream.configuration.clients import client_properties
-from stream.contracts.codec import encode
+from benchmarks.cluster import committed, configured, make_topics, members, quiet_admin, worker_process
+from benchmarks.event_log import MIXES, SKEWS, EventLog, drop_topics, make_load, write_log
+from benchmarks.rows import Row, row, show
+from benchmarks.watched import Measured, watch
 from stream.contracts.topics import EVENTS
 from stream.embedded.kafka import EmbeddedKafka
-from stream.operations.simulate import BUSY, CLICKSTREAM, Load, synthetic
+from stream.operations.topics import wanted_topics
 
-GROUP: Final = "tidemark.profiles"
-SKEWS: Final = {"zipf": 1.1, "uniform": 0.0}
-MIXES: Final = {"clickstream": CLICKSTREAM, "busy": BUSY}
-ENOUGH: Final = 0.95
+WORKLOAD: Final = "profiles, whole fold"
+SYSTEM: Final = "Tidemark"
+GUARANTEE: Final = "exactly once"
+ROLE: Final = "profiles"
+STORES: Final = ("memory", "rocksdb")
+
+
+def measure(kafka: EmbeddedKafka, log: EventLog, workers: int, store: str, run: str) -> Measured:
+    """One run: workers with empty stores fold the whole log."""
+    configuration, environ = configured(
+        kafka.bootstrap_servers,
+        TIDEMARK__TOPICS__PREFIX=f"{run}.",
+        TIDEMARK__TOPICS__NAMES=json.dumps({EVENTS: log.topic}),
+        TIDEMARK__ENGINE__STORE=store,
+    )
+    make_topics(configuration)
+    admin, group = quiet_admin(kafka.bootstrap_servers), configuration.topics.topic_names().group(ROLE)
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
+        running = [
+            stack.enter_context(worker_process(ROLE, environ, Path(folder), "--instance", f"worker-{number}"))
+            for number in range(workers)
+        ]
+
+        def alive() -> None:
+            for worker in running:
+                worker.check()
+
+        joined = [False]
+
+        def folded() -> int:
+            joined[0] = joined[0] or members(admin, group) == workers
+            return sum(committed(admin, configuration, group, log.topic)) if joined[0] else 0
+
+        measured = watch(folded, [worker.pid for worker in running], kafka.pid, log.load.events, alive)
+    own = [topic.name for topic in wanted_topics(configuration.topics) if topic.name != log.topic]
+    drop_topics(admin, own)
+    return measured
+
+
+def measure_all(
+    kafka: EmbeddedKafka,
+    skew: str,
+    customers: int,
+    events: int,
+    runs: int,
+    *,
+    workers: Sequence[int] = (1,),
+    stores: Sequence[str] = ("memory",),
+    mix: str = "busy",
+) -> Iterator[Row]:
+    """A row for each number of workers and each store, over one log."""
+    configuration, _ = configured(kafka.bootstrap_servers)
+    admin = quiet_admin(kafka.bootstrap_servers)
+    name = f"events-{mix}-{skew}-{customers}-{events}"
+    log = write_log(admin, configuration, name, make_load(skew, customers, events, mix))
+    for count in workers:
+        for store in stores:
+            measured = [
+                measure(kafka, log, count, store, f"{mix}-{skew}-{customers}-{count}-{store}-{number}")
+                for number in range(runs)
+            ]
+            yield row(
+                WORKLOAD,
+                SYSTEM,
+                GUARANTEE,
+                measured,
+                load=skew,
+                customers=customers,
+                events=events,
+                workers=count,
+                store=store,
+            )
+    drop_topics(admin, [log.topic])
 
 
 def main() -> None:
@@ -43,73 +103,26 @@ def main() -> None:
     parser.add_argument("--events", type=int, default=600_000)
     parser.add_argument("--customers", type=int, default=100_000)
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--store", choices=STORES, nargs="+", default=["memory"])
     parser.add_argument("--load", choices=SKEWS, nargs="+", default=list(SKEWS))
     parser.add_argument("--mix", choices=MIXES, nargs="+", default=list(MIXES))
     parser.add_argument("--runs", type=int, default=3)
     arguments = parser.parse_args()
-    engine = configured("127.0.0.1:9092")[0].engine
-    print(
-        f"commit_interval_ms {engine.commit_interval_ms}  store {engine.store}  events {arguments.events:,}  "
-        f"customers {arguments.customers:,}  runs {arguments.runs}"
-    )
-    print(f"{'mix':<12}{'load':<9}{'workers':>7}{'events/s':>10}{'range':>18}{'CPU us/event':>14}{'MiB':>6}")
-    for mix in arguments.mix:
-        for load in arguments.load:
-            for workers in arguments.workers:
-                runs = [
-                    measure(
-                        Load(
-                            customers=arguments.customers,
-                            events=arguments.events,
-                            seed=seed,
-                            skew=SKEWS[load],
-                            most_lines=1,
-                            mix=MIXES[mix],
-                        ),
-                        workers,
-                    )
-                    for seed in range(arguments.runs)
-                ]
-                rates, costs, sizes = zip(*runs, strict=True)
-                print(
-                    f"{mix:<12}{load:<9}{workers:>7}{statistics.median(rates):>10,.0f}"
-                    f"{f'{min(rates):,.0f}..{max(rates):,.0f}':>18}{statistics.median(costs):>14.1f}{max(sizes):>6,.0f}",
-                    flush=True,
+    with EmbeddedKafka() as kafka:
+        for mix in arguments.mix:
+            print(f"mix {mix}, {arguments.events:,} events a run, {arguments.runs} runs")
+            for skew in arguments.load:
+                rows = measure_all(
+                    kafka,
+                    skew,
+                    arguments.customers,
+                    arguments.events,
+                    arguments.runs,
+                    workers=arguments.workers,
+                    stores=arguments.store,
+                    mix=mix,
                 )
-
-
-def measure(load: Load, workers: int) -> tuple[float, float, float]:
-    """One run on a broker of its own: events/s, CPU microseconds an event, and peak memory in MiB of all workers."""
-    with tempfile.TemporaryDirectory() as folder, EmbeddedKafka() as kafka, ExitStack() as stack:
-        configuration, environ = configured(kafka.bootstrap_servers)
-        make_topics(configuration)
-        topic = configuration.topics.topic_names().physical(EVENTS)
-        produce(configuration, topic, ((event.customer_id.encode(), encode(event)) for event in synthetic(load)))
-        admin = AdminClient(client_properties(configuration.kafka))
-        running = [
-            stack.enter_context(worker_process("profiles", environ, Path(folder), "--instance", f"worker-{number}"))
-            for number in range(workers)
-        ]
-
-        def folded() -> int:
-            if any(worker.poll() is not None for worker in running):
-                raise RuntimeError((Path(folder) / "profiles.log").read_text()[-3000:])
-            return sum(committed(admin, configuration, GROUP, topic))
-
-        while members(admin, GROUP) < workers or folded() == 0:
-            time.sleep(0.02)
-        first, began = folded(), time.monotonic()
-        used = sum(cpu_seconds(worker.pid) for worker in running)
-        while (now := folded()) < ENOUGH * load.events:
-            time.sleep(0.05)
-        seconds = time.monotonic() - began
-        used = sum(cpu_seconds(worker.pid) for worker in running) - used
-        if first > load.events / 2:
-            raise RuntimeError(
-                f"half of the log was folded before all workers were there: give more than {load.events:,}"
-            )
-        count = now - first
-        return count / seconds, used / count * 1e6, sum(peak_rss_mib(worker.pid) for worker in running)
+                list(show(rows))
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ workers, by `tidemark models` and by `tidemark retrain`.
 
 from __future__ import annotations
 
+import filecmp
 import re
 import shutil
 import tempfile
@@ -19,7 +20,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from serving.item_tower import ITEM_TOWER_FILE, read_item_tower
-from serving.model_card import MODEL_NAME, ModelCard, network_version, read_model_card, write_model_card
+from serving.model_card import MODEL_FILE, MODEL_NAME, ModelCard, network_version, read_model_card, write_model_card
 from serving.shop import SHOP_FILE, read_shop
 
 CONFIG_FILES: Final = ("config.pbtxt", "configs/gpu.pbtxt")
@@ -27,6 +28,7 @@ CONFIG_FILES: Final = ("config.pbtxt", "configs/gpu.pbtxt")
 
 _POLICY: Final = re.compile(r"^version_policy\b.*\n", re.MULTILINE)
 _BEFORE_POLICY: Final = re.compile(r"^max_batch_size\b.*\n", re.MULTILINE)
+_GRAPH: Final = re.compile(r'^default_model_filename:\s*"([^"]+)"', re.MULTILINE)
 _VERSIONS: Final = re.compile(r"^version_policy\b.*\bversions:\s*\[([\d,\s]*)\]", re.MULTILINE)
 
 
@@ -97,6 +99,21 @@ class Registry:
         known = ", ".join(version.card.version for version in self.versions()) or "none"
         raise UnknownVersion(f"{self.folder} has no version {spec}; it has {known}")
 
+    def same_as(self, folder: Path) -> RegisteredVersion | None:
+        """The version that holds what ``folder`` does, under whatever number; None where none does.
+
+        Raises:
+            UnusableVersion: the folder is no version.
+        """
+        card = _card(folder)
+        for known in self.versions():
+            if msgspec.structs.replace(card, version=known.card.version) == known.card and all(
+                (folder / name).is_file() and filecmp.cmp(folder / name, known.folder / name, shallow=False)
+                for name in (MODEL_FILE, ITEM_TOWER_FILE, SHOP_FILE)
+            ):
+                return known
+        return None
+
     def next_number(self) -> int:
         """The number of the next version: one more than the greatest."""
         return max(self.numbers(), default=0) + 1
@@ -155,6 +172,12 @@ class Registry:
                 "repository"
             )
         return self._read(served[0])
+
+    def graph(self) -> str:
+        """The file that ``config.pbtxt`` has Triton load from a version's folder: another for fp16."""
+        config = self.folder / CONFIG_FILES[0]
+        named = _GRAPH.search(config.read_text()) if config.is_file() else None
+        return named.group(1) if named else MODEL_FILE
 
     def serve(self, numbers: Collection[int]) -> None:
         """Have Triton load these versions, and no others, the next time that it loads the model.

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from serving.evaluation import metrics
 from serving.evaluation.bootstrap import DRAWS, interval
 from serving.evaluation.comparison import REVENUE_CAP
+from serving.gate.calibration import calibration_in_the_large, not_further_off
 from serving.gate.fitness import fitness
 from serving.gate.scored import HORIZON_DAYS, NothingToCompare, Scored, canaries, score_both
 from serving.gate.verdict import Check, Difference, Segment, Verdict
@@ -27,6 +28,9 @@ Floats = npt.NDArray[np.float64]
 CLAIMED_TOO_MUCH: Final = 0.05
 """By so much more than the present version's may the AUC on the card exceed what is measured here. What is claimed in
 excess was made with features that knew the future."""
+
+DAYS_BEFORE_END: Final = (210, 180, 150, 120, 90)
+"""Cut-offs where none are given: several, since a month of a shop is unlike the next, and their outcomes are known."""
 
 _LENGTHS: Final = (("1", 1, 1), ("2 to 4", 2, 4), ("5 to 9", 5, 9), ("10 or more", 10, 1 << 30))
 _SEED: Final = 20110609
@@ -44,7 +48,7 @@ def judge(
 
     Args:
         history: canonical events in the order of time.
-        cutoffs: epoch milliseconds at which both versions score; without any, 90 and 180 days before the end.
+        cutoffs: epoch milliseconds at which both versions score; without any, ``DAYS_BEFORE_END``.
         on_progress: told what is being done.
 
     Raises:
@@ -53,7 +57,7 @@ def judge(
     if not history:
         raise NothingToCompare("there are no events to compare versions on")
     end = (to_epoch_ms(history[-1].time) // DAY_MS + 1) * DAY_MS - 1
-    moments = sorted(cutoffs) or [end + 1 - days * DAY_MS for days in (180, 90)]
+    moments = sorted(cutoffs) or [end + 1 - days * DAY_MS for days in DAYS_BEFORE_END]
     on_progress("looking at the network")
     checks = fitness(candidate, present, canaries(present, history, moments[-1], settings))
     verdict = Verdict(candidate=candidate.card.version, present=present.card.version, checks=checks)
@@ -64,13 +68,19 @@ def judge(
     on_progress("intervals")
     everybody = np.arange(len(rows.owner))
     differences = [_difference(rows, measured, everybody) for measured in _measures(rows)]
+    on_the_whole = calibration_in_the_large(rows.owner, rows.churned, *rows.churn)
+    checks += [
+        *map(_not_worse, differences),
+        not_further_off(on_the_whole, customers),
+        _claims(candidate.card, present.card, differences[0]),
+    ]
     return Verdict(
         candidate=verdict.candidate,
         present=verdict.present,
-        checks=[*checks, *map(_not_worse, differences), _claims(candidate.card, present.card, differences[0])],
+        checks=checks,
         customers=customers,
         cutoffs=[to_rfc3339(moment)[:10] for moment in moments],
-        differences=differences,
+        differences=[*differences, on_the_whole],
         segments=list(_segments(rows)),
     )
 

@@ -16,6 +16,8 @@ class Check(msgspec.Struct, frozen=True):
     name: str
     passed: bool
     finding: str
+    undecided: bool = False
+    """It did not pass because there are too few customers to tell, not because it was found wrong."""
 
 
 class Difference(msgspec.Struct, frozen=True):
@@ -67,6 +69,16 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     def passed(self) -> bool:
         """Whether it may be promoted."""
         return all(check.passed for check in self.checks)
+
+    @property
+    def refused(self) -> list[str]:
+        """Checks that were found wrong."""
+        return [check.name for check in self.checks if not check.passed and not check.undecided]
+
+    @property
+    def undecided(self) -> list[str]:
+        """Checks that too few customers leave open."""
+        return [check.name for check in self.checks if check.undecided]
 
     @property
     def worse_segments(self) -> list[str]:

@@ -19,6 +19,8 @@ from serving.text.base import load_encoder
 from serving.text.fit import Batch, Fitted, Report, Task, fit
 from serving.text.settings import AdaptationSettings
 from serving.text.tokens import TOKENIZER_FILE, Pieces, TextTokens, batch
+from serving.text.tuning import recompute_layers
+from serving.training.parallel import ALONE, World
 
 _HELD_OUT_SHARE = 0.03
 _IGNORED = -100
@@ -51,9 +53,10 @@ def adapt(
     seed: int,
     device: torch.device,
     report: Report,
+    world: World = ALONE,
 ) -> Fitted | None:
     """Write the adapted encoder to ``out``, unless it is there already (then None)."""
-    if (out / "config.json").is_file():
+    if world.from_first((out / "config.json").is_file):
         return None
     tokens = TextTokens(base, longest)
     pieces = tokens.pieces(texts)
@@ -64,18 +67,22 @@ def adapt(
     size = settings.schedule.batch_size
     torch.manual_seed(seed)
     network = MaskedLanguage(load_encoder(base))
+    if settings.schedule.gradient_checkpointing:
+        recompute_layers(network.encoder)
 
-    def batches(epoch: int) -> Iterator[Batch]:
+    def batches(epoch: int, together: World) -> Iterator[Batch]:
         random = np.random.default_rng([seed, epoch])
         drawn = random.permutation(learned)
         for start in range(0, len(drawn), size):
-            yield _masked(pieces, drawn[start : start + size], longest, mask_id, settings.masked_share, random)
+            rows = drawn[start : start + size]
+            whole = _masked(pieces, rows, longest, mask_id, settings.masked_share, random)
+            yield {name: together.part(tensor) for name, tensor in whole.items()}
 
-    def loss(model: Any, given: Batch) -> Tensor:
+    def loss(model: Any, given: Batch, together: World) -> Tensor:
         places = given["wanted"] != _IGNORED
         said = model(given["input_ids"], given["attention_mask"], places)
         total = nn.functional.cross_entropy(said.float(), given["wanted"][places], reduction="sum")
-        return total / max(1, len(said))
+        return total / together.total(places.sum()).clamp(min=1)
 
     def held_out(model: Any) -> float:
         random = np.random.default_rng(seed)
@@ -83,14 +90,18 @@ def adapt(
             _masked(pieces, held[start : start + size], longest, mask_id, settings.masked_share, random)
             for start in range(0, len(held), size)
         ]
-        losses = [loss(model, {name: tensor.to(device) for name, tensor in each.items()}) for each in found]
+        losses = [loss(model, {name: tensor.to(device) for name, tensor in each.items()}, ALONE) for each in found]
         return float(torch.stack(losses).mean())
 
     task = Task("domain adaptation", network, loss, batches, -(-len(learned) // size), held_out)
-    fitted = fit(task, settings.schedule, seed, device, out.with_suffix(".checkpoint"), report)
-    out.mkdir(parents=True, exist_ok=True)
-    shutil.copy(base / TOKENIZER_FILE, out / TOKENIZER_FILE)
-    network.encoder.cpu().save_pretrained(out)
+    fitted = fit(task, settings.schedule, seed, device, out.with_suffix(".checkpoint"), report, world)
+
+    def write() -> None:
+        out.mkdir(parents=True, exist_ok=True)
+        shutil.copy(base / TOKENIZER_FILE, out / TOKENIZER_FILE)
+        network.encoder.cpu().save_pretrained(out)
+
+    world.from_first(write)
     return fitted
 
 

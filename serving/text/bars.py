@@ -13,14 +13,16 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def bars() -> Iterator[Report]:
-    """Bars for as long as the block runs; call what it gives with the stage, how much is done, and of how much."""
+def bars(*, shown: bool = True) -> Iterator[Report]:
+    """Bars for as long as the block runs; call what it gives with the stage, how much is done, and of how much.
+
+    They are ``shown`` by one of several processes."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(bar_width=24), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+    with Progress(*columns, console=console, disable=not (shown and console.is_terminal)) as progress:
         stages: dict[str, TaskID] = {}
 
         def report(stage: str, done: int, of: int) -> None:

@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from serving.text.reviews import RATINGS
 
@@ -114,6 +115,8 @@ class Student(nn.Module):  # type: ignore[misc]
         self.layers = nn.ModuleList(Layer(shape) for _ in range(shape.layers))
         self.heads = Heads(shape.width, shape.dropout)
         self.vector = nn.Linear(shape.width, shape.vector)
+        self.recomputed = False
+        """In training, what happens within a layer is computed again for the gradients instead of kept."""
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Opinion:
         places = torch.arange(input_ids.shape[1], device=input_ids.device)
@@ -123,8 +126,9 @@ class Student(nn.Module):  # type: ignore[misc]
         """From the sums of word and place vectors, float[B, L, width], to the opinion."""
         hidden = self.norm(embedded)
         bias = ((1.0 - attention_mask.to(hidden.dtype)) * _MASKED)[:, None, None, :]
+        recomputed = self.recomputed and self.training
         for layer in self.layers:
-            hidden = layer(hidden, bias)
+            hidden = checkpoint(layer, hidden, bias, use_reentrant=False) if recomputed else layer(hidden, bias)
         return self.heads(hidden, attention_mask)  # type: ignore[no-any-return]
 
     def text_vector(self, pooled: Tensor) -> Tensor:

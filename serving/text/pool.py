@@ -22,6 +22,7 @@ from serving.text.reviews import Reviews, folds, shown, variants
 from serving.text.settings import StudentSettings, TeacherSettings
 from serving.text.teacher import OPINIONS, fit_teacher, opinions
 from serving.text.tokens import TextTokens
+from serving.training.parallel import ALONE, World
 
 
 class Pool(NamedTuple):
@@ -83,10 +84,12 @@ def label_pool(
     work: Path,
     workers: int,
     report: Report,
+    world: World = ALONE,
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
     """Opinions of the pool [texts, 6], by teachers of other folds, and of ``outside`` [seeds * folds, texts, 6].
 
-    A teacher whose labels lie in ``work`` is not trained again.
+    A teacher whose labels lie in ``work`` is not trained again. Of several processes each trains teachers of its own;
+    they share ``work``.
     """
     fold_of = folds(training, settings.folds)
     jobs = []
@@ -106,9 +109,10 @@ def label_pool(
                 max(1, torch.get_num_threads() // workers),
             )
         )
-    wanted = [job for job in jobs if not job.out.is_file()]
-    report("teachers", len(jobs) - len(wanted), len(jobs))
-    if workers > 1:
+    missing = world.from_first(lambda: [not job.out.is_file() for job in jobs])
+    wanted = [job for job, wants in zip(jobs, missing, strict=True) if wants][world.rank :: world.size]
+    report("teachers", len(jobs) - sum(missing), len(jobs))
+    if workers > 1 and world.size == 1:
         with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as processes:
             for done, future in enumerate(as_completed([processes.submit(_label, job) for job in wanted]), start=1):
                 future.result()
@@ -117,6 +121,7 @@ def label_pool(
         for done, job in enumerate(wanted, start=1):
             _label(job)
             report("teachers", len(jobs) - len(wanted) + done, len(jobs))
+    world.wait()
     inside = np.zeros((len(pool.texts), OPINIONS), np.float32)
     beyond = np.empty((len(jobs), len(outside), OPINIONS), np.float32)
     for number, job in enumerate(jobs):

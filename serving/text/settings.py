@@ -10,8 +10,11 @@ from typing import Literal
 
 import msgspec
 
-Method = Literal["frozen", "upper", "lora", "full"]
-"""What of the encoder learns sentiment: nothing, its last layers, low-rank updates (Hu et al. 2021), or all of it."""
+Method = Literal["frozen", "upper", "lora", "prefix", "adapters", "full"]
+"""What of the encoder learns sentiment: nothing, its last layers, low-rank updates (Hu et al. 2021), keys and values
+before those of the text (Li and Liang 2021), bottlenecks in each layer (Houlsby et al. 2019), or all of it."""
+
+Precision = Literal["bf16", "fp16", "fp32"]
 
 
 class Schedule(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,6 +31,10 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True):
     patience: int = 2
     stop_after: int = 0
     """Epochs that are run, where that is fewer: the rate is then still on its way."""
+    precision: Precision = "bf16"
+    """Of matrix products on a GPU, where those of fp32 are slow. A CPU has fp32 whatever stands here."""
+    gradient_checkpointing: bool = False
+    """Layers are computed again on the way back instead of kept: a third more time, and memory for larger batches."""
 
 
 class AdaptationSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,6 +56,10 @@ class TeacherSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Exponent of the inverse class frequency in the loss: 0 none, 1 full balance. Calibration takes it back."""
     upper_layers: int = 2
     lora_rank: int = 16
+    prefix_length: int = 32
+    """Places before the text, in each layer."""
+    bottleneck: int = 64
+    """Width of an adapter, of which each layer has two."""
     folds: int = 5
     """Teachers label what they have not seen: each is trained without its fold."""
     seeds: int = 2

@@ -23,6 +23,7 @@ from serving.text.reviews import RATINGS, Reviews
 from serving.text.settings import StudentSettings
 from serving.text.teacher import shuffled
 from serving.text.tokens import Pieces, TextTokens, batch
+from serving.training.parallel import ALONE, World
 
 _SIMILAR_PER_BATCH = 64
 _UNKNOWN = -1
@@ -82,6 +83,7 @@ def fit_student(
     device: torch.device,
     checkpoint: Path | None,
     report: Report,
+    world: World = ALONE,
 ) -> Fitted:
     """Teach ``student``, whose tokenizer lies in ``folder``; stop early on the sentiments of held-out reviews."""
     tokens = TextTokens(folder, student.shape.longest)
@@ -91,18 +93,20 @@ def fit_student(
     size, per_round = settings.schedule.batch_size, len(pieces) // settings.variants
     per_epoch = per_round * settings.variants_per_epoch
 
-    def batches(epoch: int) -> Iterator[Batch]:
+    def batches(epoch: int, together: World) -> Iterator[Batch]:
         random = np.random.default_rng([seed, epoch])
         drawn = random.choice(len(pieces), per_epoch, replace=False)
         for rows in shuffled(pieces.lengths[drawn], size, random):
-            yield _lesson(lessons, pieces, drawn[rows], similar, student.shape.longest, random)
+            yield _lesson(lessons, pieces, together.part(drawn[rows]), similar, student.shape.longest, random)
 
-    def loss(model: Any, given: Batch) -> Tensor:
+    def loss(model: Any, given: Batch, together: World) -> Tensor:
         said = model(given["input_ids"], given["attention_mask"])
         count = len(given["opinions"])
-        total = _opinion_loss(said.ratings[:count].float(), said.recommended[:count].float(), given, settings)
+        total = _opinion_loss(said.ratings[:count].float(), said.recommended[:count].float(), given, settings, together)
         vectors = model.text_vector(said.pooled[count:].float())
-        return total + settings.vector_weight * similarity_loss(vectors, given["vectors"].float())
+        # Similarities are of pairs, so every process has all of these texts.
+        similarity = similarity_loss(vectors, given["vectors"].float()) / together.size
+        return total + settings.vector_weight * similarity
 
     def held_out(model: Any) -> float:
         made = torch.empty(len(held), 3, device=device)
@@ -115,7 +119,8 @@ def fit_student(
         return float(nn.functional.cross_entropy(made, truth))
 
     task = Task("student", student, loss, batches, -(-per_epoch // size), held_out)
-    return fit(task, settings.schedule, seed, device, checkpoint, report)
+    student.recomputed = settings.schedule.gradient_checkpointing
+    return fit(task, settings.schedule, seed, device, checkpoint, report, world)
 
 
 class Saved(NamedTuple):
@@ -146,13 +151,16 @@ def similarity_loss(mine: Tensor, theirs: Tensor) -> Tensor:
     return ((mine @ mine.T - theirs @ theirs.T) ** 2).mean() * 10.0
 
 
-def _opinion_loss(ratings: Tensor, recommended: Tensor, given: Batch, settings: StudentSettings) -> Tensor:
+def _opinion_loss(
+    ratings: Tensor, recommended: Tensor, given: Batch, settings: StudentSettings, world: World
+) -> Tensor:
     wanted, true = given["opinions"], given["ratings"]
     soft = -(wanted[:, :RATINGS] * torch.log_softmax(ratings, dim=1)).sum(1)
     hard = nn.functional.cross_entropy(ratings, true, ignore_index=_UNKNOWN, reduction="none")
     weight = settings.hard_weight * (true != _UNKNOWN).float()
-    second = nn.functional.binary_cross_entropy_with_logits(recommended, wanted[:, RATINGS])
-    return ((1 - weight) * soft + weight * hard).mean() + settings.recommended_weight * second
+    second = nn.functional.binary_cross_entropy_with_logits(recommended, wanted[:, RATINGS], reduction="sum")
+    total = ((1 - weight) * soft + weight * hard).sum() + settings.recommended_weight * second
+    return total / world.total(torch.ones_like(weight).sum())
 
 
 def _lesson(

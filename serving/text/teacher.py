@@ -1,4 +1,4 @@
-"""Fine-tunes the encoder on reviews, by one of four methods, and asks the result for its opinion of texts.
+"""Fine-tunes the encoder on reviews, by one of several methods, and asks the result for its opinion of texts.
 
 Called by ``serving.text.train`` for the teachers of the student and by ``serving.text.ablation`` for the comparison of
 methods.
@@ -20,8 +20,10 @@ from serving.text.base import load_encoder
 from serving.text.fit import Batch, Fitted, Report, Task, fit, half_precision
 from serving.text.network import Opinion, Teacher
 from serving.text.reviews import RATINGS, Reviews, shown
-from serving.text.settings import Method, Schedule, TeacherSettings
+from serving.text.settings import Schedule, TeacherSettings
 from serving.text.tokens import Pieces, TextTokens, batch
+from serving.text.tuning import RATE_FACTORS, prepared
+from serving.training.parallel import ALONE, World
 
 OPINIONS: Final = RATINGS + 1
 """Columns of ``opinions``: probability of each rating, and that the product is recommended."""
@@ -29,9 +31,6 @@ OPINIONS: Final = RATINGS + 1
 _ASK_BATCH: Final = 512
 _BUCKETED: Final = 20
 """Batches that are sorted by length together."""
-
-_RATE_FACTORS: Final[dict[Method, float]] = {"frozen": 1.0, "upper": 2.0, "lora": 8.0, "full": 1.0}
-"""Learning rate of the encoder over the schedule's: the fewer weights learn, the further they may go."""
 
 
 class Trained(NamedTuple):
@@ -53,28 +52,32 @@ def fit_teacher(
     device: torch.device,
     checkpoint: Path | None = None,
     report: Report = lambda what, done, of: None,
+    world: World = ALONE,
 ) -> Trained:
     """Train on ``training``, stop early on ``held_out``."""
     tokens = TextTokens(base, longest)
     torch.manual_seed(seed)
-    network = Teacher(_prepared(load_encoder(base), settings), settings.dropout)
+    network = Teacher(prepared(load_encoder(base), settings), settings.dropout)
     learned = sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad)
     counts = np.bincount(training.ratings, minlength=RATINGS).clip(min=1)
     weights = (counts.sum() / counts / RATINGS) ** settings.class_balance
     balance = torch.tensor(weights, dtype=torch.float32, device=device)
     size = settings.schedule.batch_size
 
-    def loss(model: Any, given: Batch) -> Tensor:
-        said = model(given["input_ids"], given["attention_mask"])
-        recommended = nn.functional.binary_cross_entropy_with_logits(said.recommended.float(), given["recommended"])
-        rated = nn.functional.cross_entropy(said.ratings.float(), given["ratings"], weight=balance)
-        return rated + settings.recommended_weight * recommended
+    def loss(model: Any, given: Batch, together: World) -> Tensor:
+        said, ratings = model(given["input_ids"], given["attention_mask"]), given["ratings"]
+        recommended = nn.functional.binary_cross_entropy_with_logits(
+            said.recommended.float(), given["recommended"], reduction="sum"
+        )
+        rated = nn.functional.cross_entropy(said.ratings.float(), ratings, weight=balance, reduction="sum")
+        texts = together.total(torch.ones_like(balance[ratings]).sum())
+        return rated / together.total(balance[ratings].sum()) + settings.recommended_weight * recommended / texts
 
-    def batches(epoch: int) -> Iterator[Batch]:
+    def batches(epoch: int, together: World) -> Iterator[Batch]:
         random = np.random.default_rng([seed, epoch])
         pieces = tokens.pieces(shown(training, random))
         for rows in shuffled(pieces.lengths, size, random):
-            yield _labelled(pieces, rows, training, longest)
+            yield _labelled(pieces, together.part(rows), training, longest)
 
     def score(model: Any) -> float:
         pieces = tokens.pieces(held_out.whole)
@@ -82,13 +85,13 @@ def fit_teacher(
         for start in range(0, len(pieces), _ASK_BATCH):
             rows = np.arange(start, min(start + _ASK_BATCH, len(pieces)))
             given = _labelled(pieces, rows, held_out, longest)
-            losses += len(rows) * float(loss(model, {name: tensor.to(device) for name, tensor in given.items()}))
+            losses += len(rows) * float(loss(model, {name: tensor.to(device) for name, tensor in given.items()}, ALONE))
             weight += len(rows)
         return losses / max(1, weight)
 
     steps = -(-len(training.texts) // size)
     task = Task(f"teacher ({settings.method})", network, loss, batches, steps, score)
-    return Trained(network, fit(task, _rates(settings), seed, device, checkpoint, report), learned)
+    return Trained(network, fit(task, _rates(settings), seed, device, checkpoint, report, world), learned)
 
 
 def opinions(network: Any, tokens: TextTokens, texts: Sequence[str], device: torch.device) -> npt.NDArray[np.float32]:
@@ -123,28 +126,8 @@ def shuffled(lengths: npt.NDArray[np.intp], size: int, random: np.random.Generat
     return [batches[i] for i in random.permutation(len(batches))]
 
 
-def _prepared(encoder: Any, settings: TeacherSettings) -> Any:
-    if settings.method == "lora":
-        from peft import LoraConfig, get_peft_model
-
-        low_rank = LoraConfig(
-            r=settings.lora_rank,
-            lora_alpha=2 * settings.lora_rank,
-            lora_dropout=settings.dropout,
-            target_modules=["query", "key", "value", "dense"],
-        )
-        # The wrapper passes calls on; its inner model is what has `config` and takes no task's arguments.
-        return get_peft_model(encoder, low_rank).base_model.model
-    if settings.method != "full":
-        encoder.requires_grad_(False)
-    if settings.method == "upper":
-        for layer in encoder.encoder.layer[-settings.upper_layers :]:
-            layer.requires_grad_(True)
-    return encoder
-
-
 def _rates(settings: TeacherSettings) -> Schedule:
-    factor = _RATE_FACTORS[settings.method]
+    factor = RATE_FACTORS[settings.method]
     return msgspec.structs.replace(
         settings.schedule,
         learning_rate=settings.schedule.learning_rate * factor,

@@ -16,6 +16,8 @@ from typing import Any, Final, TypeVar
 
 import torch
 
+from serving.training.parallel import ALONE, World
+
 Step = TypeVar("Step")
 
 SECONDS_BETWEEN: Final = 20.0
@@ -68,28 +70,30 @@ class Checkpoints:
         What all of them depend on: settings, and digests of the files.
     seconds
         Between two states of a fit.
+    world
+        The processes of the run. The first one has the folder.
     """
 
-    def __init__(self, folder: Path | None, run: str, seconds: float = SECONDS_BETWEEN) -> None:
+    def __init__(self, folder: Path | None, run: str, seconds: float = SECONDS_BETWEEN, world: World = ALONE) -> None:
         self._folder = folder
         self._run = run
         self._seconds = seconds
+        self._world = world
 
     def step(self, name: str, make: Callable[[], Step]) -> Step:
         """What ``make`` gave the last time that this step was finished, else what it gives now."""
         path = self._path(name)
-        if path is not None and path.exists():
-            # As in ``Checkpoint.read``.
-            kept: Step = torch.load(path, weights_only=False)
-            return kept
+        done: list[Step] = self._world.from_first(lambda: _finished(path))
+        if done:
+            return done[0]
         made = make()
-        if path is not None:
+        if path is not None and self._world.first:
             write_whole(path, made)
         return made
 
     def within(self, step: str) -> Checkpoints:
         """The same for what happens inside of a step."""
-        return Checkpoints(self._folder, f"{self._run} {step}", self._seconds)
+        return Checkpoints(self._folder, f"{self._run} {step}", self._seconds, self._world)
 
     def fit(self, name: str) -> Checkpoint:
         """Where a fit keeps its state."""
@@ -97,7 +101,7 @@ class Checkpoints:
 
     def forget(self) -> None:
         """The run has ended: nothing of it is needed any more."""
-        if self._folder is not None:
+        if self._folder is not None and self._world.first:
             shutil.rmtree(self._folder, ignore_errors=True)
 
     def _path(self, name: str) -> Path | None:
@@ -106,6 +110,12 @@ class Checkpoints:
 
 
 NOTHING_KEPT: Final = Checkpoints(None, "")
+
+
+def _finished(path: Path | None) -> list[Any]:
+    """What a step gave, if it was finished."""
+    # As in ``Checkpoint.read``.
+    return [] if path is None or not path.exists() else [torch.load(path, weights_only=False)]
 
 
 def write_whole(path: Path, state: object) -> None:

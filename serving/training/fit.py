@@ -25,6 +25,7 @@ from serving.training.enough import TooLittleHistory
 from serving.training.learn import Best, Pool, Rows, Task, learn
 from serving.training.logs import Log, unheard
 from serving.training.losses import churn_loss, next_item_loss
+from serving.training.parallel import ALONE, World
 from serving.training.settings import TrainingSettings
 from serving.training.weights import bounded, by_age, winsorised
 from stream.contracts.times import DAY_MS
@@ -103,12 +104,14 @@ def fit(
     report: Report,
     kept: Checkpoints = NOTHING_KEPT,
     log: Log = unheard,
+    world: World = ALONE,
 ) -> Fitted:
     """Train on what is known at ``until``; ``known`` are the outcomes known then.
 
     Args:
         kept: where the fit leaves its states, and goes on from one that a killed run left.
         log: told the curves.
+        world: the processes that train the query together, each called with the same arguments.
 
     Raises:
         TooLittleHistory: for any training example.
@@ -119,14 +122,9 @@ def fit(
             "the events span too little time: a model needs about seven months of history, better two years"
         )
     source = _Source(arrays, known, items, settings, report, kept, log)
-    rehearsed = _network(source, rows.early)
-    best = _learn_hazards(
-        rehearsed, source, rows.early, "rehearsal", settings.epochs, lambda: _hazard_loss(rehearsed, source, rows.later)
-    )
-    # The youngest examples say most of the season to come: the network that is kept has seen them too.
-    network = _network(source, rows.known)
-    _learn_hazards(network, source, rows.known, "hazards", best.epoch, None)
-    _learn_queries(network, source, rows.known)
+    # Hazards are too small to be worth a message at every step.
+    network, best = world.from_first(lambda: _with_hazards(source, rows))
+    _learn_queries(network, source, rows.known, world)
     network.eval()
     raw = _raw_churn(network, arrays, rows.later)
     return Fitted(
@@ -139,6 +137,31 @@ def fit(
         best.epoch,
         best.loss,
     )
+
+
+def _with_hazards(source: _Source, rows: Split) -> tuple[CustomerNetwork, Best]:
+    """A network of which the hazards have learned, and the epoch that was best for them."""
+    settings = source.settings
+    rehearsed = _network(source, rows.early)
+    best = _learn_hazards(
+        rehearsed, source, rows.early, "rehearsal", settings.epochs, lambda: _hazard_loss(rehearsed, source, rows.later)
+    )
+    # The youngest examples say most of the season to come: the network that is kept has seen them too.
+    network = _network(source, rows.known)
+    _learn_hazards(network, source, rows.known, "hazards", best.epoch, None)
+    return network, best
+
+
+def fit_queries(
+    arrays: ExampleArrays, known: Labels, items: ItemTable, until: int, settings: TrainingSettings, report: Report
+) -> CustomerNetwork:
+    """A network of which the query alone has learned, on what is known at ``until``."""
+    source = _Source(arrays, known, items, settings, report, NOTHING_KEPT, unheard)
+    rows = split(arrays.as_of, until, settings).known
+    network = _network(source, rows)
+    _learn_queries(network, source, rows, ALONE)
+    network.eval()
+    return network
 
 
 def _network(source: _Source, rows: npt.NDArray[np.intp]) -> CustomerNetwork:
@@ -170,7 +193,7 @@ def _learn_hazards(
     return learn(task, source.settings, source.kept.fit(name), source.report, source.log)
 
 
-def _learn_queries(network: CustomerNetwork, source: _Source, rows: Rows) -> None:
+def _learn_queries(network: CustomerNetwork, source: _Source, rows: Rows, world: World) -> None:
     bought_again = rows[(source.known.next_items[rows] >= 0).any(axis=1)]
     if not len(bought_again) or not source.settings.query_epochs:
         return
@@ -187,7 +210,7 @@ def _learn_queries(network: CustomerNetwork, source: _Source, rows: Rows) -> Non
     epochs, rate = source.settings.query_epochs, source.settings.query_learning_rate
     learned = [weights for name, weights in network.named_parameters() if not name.startswith("hazards.")]
     task = Task("queries", network, learned, loss, _pool(source, bought_again), epochs, epochs, rate)
-    learn(task, source.settings, source.kept.fit("queries"), source.report, source.log)
+    learn(task, source.settings, source.kept.fit("queries"), source.report, source.log, world)
 
 
 def _pool(source: _Source, rows: Rows) -> Pool:

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from serving.training.arrays import Report
 from serving.training.checkpoints import Checkpoint
 from serving.training.logs import Log, unheard
+from serving.training.parallel import ALONE, World
 from serving.training.settings import TrainingSettings
 
 Rows = npt.NDArray[np.intp]
@@ -49,6 +50,7 @@ class Task(NamedTuple):
     weights: Iterable[nn.Parameter]
     """Those of the network that are learned."""
     loss: Callable[[Rows], Tensor]
+    """Mean over examples."""
     pool: Pool
     epochs: int
     planned: int
@@ -65,8 +67,19 @@ class Best(NamedTuple):
     loss: float = math.inf
 
 
-def learn(task: Task, settings: TrainingSettings, kept: Checkpoint, report: Report, log: Log = unheard) -> Best:
-    """Train ``task.network`` in place, from where ``kept`` says that it was left."""
+def learn(
+    task: Task,
+    settings: TrainingSettings,
+    kept: Checkpoint,
+    report: Report,
+    log: Log = unheard,
+    world: World = ALONE,
+) -> Best:
+    """Train ``task.network`` in place, from where ``kept`` says that it was left.
+
+    Args:
+        world: the processes that train it together, each called with the same arguments; the first one keeps states.
+    """
     random, learned = np.random.default_rng(settings.seed), list(task.weights)
     per_epoch = min(settings.examples_per_epoch, len(task.pool.rows))
     steps = task.planned * math.ceil(per_epoch / settings.batch_size)
@@ -79,7 +92,7 @@ def learn(task: Task, settings: TrainingSettings, kept: Checkpoint, report: Repo
         pct_start=settings.warm_up_share,
     )
     best, epoch, done = Best(), 1, 0
-    if (state := kept.read()) is not None:
+    if (state := world.from_first(kept.read)) is not None:
         task.network.load_state_dict(state["network"])
         optimiser.load_state_dict(state["optimiser"])
         schedule.load_state_dict(state["schedule"])
@@ -88,6 +101,8 @@ def learn(task: Task, settings: TrainingSettings, kept: Checkpoint, report: Repo
         best, epoch, done = Best(*state["best"]), state["epoch"], state["done"]
 
     def keep() -> None:
+        if not world.first:
+            return
         kept.write(
             {
                 "network": task.network.state_dict(),
@@ -109,8 +124,12 @@ def learn(task: Task, settings: TrainingSettings, kept: Checkpoint, report: Repo
         batches = _batches(drawn, task.pool.lengths, settings.batch_size, random)
         for batch in batches[done:]:
             optimiser.zero_grad()
-            loss = task.loss(batch)
+            world.seed_step(settings.seed, epoch, done)
+            mine = world.part(batch)
+            # Of a last batch that is smaller than the world, somebody has nothing.
+            loss = task.loss(mine) * (len(mine) / len(batch)) if len(mine) else torch.zeros((), requires_grad=True)
             loss.backward()
+            world.add_gradients(learned)
             norm = nn.utils.clip_grad_norm_(learned, _GRADIENT_NORM)
             optimiser.step()
             schedule.step()
@@ -124,7 +143,7 @@ def learn(task: Task, settings: TrainingSettings, kept: Checkpoint, report: Repo
             if kept.due():
                 keep()
         if task.held_out is not None:
-            held_out = task.held_out()
+            held_out = world.from_first(task.held_out)
             log(f"{task.name}/held-out loss", held_out, epoch * len(batches))
             if held_out < best.loss:
                 best = Best(epoch, held_out)

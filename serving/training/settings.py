@@ -1,6 +1,8 @@
-"""How a model is trained. ``tidemark train`` sets these; they are kept in the model card, and read from there when it
-is trained again."""
+"""How a model is trained. ``tidemark train`` sets these, from a file if it is given one; they are kept in the model
+card, and read from there when it is trained again."""
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Final
 
 import msgspec
@@ -9,6 +11,10 @@ from serving.model.settings import NetworkSettings
 from serving.model_card import ModelCard
 
 _NETWORK: Final = "network."
+
+
+class UnusableSettings(ValueError):
+    """A file of settings that training cannot take; the message says why."""
 
 
 class TrainingSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,7 +64,44 @@ def flat(settings: TrainingSettings) -> dict[str, float | int | str | bool]:
 
 def settings_of(card: ModelCard) -> TrainingSettings:
     """The settings that a model was trained with; those that its card does not name have their defaults."""
-    own = {name: value for name, value in card.settings.items() if not name.startswith(_NETWORK)}
-    network = {name.removeprefix(_NETWORK): value for name, value in card.settings.items() if name.startswith(_NETWORK)}
     # What a card names beside the settings (the epochs that were kept) is passed over.
+    return _nested(card.settings)
+
+
+def changed(settings: TrainingSettings, values: Mapping[str, float | int | str | bool]) -> TrainingSettings:
+    """The settings with some of them changed, named as ``flat`` names them."""
+    return _nested({**flat(settings), **values})
+
+
+def read_settings(path: Path) -> TrainingSettings:
+    """The settings in a JSON file, as ``tidemark tune`` writes it; those that it does not name have their defaults.
+
+    Raises:
+        UnusableSettings: it names something else, or a value is of another kind.
+        FileNotFoundError: it is not there.
+    """
+    try:
+        values = msgspec.json.decode(path.read_bytes(), type=dict[str, float | int | str | bool])
+        if unknown := sorted(values.keys() - flat(TrainingSettings()).keys()):
+            raise UnusableSettings(
+                f"{path} names {', '.join(unknown)}, which training does not have: see docs/model.md"
+            )
+        return changed(TrainingSettings(), values)
+    except msgspec.MsgspecError as error:
+        raise UnusableSettings(
+            f"{path} holds no settings of training: {error}; `tidemark tune` writes such a file"
+        ) from error
+
+
+def write_settings(path: Path, settings: TrainingSettings) -> None:
+    """Write what ``read_settings`` reads: the settings that are not the default ones."""
+    default = flat(TrainingSettings())
+    values = {name: value for name, value in flat(settings).items() if value != default[name]}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(msgspec.json.format(msgspec.json.encode(values), indent=1) + b"\n")
+
+
+def _nested(values: Mapping[str, float | int | str | bool]) -> TrainingSettings:
+    own = {name: value for name, value in values.items() if not name.startswith(_NETWORK)}
+    network = {name.removeprefix(_NETWORK): value for name, value in values.items() if name.startswith(_NETWORK)}
     return msgspec.convert(own | {"network": network}, TrainingSettings)

@@ -16,29 +16,27 @@ import numpy.typing as npt
 import torch
 
 from serving.catalogue import Catalogue
-from serving.co_purchase import popular
 from serving.dataset import Example, by_customer, calendar_cutoffs, examples
 from serving.evaluation.predictions import Predictions, predict_at
 from serving.evaluation.report import evaluate, sellable, thresholds
 from serving.evaluation.score_levels import score_levels
 from serving.export import export
 from serving.features import FEATURE_SCHEMA, FEATURES
-from serving.history import Journey, catalogue_items, file_sha256, journeys, read_events
+from serving.history import file_sha256, journeys, read_events
 from serving.holdout import demo_customers
 from serving.item_statistics import ItemStatistics
 from serving.model.network import ServedNetwork
-from serving.model_card import HORIZONS_DAYS, DataLicence, ModelCard, Period
-from serving.purchase_rates import PurchaseRates, fit_purchase_rates
+from serving.model_card import DataLicence, ModelCard, Period
 from serving.ranking import RankWeights
 from serving.reference import chosen_reference, with_reference
 from serving.scorer import OUTPUTS, Tensors
-from serving.season import Season
-from serving.shop import GIFT_SHOP_RATES, Shop
-from serving.training.arrays import Report, example_arrays, labels
+from serving.training.arrays import Report
 from serving.training.checkpoints import NOTHING_KEPT, SECONDS_BETWEEN, Checkpoints
 from serving.training.enough import TooLittleHistory, check_customers
-from serving.training.fit import Fitted, ItemTable, fit, split
+from serving.training.fit import Fitted, fit, split
+from serving.training.known import known_at
 from serving.training.logs import Log, named, unheard
+from serving.training.parallel import ALONE, World
 from serving.training.ranker import RANKER_DAYS, fit_ranking
 from serving.training.runs import Made, Measured, Source, card_of
 from serving.training.settings import TrainingSettings
@@ -55,8 +53,6 @@ revenue at the earliest only."""
 UNFINISHED_RUN: Final = ".training"
 """Folder of the repository in which a run keeps what it has finished."""
 
-POPULAR_DAYS: Final = 90
-
 
 def train(
     paths: Sequence[Path],
@@ -68,6 +64,7 @@ def train(
     seconds_between: float = SECONDS_BETWEEN,
     log: Log = unheard,
     called: str = "",
+    world: World = ALONE,
 ) -> ModelCard:
     """Train, measure and export version 1 of the customer model into the repository ``out``.
 
@@ -80,6 +77,7 @@ def train(
         seconds_between: two states that a fit leaves for a run that goes on.
         log: told the curves of every network.
         called: what errors call the events; empty: the names of the files.
+        world: processes that do it together, each called with the same arguments; the first one measures and writes.
 
     Raises:
         UnreadableEvents: a file holds something else.
@@ -93,11 +91,11 @@ def train(
 
     ends = [source.end, *(source.end - days * DAY_MS for days in EVALUATION_DAYS)]
     _check_span(source, found, ends, settings, called)
-    kept = Checkpoints(out / UNFINISHED_RUN, _run(paths, settings, profile_settings), seconds_between)
+    kept = Checkpoints(out / UNFINISHED_RUN, run_of(paths, settings, profile_settings), seconds_between, world)
 
     def held_out(name: str, cutoff: int) -> Measured:
-        made = make(source, found, cutoff - 1, settings, report, kept.within(name), named(log, name))
-        return measure(made, source, profile_settings, settings.alert_budget_share)
+        made = make(source, found, cutoff - 1, settings, report, kept.within(name), named(log, name), world)
+        return world.from_first(lambda: measure(made, source, profile_settings, settings.alert_budget_share))
 
     measured: list[Measured] = []
     for days in EVALUATION_DAYS:
@@ -107,21 +105,16 @@ def train(
         report("evaluation", len(measured), len(EVALUATION_DAYS))
     shipped = kept.step(
         "shipped",
-        lambda: make(source, found, source.end, settings, report, kept.within("shipped"), named(log, "shipped")),
+        lambda: make(source, found, source.end, settings, report, kept.within("shipped"), named(log, "shipped"), world),
     )
     levels = score_levels(said_by(shipped, source, profile_settings), source.journeys)
     latest = [example for example in found if example.as_of == cutoffs[-1] - 1 and example.trigger is None]
     shop = Catalogue.from_items((), shop=shipped.shop)
-    card = export(
-        shipped.fitted.served(),
-        shipped.tower,
-        shipped.shop,
-        with_reference(
-            card_of(paths, source, shipped, measured, settings, licences, levels),
-            chosen_reference(latest, source.histories, shop, profile_settings.currency),
-        ),
-        out,
+    unwritten = with_reference(
+        card_of(paths, source, shipped, measured, settings, licences, levels),
+        chosen_reference(latest, source.histories, shop, profile_settings.currency),
     )
+    card = world.from_first(lambda: export(shipped.fitted.served(), shipped.tower, shipped.shop, unwritten, out))
     kept.forget()
     return card
 
@@ -144,7 +137,8 @@ def said_by(made: Made, source: Source, settings: ProfileSettings) -> Prediction
     return predict_at(source.histories, source.journeys, made.until + 1, catalogue, predict, settings)
 
 
-def _run(paths: Sequence[Path], settings: TrainingSettings, profile_settings: ProfileSettings) -> str:
+def run_of(paths: Sequence[Path], settings: TrainingSettings, profile_settings: ProfileSettings) -> str:
+    """All that a run depends on: what was kept of another is not gone on with."""
     return repr((settings, profile_settings, FEATURE_SCHEMA, [file_sha256(path) for path in paths]))
 
 
@@ -193,47 +187,23 @@ def make(
     report: Report,
     kept: Checkpoints = NOTHING_KEPT,
     log: Log = unheard,
+    world: World = ALONE,
 ) -> Made:
     """Learn season, purchase rates, network and ranking from what was known at ``until`` (epoch milliseconds)."""
-    season = Season.learned(source.journeys.values(), until)
-    shop = Shop.unknown()._replace(
-        first=source.first, season=season, rates=purchase_rates(source.journeys, season, until)
-    )
-    catalogue = Catalogue.from_items(catalogue_items(source.events, until), shop=shop)
-    oldest = until - (HORIZONS_DAYS[-1] + settings.oldest_days) * DAY_MS
-    recent = [example for example in found if oldest <= example.as_of <= until]
-    arrays = example_arrays(recent, catalogue, report)
-    known = labels(recent, source.journeys, until, catalogue)
-    log_popularity = np.log1p(_buyers(source.journeys, until, catalogue)).astype(np.float32)
-    items = ItemTable(torch.from_numpy(catalogue.tokens[:-1].astype(np.int64)), torch.from_numpy(log_popularity))
-    fitted = fit(arrays, known, items, until, settings, report, kept, log)
+    then = known_at(source, found, until, settings, report)
+    fitted = fit(then.arrays, then.labels, then.items, until, settings, report, kept, log, world)
     tower = fitted.tower()
-    ranking = _ranking(source, recent, fitted, catalogue.with_model(tower, shop), until, settings)
-    rows = split(arrays.as_of, until, settings)
+    catalogue = then.catalogue.with_model(tower, then.shop)
+    ranking = world.from_first(lambda: _ranking(source, then.examples, fitted, catalogue, until, settings))
+    rows = split(then.arrays.as_of, until, settings)
     return Made(
         fitted,
         tower,
-        shop._replace(items=ItemStatistics.learned(source.journeys, until), ranking=ranking),
+        then.shop._replace(items=ItemStatistics.learned(source.journeys, until), ranking=ranking),
         until,
-        (_period(arrays.as_of[rows.known]), _period(arrays.as_of[rows.later])),
+        (_period(then.arrays.as_of[rows.known]), _period(then.arrays.as_of[rows.later])),
         len(rows.known),
     )
-
-
-def purchase_rates(journeys: Mapping[str, Journey], season: Season, until: int) -> PurchaseRates:
-    """BG/NBD in weeks of shop days, on everybody who bought up to ``until``."""
-    now = float(season.elapsed(np.array([until + 1]))[0])
-    rows = []
-    for customer in sorted(journeys):
-        times = journeys[customer].times
-        days = np.unique(times[times <= until] // DAY_MS)
-        if len(days):
-            first, last = season.elapsed(days[[0, -1]] * DAY_MS)
-            rows.append((len(days) - 1, (last - first) / 7, (now - first) / 7))
-    if not rows:
-        return GIFT_SHOP_RATES
-    table = np.array(rows, np.float64)
-    return fit_purchase_rates(table[:, 0], table[:, 1], table[:, 2])
 
 
 def _ranking(
@@ -253,12 +223,6 @@ def _ranking(
             then = [example for example in recent if example.as_of == earlier[-1] and example.trigger is None]
             cutoffs.append((then, catalogue.with_model(catalogue.tower, shop)))
     return fit_ranking(cutoffs, source.journeys, until, predictor(fitted.served()), settings.seed)
-
-
-def _buyers(journeys: Mapping[str, Journey], until: int, catalogue: Catalogue) -> npt.NDArray[np.int64]:
-    """Customers who bought each item in the last ``POPULAR_DAYS``: int64[N]."""
-    buyers = popular(journeys, until, POPULAR_DAYS)
-    return np.array([buyers.get(item, 0) for item in catalogue.item_ids], np.int64)
 
 
 def _period(as_of: npt.NDArray[np.int64]) -> Period:

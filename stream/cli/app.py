@@ -27,6 +27,7 @@ from stream.cli import (
     tail,
     topics,
     train,
+    tune,
     up,
     version,
     worker,
@@ -66,6 +67,7 @@ app.command()(ingest.ingest)
 app.command()(convert.convert)
 app.command()(simulate.simulate)
 app.command()(train.train)
+app.command()(tune.tune)
 app.command()(retrain.retrain)
 app.command()(evaluate.evaluate)
 app.command()(sentiment.sentiment)

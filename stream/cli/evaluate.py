@@ -62,10 +62,10 @@ def evaluate(
         typer.Option(metavar="OUT", help="Write a report for people: FILE.html, or a folder.", show_default=False),
     ] = None,
     model: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
-            metavar="FOLDER",
-            help="Version folder, such as customer/1. Default: the lowest that Triton loads.",
+            metavar="VERSION",
+            help="Such as 2, 2.c594bb2e, promoted, or a version folder. Default: the lowest that Triton loads.",
             show_default=False,
         ),
     ] = None,
@@ -93,6 +93,7 @@ def evaluate(
     from stream.operations.demo_events import sample
     from stream.operations.evaluate import Asked, evaluate_model
     from stream.operations.evaluate_report import write_report
+    from stream.operations.models import measured
 
     if rows is not None and not alerts:
         raise typer.BadParameter("rows are of alerts: give --alerts too", param_hint="--rows")
@@ -120,7 +121,7 @@ def evaluate(
         high_value_from=configuration.policies.high_value_from,
     )
     registry = Registry(models, configuration.triton.model) if models else open_registry(configuration)
-    folder = model or registry.default().folder
+    folder = measured(configuration, registry, model)
     if alerts:
         _alerts(configuration, given, folder, _AlertsAsked(asked.cutoffs, rows), as_json)
         return

@@ -98,16 +98,17 @@ def _kinds() -> dict[Exit, tuple[type[BaseException], ...]]:
     from serving.scorer import ScorerUnavailable
     from serving.training.bounds import WindowRefused
     from serving.training.enough import TooLittleHistory
+    from serving.training.settings import UnusableSettings
     from stream.configuration.resolve import ConfigurationError
     from stream.embedded.cache import InstallError
     from stream.embedded.process import StartError
     from stream.engine.clients import FixedProperty
     from stream.engine.cluster import ClusterUnreachable, TopicMismatch
     from stream.engine.commits import DeadLetterRefused
+    from stream.engine.fencing import WorkerFenced
     from stream.engine.instance import InstanceTaken, InvalidInstance
     from stream.engine.processor import NewerState
     from stream.engine.restore import StateLost
-    from stream.engine.worker import WorkerFenced
     from stream.operations.brokers import AccessError, KafkaUnreachableError, MissingTopicError
     from stream.operations.catalogue_items import CatalogueFileError
     from stream.operations.convert import ConversionError
@@ -126,6 +127,7 @@ def _kinds() -> dict[Exit, tuple[type[BaseException], ...]]:
         UnknownTopicError,
         UnknownLevels,
         UnknownVersion,
+        UnusableSettings,
         MappingError,
         FixedProperty,
         InvalidInstance,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stream.cli.context import loaded, notes, output
+from stream.cli.durations import seconds_of
 from stream.cli.models_view import show_card, show_impact, show_switch, show_verdict
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ Version = Annotated[str, typer.Argument(metavar="VERSION", help="Such as 2, or 2
 Events = Annotated[
     list[Path] | None,
     typer.Option(
-        help="Canonical events to compare on. Default: the demo's sample, whose customers no model has seen.",
+        help="Canonical events to compare on. Default: what the last `tidemark retrain` left for it, else the demo's.",
         show_default=False,
     ),
 ]
@@ -35,7 +36,7 @@ Cutoff = Annotated[
     list[datetime] | None,
     typer.Option(
         formats=["%Y-%m-%d"],
-        help="Score with what was known before this day; repeat. Default: 90 and 180 days before the end.",
+        help="Score with what was known before this day; repeat. Default: five, 90 to 210 days before the end.",
         show_default=False,
     ),
 ]
@@ -127,10 +128,17 @@ def promote(
     change_share: Annotated[
         float, typer.Option(help="Share of the open alerts that may change an hour.", min=0.001, max=1.0)
     ] = 0.1,
+    ramp: Annotated[
+        str,
+        typer.Option(metavar="LENGTH", help="Take so long at least, such as 90m, 6h or 2d.", show_default=False),
+    ] = "",
     accept_worse: Annotated[
         list[str] | None,
         typer.Option(metavar="BASKETS", help="Promote though it is worse for these customers, such as '2 to 4'."),
     ] = None,
+    accept_undecided: Annotated[
+        bool, typer.Option("--accept-undecided", help="Promote though there are too few customers to tell.")
+    ] = False,
     reason: Annotated[str, typer.Option(help="Why; it is kept in the control topic.")] = "",
     actor: Annotated[str, typer.Option(help="Who; kept as well.", show_default="you")] = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would happen, and change nothing.")] = False,
@@ -141,27 +149,21 @@ def promote(
     It is refused where it is worse than the one in force. Workers follow within seconds; nothing is stopped.
     """
     from stream.operations.impact import impact
-    from stream.operations.promotion import NotPromoted, in_force, load, needed_now, switch
+    from stream.operations.promotion import NotPromoted, check_graphs, check_verdict, in_force, load, needed_now, switch
 
     configuration, registry = loaded(context).configuration, _registry(context)
+    asked_ms = int(seconds_of(ramp, "--ramp", "mhd") * 1000) if ramp else 0
     candidate, rollout = registry.get(version), in_force(configuration, registry)
     if rollout.newest() == candidate.card.version:
         raise NotPromoted(f"version {candidate.card.version} is in force already, or on its way")
     present = registry.get(rollout.newest())
+    check_graphs(configuration, registry, candidate)
     verdict = _judged(configuration, candidate, present, events, cutoff)
     show_verdict(verdict)
-    if not verdict.passed:
-        failed = ", ".join(check.name for check in verdict.checks if not check.passed)
-        raise NotPromoted(f"version {candidate.card.version} was not promoted: {failed} (see above)")
-    if left := [baskets for baskets in verdict.worse_segments if baskets not in (accept_worse or ())]:
-        options = " ".join(f"--accept-worse '{baskets}'" for baskets in left)
-        raise NotPromoted(
-            f"version {candidate.card.version} was not promoted: it is worse for customers with {' and '.join(left)} "
-            f"baskets; to promote it all the same: {options}"
-        )
+    check_verdict(verdict, accept_worse or (), accept_undecided)
     with notes().status("looking at the open alerts"):
         found = impact(configuration, candidate, configuration.policies.in_force(candidate.card))
-    ramp_ms = found.ramp_ms(change_share)
+    ramp_ms = max(found.ramp_ms(change_share), asked_ms)
     show_impact(found, change_share, ramp_ms)
     if dry_run:
         return
@@ -223,8 +225,9 @@ def pull(
     """Take a version into the repository, under the next number. It answers nobody until it is promoted."""
     from stream.operations.models import pull as take_in
 
-    version = take_in(_registry(context), source)
-    typer.echo(f"version {version.card.version} is in {version.folder}")
+    version, new = take_in(_registry(context), source)
+    already = "" if new else " already: nothing was added"
+    typer.echo(f"version {version.card.version} is in {version.folder}{already}")
     typer.echo(f"compare it: tidemark models compare {version.number}")
 
 
@@ -284,12 +287,12 @@ def _judged(
     from datetime import UTC
 
     from serving.gate.comparison import judge
-    from serving.history import read_events
     from stream.contracts.times import to_epoch_ms
-    from stream.operations.demo_events import sample
+    from stream.operations.canary_events import compared_on
 
+    found = compared_on(configuration, events or [])
+    notes().print(f"[dim]compared on {found.source}[/dim]", soft_wrap=True)
     with notes().status("reading events") as shown:
-        found = read_events(events, configuration.profiles) if events else sample()
-        history = sorted(found, key=lambda event: to_epoch_ms(event.time))
+        history = sorted(found.events, key=lambda event: to_epoch_ms(event.time))
         cutoffs = [to_epoch_ms(day.replace(tzinfo=UTC)) for day in cutoff or ()]
         return judge(candidate, present, history, cutoffs, configuration.profiles, shown.update)

@@ -57,11 +57,12 @@ def show_verdict(verdict: Verdict) -> None:
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
     for check in verdict.checks:
-        table.add_row("[green]ok[/green]" if check.passed else "[red]no[/red]", check.name, check.finding)
+        said = "[green]ok[/green]" if check.passed else "[yellow]?[/yellow]" if check.undecided else "[red]no[/red]"
+        table.add_row(said, check.name, check.finding)
     console.print(table)
     if verdict.cutoffs:
         console.print(
-            f"[dim]{verdict.customers:,} customers that neither has seen, at {' and '.join(verdict.cutoffs)}; in "
+            f"[dim]{verdict.customers:,} customers that neither has seen, at {', '.join(verdict.cutoffs)}; in "
             "brackets 95 % of the difference, paired by customer[/dim]"
         )
     for segment in verdict.segments:
@@ -82,7 +83,10 @@ def show_impact(found: Impact, share: float, ramp_ms: int) -> None:
         f"{found.moved:,} be published with another score, {stay:,} stay as they are"
         + (f", {found.unknown:,} cannot be told" if found.unknown else "")
     )
-    if ramp_ms:
+    least_ms = found.ramp_ms(share)
+    if ramp_ms > least_ms:
+        output().print(f"the switch takes {_duration(ramp_ms)}, as was asked")
+    elif ramp_ms:
         output().print(f"so that at most {share:.0%} of them change an hour, the switch takes {_duration(ramp_ms)}")
 
 

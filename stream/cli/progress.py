@@ -41,13 +41,15 @@ def progress_bar(title: str, unit: str) -> Iterator[Callable[[int, int | None], 
 
 
 @contextmanager
-def progress_steps() -> Iterator[Callable[[str, int, int], None]]:
-    """A bar for each step of something long; call what it gives with the step, how much is done, and of how much."""
+def progress_steps(*, shown: bool = True) -> Iterator[Callable[[str, int, int], None]]:
+    """A bar for each step of something long; call what it gives with the step, how much is done, and of how much.
+
+    They are ``shown`` by one of several processes."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     console = notes()
     columns = (TextColumn("{task.description}"), BarColumn(bar_width=24), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+    with Progress(*columns, console=console, disable=not (shown and console.is_terminal)) as progress:
         tasks: dict[str, TaskID] = {}
 
         def update(step: str, done: int, total: int) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,12 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from stream.cli.context import loaded, notes, output
+from stream.cli.durations import seconds_of
 
 if TYPE_CHECKING:
     from stream.configuration.settings import Configuration
     from stream.operations.retrain import Asked, Retrained
-
-_UNITS: Final = {"h": 3_600.0, "d": 86_400.0}
 
 DEFAULT_DRIFT_BOUND: Final = 0.08
 """The shipped model's calibration errors on later periods are .025 to .069."""
@@ -60,7 +58,7 @@ def retrain(
     """
     from stream.embedded.cache import InstallError
 
-    pause = None if every is None else _seconds(every)
+    pause = None if every is None else seconds_of(every, "--every", "hd")
     try:
         import serving.training.train  # noqa: F401 - said at once, not after an hour of waiting
     except ModuleNotFoundError as error:
@@ -105,6 +103,7 @@ def _once(configuration: Configuration, files: list[Path], span: tuple[int, int]
     from stream.cli.progress import progress_steps
     from stream.configuration.repository import open_registry
     from stream.operations import retrain as operation
+    from stream.operations.canary_events import CANARIES_FILE
     from stream.operations.promotion import in_force
     from stream.operations.retrain_window import from_files, from_log, source_of, within
 
@@ -126,7 +125,7 @@ def _once(configuration: Configuration, files: list[Path], span: tuple[int, int]
             asked,
             step,
         )
-    _print(present.card.version, done, asked, work.parent / operation.CANARIES_FILE)
+    _print(present.card.version, done, asked, work.parent / CANARIES_FILE)
 
 
 def _print(present: str, done: Retrained, asked: Asked, canaries: Path) -> None:
@@ -160,13 +159,6 @@ def _print(present: str, done: Retrained, asked: Asked, canaries: Path) -> None:
     console.print(f"version {done.version.card.version} is in {done.version.folder}, and not in force")
     console.print(f"next: tidemark models compare {number} --events {canaries}", soft_wrap=True)
     console.print(f"      tidemark models promote {number} --events {canaries}", soft_wrap=True)
-
-
-def _seconds(text: str) -> float:
-    found = re.fullmatch(r"(\d+)([hd])", text)
-    if found is None or not int(found[1]):
-        raise typer.BadParameter(f"{text!r} is not a number of hours or days, such as 12h or 7d", param_hint="--every")
-    return int(found[1]) * _UNITS[found[2]]
 
 
 def _day(day: datetime | None, default: int) -> int:

@@ -1,4 +1,4 @@
-"""`tidemark version`: which Tidemark this is, and which model it ships."""
+"""`tidemark version`: which Tidemark this is, and which model answers."""
 
 from __future__ import annotations
 
@@ -7,21 +7,30 @@ from typing import Annotated
 
 import typer
 
+from stream.cli.context import loaded
 
-def version(as_json: Annotated[bool, typer.Option("--json", help="For scripts.")] = False) -> None:
-    """Which Tidemark, librdkafka and model this is."""
+
+def version(
+    context: typer.Context, as_json: Annotated[bool, typer.Option("--json", help="For scripts.")] = False
+) -> None:
+    """Which Tidemark and librdkafka this is, which model answers by default, and which was promoted, if Kafka says."""
     import confluent_kafka
     import orjson
 
-    from serving.model_card import model_repository
-    from serving.registry import Registry, UnknownVersion
+    from serving.registry import UnknownVersion, UnusableVersion
+    from stream.configuration.repository import open_registry
+    from stream.operations.switches import promoted
 
+    configuration = loaded(context).configuration
     try:
-        model = Registry(model_repository()).default().card.version
-    except (FileNotFoundError, UnknownVersion):
+        model = open_registry(configuration).default().card.version
+    except (FileNotFoundError, UnknownVersion, UnusableVersion):
         model = "none"
-    facts = {"tidemark": version_of("tidemark"), "librdkafka": confluent_kafka.libversion()[0], "model": model}
+    last = promoted(configuration)
     if as_json:
-        typer.echo(orjson.dumps(facts))
-    else:
-        typer.echo(f"tidemark {facts['tidemark']} (librdkafka {facts['librdkafka']}, model {facts['model']})")
+        facts = {"tidemark": version_of("tidemark"), "librdkafka": confluent_kafka.libversion()[0]}
+        typer.echo(orjson.dumps({**facts, "model": model, "promoted": last}))
+        return
+    typer.echo(f"tidemark {version_of('tidemark')} (librdkafka {confluent_kafka.libversion()[0]})")
+    in_force = "not known, no Kafka answers" if last is None else last or "none"
+    typer.echo(f"model {model} by default; promoted: {in_force}")

@@ -12,10 +12,10 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from stream.engine.clients import error_of
 from stream.engine.culprit import CulpritSearch
+from stream.engine.entries import Entry
 from stream.engine.guard import Guard
 from stream.engine.partition import Partition
 from stream.engine.settings import EngineSettings
-from stream.engine.steps import Entry
 from stream.engine.stores.store import Store
 
 S = TypeVar("S")

@@ -1,19 +1,18 @@
-"""Takes records in: consumes as much as there is room for, parses it, and hands to the stage what has to pass through
-it."""
+"""Takes records in: consumes as much as there is room for, folds what can be folded at once, and hands to the stage
+what has to pass through it."""
 
 import time
-from typing import Any, Final, Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message
 
-from stream.contracts.emission import Rejected
+from stream.engine.entries import entry_of
 from stream.engine.holdings import Holdings
-from stream.engine.processor import NewerState, Parsed, Processor, Record
+from stream.engine.processor import Parsed, Processor
 from stream.engine.restore import StateLost
 from stream.engine.settings import EngineSettings
 from stream.engine.stage import StageRunner, Ticket
-from stream.engine.steps import Entry
 
 S = TypeVar("S")
 P = TypeVar("P")
@@ -98,10 +97,12 @@ class Intake(Generic[S, P]):
             time.sleep(pause)
 
     def accept(self, messages: list[Message]) -> None:
-        """Parse what was consumed and queue it for the fold."""
+        """Fold what was consumed where nothing lies before it, and queue the rest."""
         processor, stage = self._processor.stage, self._stage
         holdings, held_by = self._holdings, self._holdings.held
-        topic = self._processor.input_topic
+        timers = self._settings.timers_per_step
+        # What has to pass through the stage waits for it, and while a culprit is searched the steps are counted.
+        at_once = processor is None and holdings.suspect() is None
         work: list[tuple[P, Ticket]] = []
         now = time.monotonic()
         count = size = 0
@@ -113,39 +114,29 @@ class Intake(Generic[S, P]):
             held = held_by.get(number)
             if held is None:
                 continue
-            headers: Any = message.headers() or ()
-            record = Record(
-                topic, number, message.offset() or 0, message.timestamp()[1], message.key(), message.value(), headers
-            )
             held.caught_up = False
             held.last_record = now
-            parsed = self._parse(record)
-            ticket = None
-            if processor is not None and type(parsed) is Parsed and processor.needs(parsed.payload):
-                ticket = Ticket()
-                held.partition.hint(parsed)
-                work.append((parsed.payload, ticket))
-            bytes_ = 0 if record.value is None else len(record.value)
-            held.pending.append(Entry(record, parsed, ticket, bytes_))
+            partition = held.partition
+            ready = at_once and not held.pending and not held.guard.tripped
+            if ready and partition.fast_path is not None and partition.fast_path.take(message):
+                continue
+            entry = entry_of(self._processor, message)
             count += 1
-            size += bytes_
-        holdings.pending += count
-        holdings.pending_bytes += size
+            size += entry.size
+            if ready and partition.process(entry, timers):
+                continue
+            parsed = entry.parsed
+            if processor is not None and type(parsed) is Parsed and processor.needs(parsed.payload):
+                entry.ticket = Ticket()
+                partition.hint(parsed)
+                work.append((parsed.payload, entry.ticket))
+            held.pending.append(entry)
+            holdings.pending += 1
+            holdings.pending_bytes += entry.size
         if size:
             self._record_bytes = max(1, size // count)
         if work and stage is not None:
             stage.submit(work)
-
-    def _parse(self, record: Record) -> Parsed[P] | Rejected:
-        try:
-            return self._processor.parse(record)
-        except Rejected as refusal:
-            return refusal
-        except NewerState:
-            raise
-        except Exception as error:
-            _log.warning("parse failed", role=self._processor.role, origin=str(record.origin), error=repr(error))
-            return Rejected("fold_error", f"{type(error).__name__}: {error}")
 
     def _take_error(self, message: Message) -> None:
         error, number = message.error(), message.partition() or 0

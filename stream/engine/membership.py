@@ -11,6 +11,7 @@ from confluent_kafka import OFFSET_END, Consumer, TopicPartition
 
 from stream.engine.cluster import TopicMismatch
 from stream.engine.commits import Commits
+from stream.engine.fencing import Fencing
 from stream.engine.holdings import Held, Holdings, seek_to_committed
 from stream.engine.metrics import EngineMetrics
 from stream.engine.partition import Partition
@@ -30,6 +31,7 @@ class Membership(Generic[S, P]):
 
     Args:
         partitions: of the changelog, and so of the input.
+        fencing: told under which name the group knows this member.
 
     Attributes:
         failure: what went wrong inside a callback, where nothing may be raised; the loop raises it.
@@ -46,6 +48,7 @@ class Membership(Generic[S, P]):
         settings: EngineSettings,
         metrics: EngineMetrics,
         partitions: int,
+        fencing: Fencing,
     ) -> None:
         self.failure: Exception | None = None
         self._consumer = consumer
@@ -57,6 +60,7 @@ class Membership(Generic[S, P]):
         self._settings = settings
         self._metrics = metrics
         self._partitions = partitions
+        self._fencing = fencing
 
     def join(self) -> None:
         # subscribe() and never assign(): a member that is assigned by hand is not fenced.
@@ -97,6 +101,7 @@ class Membership(Generic[S, P]):
 
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         try:
+            self._fencing.joined(consumer)
             numbers = sorted(partition.partition for partition in partitions)
             self._check_count(numbers)
             for partition in partitions:
@@ -160,12 +165,14 @@ class Membership(Generic[S, P]):
             self._dead_letters,
             settings.max_output_bytes,
             settings.cached_states,
+            settings.fast_path,
         )
         partition.begin(restored.position, restored.offset)
+        # Counted first: whoever sees the partition held may ask how it came to be.
+        self._metrics.restored.labels(self._processor.role, restored.partition).inc(restored.records)
         self._holdings.held[restored.partition] = Held(partition, settings)
         seek_to_committed(self._consumer, self._processor.input_topic, partition)
         self._consumer.resume(self._holdings.at(restored.partition))
-        self._metrics.restored.labels(self._processor.role, restored.partition).inc(restored.records)
         _log.info(
             "restored",
             role=self._processor.role,

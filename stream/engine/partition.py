@@ -8,13 +8,21 @@ the partition goes back there by itself and takes every step again, carefully.
 import sys
 from typing import Generic, TypeVar
 
+from confluent_kafka import Message
+
 from stream.contracts.emission import Rejected
+from stream.engine.entries import Entry, entry_of
 from stream.engine.position import Position
 from stream.engine.processor import Context, NewerState, Parsed, Processor, StateUnreadable
 from stream.engine.states import States
-from stream.engine.steps import BROKER_REFUSED, DeadLetters, Entry, Steps, Tally
+from stream.engine.steps import BROKER_REFUSED, DeadLetters, Steps, Tally
 from stream.engine.stores.store import Store
 from stream.engine.timers import Timers
+
+try:
+    from stream.engine._fast_path import FastPath
+except ImportError:  # There was no compiler.
+    FastPath = None  # type: ignore[assignment,misc]
 
 S = TypeVar("S")
 P = TypeVar("P")
@@ -29,6 +37,9 @@ class Partition(Generic[S, P]):
         committed_offset: as of the last commit.
         uncommitted: steps since the last commit: records, timers, and keys woken by a signal.
         tally: of everything committed since the partition was taken up.
+        moved_to: event time up to which everything was fired.
+        announce_at: where the next cell of the processor's grid of time begins.
+        fast_path: takes plain records in; None where there is none.
         behind: milliseconds by which the newest record that was not refused was appended after its event time; None
             before there was one.
     """
@@ -41,6 +52,7 @@ class Partition(Generic[S, P]):
         dead_letters: DeadLetters,
         max_output_bytes: int,
         cached_states: int,
+        fast: bool = True,
     ) -> None:
         self.number = number
         self.next_offset = 0
@@ -52,15 +64,21 @@ class Partition(Generic[S, P]):
         self._processor = processor
         self._states: States[S] = States(processor, store, cached_states, max_output_bytes)
         self._steps = Steps(processor, self._states, self.context, dead_letters)
-        self._window: list[Entry[P]] = []
+        self._window: list[Entry[P] | Message] = []
         self._unfinished: Entry[P] | None = None
         self._budget = 0
         self._woken: list[bytes] = []
-        self._moved_to = 0
+        self.moved_to = 0
+        self.announce_at = 0
         self._condemned_offset = -1
         self._noted = False
         self._committed_time = 0
         self._committed_shared = b""
+        self.fast_path: FastPath | None = None
+        if fast and processor.plain is not None and FastPath is not None:
+            self.fast_path = FastPath(
+                self, processor.plain, processor.input_topic, self._states, self._steps, self._window
+            )
 
     def begin(self, position: Position | None, offset: int) -> None:
         """Take up from the store's content: ``offset`` is the next input record."""
@@ -78,6 +96,11 @@ class Partition(Generic[S, P]):
     @property
     def timers(self) -> Timers:
         return self._states.timers
+
+    @property
+    def clear(self) -> bool:
+        """Whether the next record is neither half taken nor condemned."""
+        return self._unfinished is None and self._condemned_offset < self.next_offset
 
     @property
     def dirty(self) -> bool:
@@ -127,7 +150,7 @@ class Partition(Generic[S, P]):
             if self._steps.careful:
                 raise
             self._unfinished = entry
-            return self._start_over()
+            return self.start_over()
         self._unfinished = None if done else entry
         return done
 
@@ -142,7 +165,7 @@ class Partition(Generic[S, P]):
             self._steps.bury(record, parsed)
         else:
             key, time = parsed.key, parsed.time
-            if time > self._moved_to:
+            if time > self.moved_to:
                 if not self._move(time):
                     return False
             elif key is not None and not self._catch_up(key, time):
@@ -170,9 +193,19 @@ class Partition(Generic[S, P]):
             context.time = max(context.time, due)
             self._steps.fire(key, due)
         # Only now: a commit on the way has to say that the move is not complete, or a restart would not go on with it.
-        context.time = self._moved_to = time
-        self._steps.announce(time)
+        context.time = self.moved_to = time
+        if time >= self.announce_at:
+            self.announce(time)
         return True
+
+    def announce(self, time: int) -> None:
+        """Tell the processor that partition time has moved on to ``time``, in another cell of its grid."""
+        self.announce_at = self._next_cell(time)
+        self._steps.announce(time)
+
+    def _next_cell(self, time: int) -> int:
+        grid = self._processor.time_grid_ms
+        return time - time % grid + grid
 
     def _catch_up(self, key: bytes, time: int) -> bool:
         """Fire what is due for ``key`` by the time of its own record, where others have moved partition time beyond it:
@@ -205,7 +238,7 @@ class Partition(Generic[S, P]):
         self.uncommitted += 1
         return True
 
-    def _start_over(self) -> bool:
+    def start_over(self) -> bool:
         """A step failed half-way: go back to the last commit, and take the same steps again, each with a copy of what
         it touches. True when the last record is folded."""
         steps = max(self.uncommitted, 1)
@@ -217,7 +250,8 @@ class Partition(Generic[S, P]):
             self._states.spoil(fired)
         self.roll_back()
         self._steps.careful = True
-        for entry in window:
+        for taken in window:
+            entry = taken if isinstance(taken, Entry) else entry_of(self._processor, taken)
             # Nobody will bring it again, so it is folded whatever it takes: a step that is undone can leave a timer
             # standing which it had moved away before.
             self.process(entry, sys.maxsize)
@@ -235,7 +269,8 @@ class Partition(Generic[S, P]):
             False when it was buried already, so that it is the dead letter that the broker refuses.
         """
         if self._window:
-            offset = self._window[-1].record.offset
+            newest = self._window[-1]
+            offset = newest.record.offset if isinstance(newest, Entry) else newest.offset() or 0
             known, self._condemned_offset = self._condemned_offset == offset, offset
         else:
             key = self._steps.fired_last
@@ -249,9 +284,9 @@ class Partition(Generic[S, P]):
         try:
             changed, shared = self._encoded()
         except Exception:
-            self._start_over()
+            self.start_over()
             changed, shared = self._encoded()
-        return changed, Position(self.next_offset, self._moved_to, self._processor.fold_version, shared, self.behind)
+        return changed, Position(self.next_offset, self.moved_to, self._processor.fold_version, shared, self.behind)
 
     def _encoded(self) -> tuple[dict[bytes, bytes | None], bytes]:
         return self._states.changes(), self._processor.encode_shared(self.context.shared)
@@ -290,6 +325,7 @@ class Partition(Generic[S, P]):
     def _reset(self) -> None:
         context = self.context
         self.next_offset = self.committed_offset
-        context.time = self._moved_to = self._committed_time
+        context.time = self.moved_to = self._committed_time
+        self.announce_at = self._next_cell(self.moved_to) if self.moved_to else 0
         context.shared = self._steps.shared(self._committed_shared)
         context.outputs.clear()

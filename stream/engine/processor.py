@@ -141,6 +141,27 @@ class Stage(ABC, Generic[P]):
         return False
 
 
+class Plain(Protocol[S]):
+    """A processor's own, compiled way with plain records, for the engine's fast path. What it does to a state is what
+    ``parse`` and ``fold`` do."""
+
+    def read(self, value: bytes, key: bytes, append_time: int, partition: int, /) -> int:
+        """Event time of a record without headers; -1: it is not plain. The next calls are about this record."""
+        ...
+
+    def new(self, key: bytes, /) -> S:
+        """A state for a key without one, to fold the record into."""
+        ...
+
+    def fold(self, state: S, offset: int, /) -> int:
+        """0: not plain, and the state is as it was. 1: folded. 2: folded, and ``ask`` has to be called."""
+        ...
+
+    def ask(self, state: S, context: Any, /) -> None:
+        """Emit what the fold has led to, and change the state by it."""
+        ...
+
+
 class Processor(ABC, Generic[S, P]):
     """A fold over the records of one input topic.
 
@@ -151,6 +172,9 @@ class Processor(ABC, Generic[S, P]):
         dead_letter_topic: physical name.
         fold_version: raised whenever the fold would make another state of the same log.
         codec: of the state of one key.
+        time_grid_ms: ``on_time`` is called for the first time in each cell of this grid.
+        plain: a compiled way with plain records, or None. Only a processor without a stage may have one, which never
+            waits for a signal, and whose timers only ``ask`` moves.
         stage: slow work before the fold, or None.
     """
 
@@ -160,6 +184,8 @@ class Processor(ABC, Generic[S, P]):
     dead_letter_topic: str
     fold_version: int
     codec: StateCodec[S]
+    time_grid_ms: int = 1
+    plain: Plain[S] | None = None
     stage: Stage[P] | None = None
 
     @property
@@ -208,7 +234,8 @@ class Processor(ABC, Generic[S, P]):
         return state
 
     def on_time(self, time: int, context: Context[P]) -> None:
-        """Partition time moved on to ``time``, and all timers up to it have fired."""
+        """Partition time moved on to ``time``, the first in its cell of ``time_grid_ms``, and all timers up to it have
+        fired."""
 
     def tick(self, time: int) -> tuple[bytes, Headers] | None:
         """Value and headers of a tick for the input topic, or None where ticks are not this processor's to write."""

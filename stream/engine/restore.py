@@ -178,9 +178,11 @@ class Restorer:
                 task.buffer[key or b""] = value
             task.records += 1
             task.reached = (message.offset() or 0) + 1
-        for task in self._tasks.values():
-            if len(task.buffer) >= self._settings.restore_batch:
-                self._apply(task)
+        # Over all partitions, or what is buffered would grow with their number.
+        if sum(len(task.buffer) for task in self._tasks.values()) >= self._settings.restore_batch:
+            for task in self._tasks.values():
+                if task.buffer:
+                    self._apply(task)
 
     def _take_error(self, task: _Task, error: KafkaError, offset: int | None) -> None:
         if error.code() == KafkaError._PARTITION_EOF:
@@ -206,7 +208,7 @@ class Restorer:
 
     def _apply(self, task: _Task) -> None:
         if task.store is not None:
-            task.store.write(task.buffer, task.position, task.reached)
+            task.store.write(task.buffer, task.position, task.reached, restoring=True)
         task.buffer = {}
 
     # -- end ---------------------------------------------------------

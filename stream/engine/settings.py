@@ -35,8 +35,13 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
     """``classic`` with static membership lets a killed worker come back within a second. ``consumer`` (KIP-848) uses
     dynamic members: with static ones a worker that was killed cannot come back (UNRELEASED_INSTANCE_ID)."""
     store: Literal["memory", "rocksdb"] = "memory"
+    rocksdb_memory_bytes: Positive = 128 * 1024 * 1024
+    """Blocks, indexes, filters and write buffers of all RocksDB stores of a worker together, however many keys they
+    hold. RocksDB's own defaults are 128 MiB of write buffers a partition, and indexes that grow with the state."""
     cached_states: Positive = 10_000
     """Decoded states kept a partition. The rest is kept as bytes."""
+    fast_path: bool = True
+    """Take plain records in by the compiled path, where it could be compiled. The results are the same."""
     max_output_bytes: Positive = 1_000_000
     """A larger output makes its input a dead letter ``too_large``. Kafka's own bound is 1,048,588 with headers."""
     dead_letter_share: Annotated[float, msgspec.Meta(gt=0, le=1)] = 0.05

@@ -16,6 +16,10 @@ S = TypeVar("S")
 
 NEAR_TIMERS: Final = 20_000
 """Timers of a partition that are kept in memory, the nearest ones, where the store finds the others by time."""
+FIRST_TIMERS: Final = 1_000
+"""Timers that are looked up before the first record is folded. Each costs a random read of its state, 10 to 20 us:
+``NEAR_TIMERS`` of each of four partitions took longer than the rest of a start from a local store together. Time seldom
+moves past these at once, and then the next ones are looked up."""
 
 
 class Before(NamedTuple):
@@ -34,6 +38,11 @@ class States(Generic[S]):
     Args:
         cached: decoded states kept beyond a commit; the rest is kept as bytes.
         max_bytes: of a changelog value; more than that the broker does not take.
+
+    Attributes:
+        decoded: by key; None for one that has no state.
+        touched: keys that the changelog has to learn about.
+        muted: the framed bytes of keys whose timer or signal failed.
     """
 
     def __init__(self, processor: Processor[S, Any], store: Store, cached: int, max_bytes: int) -> None:
@@ -44,14 +53,14 @@ class States(Generic[S]):
         self._waiting = processor.waiting
         self._cached = cached
         self._max_bytes = max_bytes
-        self._decoded: dict[bytes, S | None] = {}
-        self._touched: set[bytes] = set()
-        self._muted: dict[bytes, bytes] = {}
+        self.decoded: dict[bytes, S | None] = {}
+        self.touched: set[bytes] = set()
+        self.muted: dict[bytes, bytes] = {}
 
     def load_timers(self) -> None:
         """Take due times and waiting keys from the store's content."""
         self.timers.waiting.update(self.store.waiting())
-        dues, self.timers.horizon = self.store.due(0, NEAR_TIMERS)
+        dues, self.timers.horizon = self.store.due(0, min(FIRST_TIMERS, NEAR_TIMERS))
         self.timers.load(dues)
 
     def next_timer(self, time: int) -> tuple[int, bytes] | None:
@@ -64,21 +73,21 @@ class States(Generic[S]):
             if time >= timers.horizon:
                 # Of what was touched since the commit the store does not know the newest.
                 dues, horizon = self.store.due(timers.horizon, NEAR_TIMERS)
-                timers.extend(horizon, ((key, due) for key, due in dues if key not in self._touched))
+                timers.extend(horizon, ((key, due) for key, due in dues if key not in self.touched))
         return None
 
     def due_of(self, key: bytes) -> int:
         """Due time of ``key``, wherever it is known; 0 when it has none."""
         timers = self.timers
         due = timers.due_of(key)
-        if due or timers.horizon == FOREVER or key in self._touched:
+        if due or timers.horizon == FOREVER or key in self.touched:
             return due
         framed = self.store.get(key)
         return 0 if framed is None else due_of(framed)
 
     @property
     def changed(self) -> bool:
-        return bool(self._touched)
+        return bool(self.touched)
 
     def get(self, key: bytes) -> S | None:
         """The state of ``key``, which the caller may mutate if it then calls ``keep``, ``put_back`` or ``spoil``.
@@ -87,7 +96,7 @@ class States(Generic[S]):
             StateUnreadable: its bytes cannot be decoded.
             NewerState: they were written by a newer version.
         """
-        decoded = self._decoded
+        decoded = self.decoded
         if key in decoded:
             return decoded[key]
         framed = self.store.get(key)
@@ -97,10 +106,10 @@ class States(Generic[S]):
 
     def keep(self, key: bytes, state: S | None) -> None:
         """What a step has made of ``key``; None: it has no state any more."""
-        self._decoded[key] = state
-        self._touched.add(key)
-        if self._muted:
-            self._muted.pop(key, None)
+        self.decoded[key] = state
+        self.touched.add(key)
+        if self.muted:
+            self.muted.pop(key, None)
         timers = self.timers
         if state is None:
             timers.set(key, 0)
@@ -114,15 +123,15 @@ class States(Generic[S]):
 
     def spoil(self, key: bytes) -> None:
         """A step failed with ``key`` in hand: state and timer may be half changed, and the roll-back has to know."""
-        self._touched.add(key)
+        self.touched.add(key)
 
     def mute(self, key: bytes) -> None:
         """Keep a state's bytes but take its timer and its waiting away, or a failing timer would fire at every
         restart."""
-        state = self._decoded.get(key)
+        state = self.decoded.get(key)
         encoded = self._codec.encode(state) if state is not None else (self.store.get(key) or b"")[HEADER_BYTES:]
-        self._muted[key] = frame(0, False, encoded)
-        self._touched.add(key)
+        self.muted[key] = frame(0, False, encoded)
+        self.touched.add(key)
         self.timers.set(key, 0)
         self.timers.waiting.discard(key)
 
@@ -135,22 +144,22 @@ class States(Generic[S]):
             encoded=None if state is None else self._codec.encode(state),
             due=self.timers.due_of(key),
             waiting=key in self.timers.waiting,
-            touched=key in self._touched,
-            muted=self._muted.get(key),
+            touched=key in self.touched,
+            muted=self.muted.get(key),
         )
 
     def put_back(self, key: bytes, before: Before) -> None:
         """Undo a step of one key."""
-        self._decoded[key] = None if before.encoded is None else self._codec.decode(before.encoded)
+        self.decoded[key] = None if before.encoded is None else self._codec.decode(before.encoded)
         self.timers.set(key, before.due)
         if before.waiting:
             self.timers.waiting.add(key)
         else:
             self.timers.waiting.discard(key)
         if before.muted is not None:
-            self._muted[key] = before.muted
+            self.muted[key] = before.muted
         if not before.touched:
-            self._touched.discard(key)
+            self.touched.discard(key)
 
     # -- commit ------------------------------------------------------
 
@@ -161,9 +170,9 @@ class States(Generic[S]):
             OutputTooLarge: more than the broker takes.
             Exception: whatever the codec raises for a state that it cannot encode.
         """
-        if key in self._muted:
-            return self._muted[key]
-        state = self._decoded[key]
+        if key in self.muted:
+            return self.muted[key]
+        state = self.decoded[key]
         if state is None:
             return None
         framed = frame(self._due(state), self._waiting(state), self._codec.encode(state))
@@ -173,15 +182,15 @@ class States(Generic[S]):
 
     def changes(self) -> dict[bytes, bytes | None]:
         """What the changelog has to learn. Raises what ``framed`` raises."""
-        return {key: self.framed(key) for key in self._touched}
+        return {key: self.framed(key) for key in self.touched}
 
     def committed(self, changed: dict[bytes, bytes | None], position: Position, changelog_offset: int) -> None:
         """What was touched is now what was committed."""
         self.store.write(changed, position, changelog_offset, fired_until=position.time + 1)
         self.timers.settle(NEAR_TIMERS if self.store.indexed else None)
-        self._touched.clear()
-        self._muted.clear()
-        decoded = self._decoded
+        self.touched.clear()
+        self.muted.clear()
+        decoded = self.decoded
         excess = len(decoded) - self._cached
         if excess > 0:
             for key in list(islice(decoded, excess)):
@@ -190,13 +199,13 @@ class States(Generic[S]):
     def roll_back(self) -> None:
         """Back to the last commit, whose bytes the store still holds."""
         timers = self.timers
-        for key in self._touched:
-            self._decoded.pop(key, None)
+        for key in self.touched:
+            self.decoded.pop(key, None)
             framed = self.store.get(key)
             timers.set(key, 0 if framed is None else due_of(framed))
             if framed is not None and is_waiting(framed):
                 timers.waiting.add(key)
             else:
                 timers.waiting.discard(key)
-        self._touched.clear()
-        self._muted.clear()
+        self.touched.clear()
+        self.muted.clear()

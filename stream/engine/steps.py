@@ -13,6 +13,7 @@ import msgspec
 import structlog
 
 from stream.contracts.emission import DeadLetterCode, Rejected
+from stream.engine.entries import Entry
 from stream.engine.processor import (
     Context,
     NewerState,
@@ -33,21 +34,6 @@ DeadLetters = Callable[[Record, Rejected], OutputRecord]
 BROKER_REFUSED = "the broker refused what this makes, alone in its transaction"
 
 _log = structlog.get_logger(__name__)
-
-
-class Entry(msgspec.Struct, Generic[P], gc=False):
-    """A record on its way to the fold.
-
-    Attributes:
-        parsed: what it says, or why it is refused.
-        ticket: its place in the stage; None when it does not pass through it.
-        size: bytes of the record's value.
-    """
-
-    record: Record
-    parsed: Parsed[P] | Rejected
-    ticket: Any = None
-    size: int = 0
 
 
 class Tally(msgspec.Struct):

@@ -30,14 +30,14 @@ class Timers:
     True
     """
 
-    __slots__ = ("_due", "_far", "_heap", "horizon", "waiting")
+    __slots__ = ("_due", "_far", "heap", "horizon", "waiting")
 
     def __init__(self) -> None:
         self.horizon = FOREVER
         self.waiting: set[bytes] = set()
         self._due: dict[bytes, int] = {}
         self._far: dict[bytes, int] = {}
-        self._heap: list[tuple[int, bytes]] = []
+        self.heap: list[tuple[int, bytes]] = []
 
     def __len__(self) -> int:
         """How many timers are known."""
@@ -46,8 +46,8 @@ class Timers:
     def load(self, dues: Iterable[tuple[bytes, int]]) -> None:
         """Replace everything before the horizon at once, which is cheaper than to push one by one."""
         self._due = dict(dues)
-        self._heap = [(due, key) for key, due in self._due.items()]
-        heapq.heapify(self._heap)
+        self.heap = [(due, key) for key, due in self._due.items()]
+        heapq.heapify(self.heap)
 
     def due_of(self, key: bytes) -> int:
         """Due time of ``key``; 0 when it has none, or one behind the horizon that the store knows."""
@@ -67,13 +67,13 @@ class Timers:
             del self._due[key]
             return
         self._due[key] = due
-        heapq.heappush(self._heap, (due, key))
-        if len(self._heap) > _REBUILD_FACTOR * len(self._due) + 1_024:
+        heapq.heappush(self.heap, (due, key))
+        if len(self.heap) > _REBUILD_FACTOR * len(self._due) + 1_024:
             self.load(self._due.items())
 
     def next_due(self) -> int:
         """The earliest due time; 0 when there is none."""
-        heap, due_of = self._heap, self._due
+        heap, due_of = self.heap, self._due
         while heap:
             due, key = heap[0]
             if due_of.get(key) == due:
@@ -83,7 +83,7 @@ class Timers:
 
     def none_due(self, time: int) -> bool:
         """Whether nothing can be due at ``time``, at the price of one look: False may be a false alarm."""
-        heap = self._heap
+        heap = self.heap
         return time < self.horizon and (not heap or heap[0][0] > time)
 
     def pop(self, time: int) -> tuple[int, bytes] | None:
@@ -91,7 +91,7 @@ class Timers:
         due = self.next_due()
         if due == 0 or due > time:
             return None
-        _, key = heapq.heappop(self._heap)
+        _, key = heapq.heappop(self.heap)
         del self._due[key]
         return due, key
 

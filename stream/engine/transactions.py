@@ -14,12 +14,32 @@ T = TypeVar("T")
 _RETRY_PAUSE_S: Final = 0.05
 _QUEUE_FULL_POLL_S: Final = 0.1
 _CALL_S: Final = 0.2
+_INIT_S: Final = 10.0
 _OFFSETS_S: Final = 5.0
 """Longer than a coordinator takes that is well: a call that is repeated asks it once more."""
 
 
 class GivenUp(Exception):
     """A call that may be repeated was not, because the worker is to end."""
+
+
+def initialise(producer: Producer, keep_trying: Callable[[], bool]) -> None:
+    """Register a transactional producer, which fences an older one of its id and aborts what that one left open.
+
+    Raises:
+        KafkaException: trying again cannot help.
+        GivenUp: while stopping.
+    """
+    while True:
+        try:
+            producer.init_transactions(_INIT_S)
+            return
+        except KafkaException as exception:
+            error = error_of(exception)
+            if error.fatal() or not error.retriable():
+                raise
+            if not keep_trying():
+                raise GivenUp(str(exception)) from exception
 
 
 class PartitionCommit:

@@ -8,18 +8,18 @@ import gc
 import sys
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any, Final, Generic, TypeVar
 
 import structlog
-from confluent_kafka import Consumer, KafkaException
+from confluent_kafka import Consumer
 from prometheus_client import CollectorRegistry
 
-from stream.engine.clients import Properties, check_properties, error_of, make_admin, make_consumer, make_producer
+from stream.engine.clients import Properties, check_properties, make_admin, make_consumer, make_producer
 from stream.engine.cluster import check_topics
 from stream.engine.commits import Commits
+from stream.engine.fencing import Fencing
 from stream.engine.holdings import Held, Holdings
 from stream.engine.intake import ConsumerFenced, Intake
 from stream.engine.membership import Membership
@@ -30,7 +30,7 @@ from stream.engine.settings import EngineSettings
 from stream.engine.stage import StageRunner
 from stream.engine.steps import DeadLetters
 from stream.engine.stores.store import StoreFactory
-from stream.engine.transactions import GivenUp, Transactions
+from stream.engine.transactions import GivenUp, Transactions, initialise
 from stream.engine.upkeep import Upkeep
 
 S = TypeVar("S")
@@ -39,17 +39,8 @@ P = TypeVar("P")
 MakeTransactions = Callable[[Any, str, Callable[[], bool]], Transactions]
 
 _STOP_PATIENCE_S: Final = 20.0
-_INIT_TIMEOUT_S: Final = 10.0
-_LOSSES: Final = 5
-_LOSSES_WITHIN_S: Final = 60.0
-"""A producer that is fenced this often within this time has a twin: two workers with one name fence each other in
-turn."""
 
 _log = structlog.get_logger(__name__)
-
-
-class WorkerFenced(RuntimeError):
-    """Another live worker has this worker's instance name."""
 
 
 class Worker(Generic[S, P]):
@@ -101,7 +92,6 @@ class Worker(Generic[S, P]):
         self._stopping = threading.Event()
         self._stop_by = 0.0
         self._resume = threading.Event()
-        self._losses: deque[float] = deque(maxlen=_LOSSES)
 
     def stop(self) -> None:
         """Finish gracefully: commit what is folded, leave, return from ``run``. May be called from a signal handler."""
@@ -147,25 +137,34 @@ class Worker(Generic[S, P]):
             self._open()
             _log.info("worker started", role=self._processor.role, instance=self._instance)
             while not self._stopping.is_set():
-                self._step()
+                try:
+                    self._step()
+                except ConsumerFenced:
+                    self._join_anew()
             self._commits.commit()
         except GivenUp:
             _log.warning("stopped while Kafka was not answering: the broker will abort the open transaction")
-        except ConsumerFenced as error:
-            raise self._fenced() from error
+        except ConsumerFenced:
+            self._fencing.consumer_fenced()
+            _log.warning("stopped after its session had run out: what is not committed will be folded again")
         finally:
             self._close()
 
     def _open(self) -> None:
-        processor, settings, holdings = self._processor, self._settings, self._holdings
-        checked = check_topics(make_admin(self._kafka), processor, self._keep_trying)
-        self._restorer = Restorer(self._kafka, self.group, processor, settings, self._stores, checked.stamp)
+        processor = self._processor
+        self._checked = check_topics(make_admin(self._kafka), processor, self._keep_trying)
+        self._fencing = Fencing(self._kafka, processor.role, self.group, self._instance, self._keep_trying)
         if processor.stage is not None:
             self._stage = StageRunner(processor.stage)
+        self._join()
+
+    def _join(self) -> None:
+        """New clients, and what works through them."""
+        processor, settings, holdings = self._processor, self._settings, self._holdings
+        self._restorer = Restorer(self._kafka, self.group, processor, settings, self._stores, self._checked.stamp)
         transactions = self._open_transactions()
-        consumer = self._consumer = make_consumer(
-            self._kafka, settings, self.group, self._instance, self._consumer_properties
-        )
+        extra = self._consumer_properties
+        consumer = self._consumer = make_consumer(self._kafka, settings, self.group, self._instance, extra)
         self._intake = Intake(consumer, processor, holdings, settings, self._stage)
         self._commits = Commits(consumer, processor, holdings, transactions, self._metrics, self._instance)
         self._upkeep = Upkeep(consumer, processor, holdings, settings, self._stage, self._metrics)
@@ -178,38 +177,43 @@ class Worker(Generic[S, P]):
             self._dead_letters,
             settings,
             self._metrics,
-            checked.partitions,
+            self._checked.partitions,
+            self._fencing,
         )
         self._membership.join()
+
+    def _join_anew(self) -> None:
+        """The group has fenced the consumer: when nobody has taken its place, join again and restore everything."""
+        self._fencing.consumer_fenced()
+        _log.warning("the session ran out while Kafka was not answering: joining anew", role=self._processor.role)
+        self._close_clients()
+        self._commits.transactions.close()
+        self._join()
 
     def _open_transactions(self) -> Transactions:
         """A new producer, which fences an older one of the same name and aborts what that one left open."""
         transactional_id = f"{self.group}.{self._instance}"
         producer = make_producer(self._kafka, self._settings, transactional_id, self._producer_properties)
-        while True:
-            try:
-                producer.init_transactions(_INIT_TIMEOUT_S)
-                self._transactions = self._make_transactions(
-                    producer, self._processor.changelog_topic, self._keep_trying
-                )
-                return self._transactions
-            except KafkaException as exception:
-                if error_of(exception).fatal() or not error_of(exception).retriable():
-                    raise
-                if not self._keep_trying():
-                    raise GivenUp(str(exception)) from exception
+        initialise(producer, self._keep_trying)
+        self._transactions = self._make_transactions(producer, self._processor.changelog_topic, self._keep_trying)
+        return self._transactions
 
     def _close(self) -> None:
         with ExitStack() as stack:
             stack.callback(_log.info, "worker stopped", role=self._processor.role, instance=self._instance)
+            stack.callback(self._close_clients)
+            if self._stage is not None:
+                stack.callback(self._stage.close)
+
+    def _close_clients(self) -> None:
+        with ExitStack() as stack:
             if self._consumer is not None:
                 # Last: leaving the group calls back, and what is not committed by then must not be any more.
                 stack.callback(self._consumer.close)
             stack.callback(self._holdings.close)
             if self._restorer is not None:
                 stack.callback(self._restorer.close)
-            if self._stage is not None:
-                stack.callback(self._stage.close)
+        self._consumer = None
 
     def _keep_trying(self) -> bool:
         return not self._stopping.is_set() or time.monotonic() < self._stop_by
@@ -274,9 +278,7 @@ class Worker(Generic[S, P]):
 
     def _start_afresh(self) -> None:
         """The producer is gone: hear from the group first, then take a new one and restore what is still ours."""
-        self._losses.append(time.monotonic())
-        if len(self._losses) == _LOSSES and self._losses[-1] - self._losses[0] < _LOSSES_WITHIN_S:
-            raise self._fenced()
+        self._fencing.producer_lost()
         numbers = self._membership.restore_again()
         # A zombie learns here that its partitions went to others, before it does anything in their name.
         self._intake.take_in()
@@ -288,9 +290,3 @@ class Worker(Generic[S, P]):
         self._commits.transactions.close()
         self._commits.transactions = self._open_transactions()
         self._commits.producer_lost = self._commits.producer_spent = False
-
-    def _fenced(self) -> WorkerFenced:
-        return WorkerFenced(
-            f"another worker of role {self._processor.role} runs as instance {self._instance!r} and has taken over: "
-            "give each worker its own --instance"
-        )

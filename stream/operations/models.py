@@ -13,6 +13,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final, NamedTuple
 
 import msgspec
 from tritonclient.grpc import InferenceServerClient
@@ -26,6 +27,8 @@ from stream.configuration.settings import Configuration
 from stream.contracts.times import to_rfc3339
 from stream.operations.brokers import KafkaUnreachableError, MissingTopicError
 from stream.operations.promotion import in_force
+
+PROMOTED: Final = "promoted"
 
 
 class ListedVersion(msgspec.Struct, frozen=True):
@@ -77,17 +80,45 @@ def listed(configuration: Configuration, registry: Registry) -> Listed:
     )
 
 
-def pull(registry: Registry, source: Path) -> RegisteredVersion:
-    """Add a version from ``source``: a version folder, or a ``.tar.gz`` of one.
+def measured(configuration: Configuration, registry: Registry, spec: str | None) -> Path:
+    """The version folder that ``spec`` names: a version, the word ``promoted`` for the one that the last switch leads
+    to, a folder, or nothing for the one that answers by default.
+
+    Raises:
+        UnknownVersion, UnusableVersion: there is none, or it cannot be read.
+        KafkaUnreachableError, MissingTopicError, AccessError: nobody says which was promoted.
+    """
+    if spec is None:
+        return registry.default().folder
+    if spec == PROMOTED:
+        return registry.get(in_force(configuration, registry).newest()).folder
+    return Path(spec) if Path(spec).is_dir() and not spec.isdecimal() else registry.get(spec).folder
+
+
+class Pulled(NamedTuple):
+    """A version that was to be taken in."""
+
+    version: RegisteredVersion
+    new: bool
+    """False where the repository had it already, and nothing was added."""
+
+
+def pull(registry: Registry, source: Path) -> Pulled:
+    """Add a version from ``source``, a version folder or a ``.tar.gz`` of one, unless it is there already.
 
     Raises:
         FileNotFoundError: there is no such file or folder.
         UnusableVersion: it holds no version of the model, or a damaged one.
     """
     if source.is_dir():
-        return registry.add(source)
+        return _take_in(registry, source)
     with _unpacked(source) as folder:
-        return registry.add(folder)
+        return _take_in(registry, folder)
+
+
+def _take_in(registry: Registry, folder: Path) -> Pulled:
+    known = registry.same_as(folder)
+    return Pulled(known or registry.add(folder), known is None)
 
 
 @contextmanager

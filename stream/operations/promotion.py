@@ -13,12 +13,16 @@ from collections.abc import Collection
 from typing import Final
 
 import numpy as np
+from tritonclient.grpc import InferenceServerClient
+from tritonclient.utils import InferenceServerException
 
 from serving.answers import validate
 from serving.catalogue import Catalogue
 from serving.client import TritonScorer
 from serving.features import tensors
+from serving.gate.verdict import Verdict
 from serving.in_process import OnnxScorer
+from serving.model_card import MODEL_FILE
 from serving.registry import RegisteredVersion, Registry, UnknownVersion
 from serving.rollout import Rollout
 from serving.scorer import OUTPUTS, BadOutput, ScorerUnavailable
@@ -35,6 +39,7 @@ SAME_WITHIN: Final = 1e-4
 
 _REACH_BACK_MS: Final = 3_600_000
 _CANARY_WITHIN_S: Final = 10.0
+_CONFIG_WITHIN_S: Final = 2.0
 
 
 class NotPromoted(RuntimeError):
@@ -51,6 +56,32 @@ def in_force(configuration: Configuration, registry: Registry) -> Rollout:
     return Rollout(registry.default().card.version, model_switches(configuration))
 
 
+def check_verdict(verdict: Verdict, accept_worse: Collection[str] = (), accept_undecided: bool = False) -> None:
+    """Let a version pass that the gate lets pass, or whose faults are accepted.
+
+    Args:
+        accept_worse: lengths of history for whose customers it may be worse.
+        accept_undecided: whether it may pass where there are too few customers to tell.
+
+    Raises:
+        NotPromoted: with what failed, or what would have to be accepted.
+    """
+    refused = f"version {verdict.candidate} was not promoted: "
+    if wrong := verdict.refused:
+        raise NotPromoted(f"{refused}{', '.join(wrong)} (see above)")
+    if verdict.undecided and not accept_undecided:
+        raise NotPromoted(
+            f"{refused}too few customers to tell of {', '.join(verdict.undecided)} (see above); compare on more of "
+            "them with --events, or promote it all the same with --accept-undecided"
+        )
+    if left := [baskets for baskets in verdict.worse_segments if baskets not in accept_worse]:
+        options = " ".join(f"--accept-worse '{baskets}'" for baskets in left)
+        raise NotPromoted(
+            f"{refused}it is worse for customers with {' and '.join(left)} baskets; to promote it all the same: "
+            f"{options}"
+        )
+
+
 def load(configuration: Configuration, registry: Registry, version: RegisteredVersion, kept: Collection[str]) -> None:
     """Have Triton serve ``version`` beside the versions ``kept``, and no others, and see that it answers rightly.
 
@@ -59,6 +90,7 @@ def load(configuration: Configuration, registry: Registry, version: RegisteredVe
     Raises:
         NotPromoted: with what Triton says, or where its answers differ.
     """
+    check_graphs(configuration, registry, version)
     if configuration.triton.scorer == "in_process":
         return
     before = registry.served()
@@ -70,6 +102,37 @@ def load(configuration: Configuration, registry: Registry, version: RegisteredVe
     except (ScorerUnavailable, BadOutput) as error:
         registry.serve(before)
         raise NotPromoted(f"version {version.card.version} was not promoted: {error}") from error
+
+
+def check_graphs(configuration: Configuration, registry: Registry, version: RegisteredVersion) -> None:
+    """See that ``version`` has the graph that its Triton loads: the repository's ``config.pbtxt`` names it, or the
+    profile that a running Triton was started with.
+
+    Raises:
+        NotPromoted: the file is not there.
+    """
+    if configuration.triton.scorer == "in_process":
+        return
+    named = {registry.graph(): "config.pbtxt", **_graph_of_triton(configuration.triton.url, registry.name)}
+    for file, place in named.items():
+        if not (version.folder / file).is_file():
+            made = ": make the fp16 graphs with `make gpu-models`" if file != MODEL_FILE else ""
+            raise NotPromoted(
+                f"version {version.card.version} was not promoted: {place} names {file}, and {version.folder} has "
+                f"none{made}"
+            )
+
+
+def _graph_of_triton(url: str, model: str) -> dict[str, str]:
+    """The graph that a running Triton loads, and where that stands; empty where none answers, which `load` finds."""
+    client = InferenceServerClient(url)
+    try:
+        config = client.get_model_config(model, client_timeout=_CONFIG_WITHIN_S).config
+    except InferenceServerException:
+        return {}
+    finally:
+        client.close()
+    return {config.default_model_filename: f"the profile of Triton at {url}"} if config.default_model_filename else {}
 
 
 def switch(

@@ -39,6 +39,7 @@ from serving.training.train import train
 from stream.contracts.codec import encode
 from stream.contracts.events import Event
 from stream.contracts.times import DAY_MS, to_epoch_ms, to_rfc3339
+from stream.operations.canary_events import CANARIES_FILE
 from stream.operations.files import whole_file
 from stream.operations.retrain_kept import WINDOW_FILE, Question, Span, keep, kept
 from stream.operations.retrain_window import WindowSource
@@ -47,9 +48,6 @@ from stream.profiles.settings import ProfileSettings
 
 FOLDER: Final = "retraining"
 """Under the data folder: the window and the run under way. Gone once the version is added, or refused."""
-
-CANARIES_FILE: Final = "canaries.jsonl.gz"
-"""Beside ``FOLDER``: the window's events of customers whom neither version was trained on, to compare them by."""
 
 DRIFT_HORIZON: Final = 0
 """The shortest horizon: what it says of a score is known first."""

@@ -5,17 +5,20 @@ Called by `resume.py` and by the operations of `tidemark models`; workers follow
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 from confluent_kafka import KafkaError, KafkaException, Message
+from confluent_kafka.admin import AdminClient
 
+from stream.configuration.clients import client_properties
 from stream.configuration.settings import Configuration
 from stream.contracts import topics
 from stream.contracts.codec import decode_control, encode
 from stream.contracts.control import Control
 from stream.operations.brokers import (
     ANSWER_WITHIN,
+    AccessError,
     KafkaUnreachableError,
     MissingTopicError,
     connect_admin,
@@ -26,6 +29,7 @@ from stream.operations.brokers import (
 )
 
 _GROUP: Final = "tidemark.switches"
+_AT_ONCE_S: Final = 1.0
 
 
 def say(configuration: Configuration, said: Control) -> None:
@@ -55,6 +59,17 @@ def say(configuration: Configuration, said: Control) -> None:
         if error.code() in (KafkaError._UNKNOWN_TOPIC, KafkaError.UNKNOWN_TOPIC_OR_PART):
             raise MissingTopicError(f"topic {topic} does not exist: create the topics with `tidemark topics`")
         raise explained(KafkaException(error), topic)
+
+
+def promoted(configuration: Configuration) -> str | None:
+    """The version that was promoted last; empty where none was, None where no Kafka with the topic answers at once."""
+    properties: dict[str, Any] = {**client_properties(configuration.kafka), "log_level": 0}
+    try:
+        AdminClient(properties).list_topics(timeout=_AT_ONCE_S)
+        said = model_switches(configuration)
+    except (KafkaException, KafkaUnreachableError, MissingTopicError, AccessError):
+        return None
+    return said[-1].version if said else ""
 
 
 def model_switches(configuration: Configuration) -> list[Control]:

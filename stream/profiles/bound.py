@@ -18,8 +18,11 @@ VISITOR_BOUND: Final = 1536
 SLACK: Final = 128
 """When a profile has to give way it does so by this much more, so that not every event of a busy customer pays."""
 
-_RESERVE: Final = 32
+RESERVE: Final = 32
 """What asking and timers may add after the fold has made the profile fit: times where zeros were."""
+
+EVENT_IDS: Final = 256
+"""Ids remembered to tell duplicates."""
 
 EVENT_ID_SIZE: Final = 4
 
@@ -59,25 +62,25 @@ VISITOR_LADDER: Final = (
     Rung("settled_revenue", 0),
 )
 
-_SCALARS: Final = 300
+SCALARS: Final = 300
 """More than the scalars and the headers of the tables can take, with counts of events below 2**32."""
-_REST: Final = _SCALARS + 520
+_REST: Final = SCALARS + 520
 """More than all that is not looked at can take: beside the scalars counts 224, categories 144, settled revenue 150."""
 
-_ID_BYTES: Final = 4
+ID_BYTES: Final = 4
 """UTF-8 bytes of a character at most."""
 
-_SHORT_ID: Final = 40
-_SMALL: Final = (
+SHORT_ID: Final = 40
+SMALL: Final = (
     CUSTOMER_BOUND
-    - _RESERVE
+    - RESERVE
     - _REST
-    - _ID_BYTES * _SHORT_ID
+    - ID_BYTES * SHORT_ID
     - baskets.CAPACITY * baskets.ROW.size
     - cart.CAPACITY * cart.ROW.size
     - returns.PENDING_CAPACITY * returns.PENDING_ROW.size
 )
-"""With fewer bytes of event ids, interactions, items and evidence, a customer whose id has at most ``_SHORT_ID``
+"""With fewer bytes of event ids, interactions, items and evidence, a customer whose id has at most ``SHORT_ID``
 characters fits even if all else is full."""
 
 
@@ -124,12 +127,12 @@ def fit(profile: Profile) -> None:
     """Makes the profile fit its bound. Costs a few additions while it is far from it."""
     filled = len(profile.event_ids) + len(profile.interactions) + len(profile.items) + len(profile.evidence)
     # This runs for every event, and most profiles are so small that the rest need not be added up.
-    if filled < _SMALL and not profile.anonymous and len(profile.customer_id) <= _SHORT_ID:
+    if filled < SMALL and not profile.anonymous and len(profile.customer_id) <= SHORT_ID:
         return
-    limit = (VISITOR_BOUND if profile.anonymous else CUSTOMER_BOUND) - _RESERVE
+    limit = (VISITOR_BOUND if profile.anonymous else CUSTOMER_BOUND) - RESERVE
     at_most = (
-        _SCALARS
-        + _ID_BYTES * len(profile.customer_id)
+        SCALARS
+        + ID_BYTES * len(profile.customer_id)
         + filled
         + len(profile.baskets)
         + len(profile.cart)

@@ -22,7 +22,7 @@ BOUGHT: Final = 4.0
 """A purchase tells more than a look. The ratios are a convention, not a fit; what they are worth the model learns."""
 
 HALF_LIFE: Final = decay.HALF_LIVES[decay.QUARTER]
-_NOTHING: Final = 1e-12
+NOTHING: Final = 1e-12
 """What is left of a weight, relative to what was taken back, and is rounding."""
 
 _SIZE: Final = ROW.size
@@ -66,7 +66,7 @@ def added(table: bytes, category: int, part: float) -> bytes:
         if at < 0:
             return _entered(table, category, part) if part > 0 else table
     total = _WEIGHT.unpack_from(table, at + _WEIGHT_AT)[0] + part
-    kept = key + _WEIGHT.pack(total) if total > _NOTHING * abs(part) else b""
+    kept = key + _WEIGHT.pack(total) if total > NOTHING * abs(part) else b""
     return table[:at] + kept + table[at + _SIZE :]
 
 

@@ -32,11 +32,8 @@ from stream.profiles.settings import ProfileSettings
 FOLD_VERSION: Final = 1
 """Changes with any change of what a fold does to a profile; a new one is rolled out by rebuilding from the log."""
 
-EVENT_IDS: Final = 256
-"""Ids remembered to tell duplicates."""
-
 _ID_SIZE: Final = bound.EVENT_ID_SIZE
-_IDS_SIZE: Final = EVENT_IDS * _ID_SIZE
+_IDS_SIZE: Final = bound.EVENT_IDS * _ID_SIZE
 
 Outcome = Literal["folded", "duplicate"]
 

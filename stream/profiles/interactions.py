@@ -36,7 +36,7 @@ TYPE_AT: Final = 4
 _TYPE_ITEM: Final = Struct(">BQ")
 _TYPE_ITEM_TAG: Final = Struct(">BQH")
 _HALF: Final = Struct(">e")
-_HALF_MAX: Final = 65504.0
+HALF_MAX: Final = 65504.0
 
 
 class Interaction(NamedTuple):
@@ -82,16 +82,16 @@ def tag_of(order: int) -> int:
 
 def row(time: int, code: int, item: int, quantity: float, price: float, tag: int = 0) -> bytes:
     """A row, packed. Quantities and prices beyond a half float are clipped."""
-    if quantity > _HALF_MAX:
-        quantity = _HALF_MAX
-    if price > _HALF_MAX:
-        price = _HALF_MAX
+    if quantity > HALF_MAX:
+        quantity = HALF_MAX
+    if price > HALF_MAX:
+        price = HALF_MAX
     return ROW.pack(time // 1000, code, item, tag, quantity, price)
 
 
 def rounded(quantity: float) -> float:
     """A quantity as the ring keeps it, to be compared with what is there."""
-    return float(_HALF.unpack(_HALF.pack(min(quantity, _HALF_MAX)))[0])
+    return float(_HALF.unpack(_HALF.pack(min(quantity, HALF_MAX)))[0])
 
 
 def put(ring: bytes, rows: list[bytes]) -> bytes:

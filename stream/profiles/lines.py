@@ -15,7 +15,7 @@ from stream.profiles.baskets import UNITS
 from stream.profiles.categories import category_hash
 from stream.profiles.settings import ProfileSettings
 
-_CENTS: Final = 100
+CENTS: Final = 100
 
 
 class Line(msgspec.Struct, frozen=True, gc=False):
@@ -39,7 +39,7 @@ class Line(msgspec.Struct, frozen=True, gc=False):
 
 def priced(item: int, quantity: float, cents: int | None, category: int) -> Line:
     """A line with the price of a unit that follows from its amount."""
-    return Line(item, quantity, cents, cents / _CENTS / quantity if cents else 0.0, category)
+    return Line(item, quantity, cents, cents / CENTS / quantity if cents else 0.0, category)
 
 
 def lines(event: Event, settings: ProfileSettings) -> list[Line]:
@@ -55,15 +55,15 @@ def lines(event: Event, settings: ProfileSettings) -> list[Line]:
             f"no rate from {event.currency} to {settings.currency}: set exchange_rates.{event.currency}, then re-drive",
             "$.currency",
         )
-    cents_per_price = rate * _CENTS
+    cents_per_price = rate * CENTS
     products = [
-        _line(item.item_id, item.quantity, item.price, item.item_category, cents_per_price) for item in event.items
+        line_of(item.item_id, item.quantity, item.price, item.item_category, cents_per_price) for item in event.items
     ]
     return products if len(products) == 1 else _each_once(products)
 
 
 @lru_cache(maxsize=1 << 16)
-def _line(item_id: str, quantity: float | None, price: float | None, category: str, cents_per_price: float) -> Line:
+def line_of(item_id: str, quantity: float | None, price: float | None, category: str, cents_per_price: float) -> Line:
     """A product; remembered, because most events look at a product that others have just looked at."""
     if quantity is None:
         quantity = 1.0

@@ -19,7 +19,7 @@ from stream.profiles.settings import Limits, ProfileSettings
 
 _PATH: Final = re.compile(r" - at `(\$[^`]*)`$")
 _MISSING: Final = re.compile(r"missing required field `(\w+)`")
-_EARLIEST_MS: Final = 631_152_000_000
+EARLIEST_MS: Final = 631_152_000_000
 """1990-01-01T00:00:00Z. Epoch seconds taken for milliseconds lie in January 1970."""
 _SMALLEST_QUANTITY: Final = 0.001
 _EVENT_TYPES: Final = "browse, cart, purchase, return, review, identify, consent, engagement, erase"
@@ -93,7 +93,7 @@ def _time(event: Event, append_time: int, settings: ProfileSettings) -> int:
         time = to_epoch_ms(event.time)
     except ValueError as error:
         raise Rejected("out_of_range", str(error), "$.time") from None
-    if time < _EARLIEST_MS:
+    if time < EARLIEST_MS:
         raise Rejected(
             "out_of_range", f"{to_rfc3339(time)} is long ago: integers are epoch milliseconds, not seconds", "$.time"
         )
@@ -173,12 +173,12 @@ def _items(event: Event, settings: ProfileSettings) -> None:
     amount = 0.0
     priced = event.type == "purchase"
     for index, item in enumerate(event.items):
-        amount += _item(index, item, rate, limits, priced)
+        amount += item_amount(index, item, rate, limits, priced)
     if amount > limits.amount:
         raise _out_of_range("$.items", amount, f"at most {limits.amount:g} {settings.currency} in sum")
 
 
-def _item(index: int, item: Item, rate: float, limits: Limits, priced: bool) -> float:
+def item_amount(index: int, item: Item, rate: float, limits: Limits, priced: bool) -> float:
     """Amount of a line in the configured currency."""
     if not item.item_id:
         raise Rejected("missing_field", "every item needs an item_id", f"$.items[{index}].item_id")

@@ -52,11 +52,13 @@ class Explainer:
 
     Attributes:
         explained, missed: alerts-to-be that the model explained, and that were left to the rules, since the start.
+        late: of the missed, those that the model was asked about, and had not answered by the deadline.
     """
 
     def __init__(self, policies_of: Callable[[str], PoliciesInForce], settings: TritonSettings) -> None:
         self.explained = 0
         self.missed = 0
+        self.late = 0
         self._policies_of = policies_of
         self._deadline_s = settings.reasons_deadline_ms / 1000
         self._max_rows = settings.max_batch
@@ -81,18 +83,21 @@ class Explainer:
             self.missed += len(chosen)
             return
         self._busy = True
-        before = self.explained
+        before, late = self.explained, False
         try:
             async with asyncio.timeout(self._deadline_s):
                 await self._ask(chosen, model, HORIZONS.index(policies.horizon))
         except (TimeoutError, ScorerUnavailable, BadOutput) as error:
+            late = isinstance(error, TimeoutError)
             _log.info("reasons by rule", error=str(error) or "out of time")
         except Exception as error:
             # The answers are there. Whatever is wrong with their reasons must not cost them.
             _log.warning("reasons by rule: the model's could not be made", exc_info=error)
         finally:
             self._busy = False
-            self.missed += len(chosen) - (self.explained - before)
+            missed = len(chosen) - (self.explained - before)
+            self.missed += missed
+            self.late += missed if late else 0
 
     def _is_backlog(self, batch: Sequence[Question]) -> bool:
         return time.time() - max(question.asked_at for question in batch) / 1000 > self._oldest_s

@@ -37,6 +37,7 @@ from stream.workers.catalogue import CatalogueReader
 from stream.workers.control import ControlReader
 from stream.workers.decisions import DecisionsProcessor, Question
 from stream.workers.explaining import Explainer
+from stream.workers.metrics import DecisionsMetrics
 from stream.workers.models import RegisteredModels, RegisteredPolicies
 from stream.workers.profiles import ProfilesProcessor
 from stream.workers.scoring import ScoringStage
@@ -70,7 +71,10 @@ def run_worker(configuration: Configuration, role: str, instance: str | None, me
             ) from error
     kafka = client_properties(configuration.kafka)
     folder = Path(configuration.data_dir)
-    with Instance(folder, role, instance) as named, build_processor(configuration, role) as processor:
+    with (
+        Instance(folder, role, instance) as named,
+        build_processor(configuration, role, registry=registry) as processor,
+    ):
         worker = Worker(
             processor,
             kafka,
@@ -95,12 +99,16 @@ def run_worker(configuration: Configuration, role: str, instance: str | None, me
 
 @contextmanager
 def build_processor(
-    configuration: Configuration, role: str, stage: Stage[Question] | None = None
+    configuration: Configuration,
+    role: str,
+    stage: Stage[Question] | None = None,
+    registry: CollectorRegistry | None = None,
 ) -> Iterator[Processor[Any, Any]]:
     """The processor of a role, with what it needs running until the block ends.
 
     Args:
         stage: answers questions instead of the configured model; for replays and tests.
+        registry: learns what the configured model's stage tells Prometheus.
     """
     kafka = client_properties(configuration.kafka)
     names = configuration.topics.topic_names()
@@ -108,8 +116,8 @@ def build_processor(
         count = count_partitions(AdminClient(kafka), names.physical(topics.EVENTS))
         yield ProfilesProcessor(names, configuration.profiles, count, VERSION)
         return
-    registry = open_registry(configuration)
-    default = registry.default()
+    versions = open_registry(configuration)
+    default = versions.default()
     switches = SwitchReader(kafka, names.physical(topics.CONTROL), default.card.version)
     items = CatalogueReader(kafka, names.physical(topics.CATALOGUE), Catalogue.from_items(()))
     try:
@@ -120,11 +128,13 @@ def build_processor(
             source=configuration.deployment.source,
             partitions=count_partitions(AdminClient(kafka), names.physical(topics.SCORE_REQUESTS)),
         )
-        policies = RegisteredPolicies(registry, configuration.policies, lambda: switches.rollout)
+        policies = RegisteredPolicies(versions, configuration.policies, lambda: switches.rollout)
         if stage is None:
-            models = RegisteredModels(registry, configuration.triton, lambda: switches.rollout, lambda: items.snapshot)
+            models = RegisteredModels(versions, configuration.triton, lambda: switches.rollout, lambda: items.snapshot)
             explainer = Explainer(policies.policies_of, configuration.triton)
             stage = ScoringStage(models, configuration.triton, configuration.profiles.currency, explainer)
+            if registry is not None:
+                registry.register(DecisionsMetrics(stage, explainer, lambda: switches.rollout))
         yield DecisionsProcessor(names, policies, deployment, stage)
     finally:
         items.close()
@@ -135,7 +145,8 @@ def stores(configuration: Configuration, instance: str) -> StoreFactory:
     """Where the instance keeps its state between commits."""
     if configuration.engine.store == "memory":
         return open_memory_store
-    return RocksStores(Path(configuration.data_dir) / "stores" / instance, _OLDEST_STORE_MS)
+    folder = Path(configuration.data_dir) / "stores" / instance
+    return RocksStores(folder, _OLDEST_STORE_MS, configuration.engine.rocksdb_memory_bytes)
 
 
 def dead_letter_maker(topic: str) -> DeadLetters:

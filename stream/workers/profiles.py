@@ -25,6 +25,11 @@ from stream.profiles.profile import Profile
 from stream.profiles.settings import ProfileSettings
 from stream.profiles.validation import read_event
 
+try:
+    from stream.profiles._browse import BrowsePath
+except ImportError:  # There was no compiler.
+    BrowsePath = None  # type: ignore[assignment,misc]
+
 ROLE: Final = "profiles"
 
 TIME_GRID_MS: Final = 15 * MINUTE_MS
@@ -75,6 +80,7 @@ class ProfilesProcessor(Processor[Profile, Folding]):
     role = ROLE
     fold_version = FOLD_VERSION
     codec = ProfileCodec()
+    time_grid_ms = TIME_GRID_MS
 
     def __init__(self, names: TopicNames, settings: ProfileSettings, partitions: int, version: str) -> None:
         self.input_topic = names.physical(topics.EVENTS)
@@ -86,6 +92,8 @@ class ProfilesProcessor(Processor[Profile, Folding]):
         self._settings = settings
         self._partitions = partitions
         self._tick_headers: Headers = ((TICK, version.encode()),)
+        self._browse = None if BrowsePath is None else BrowsePath(settings, partitions, self._ask)
+        self.plain = self._browse
 
     @property
     def group(self) -> str:
@@ -139,7 +147,7 @@ class ProfilesProcessor(Processor[Profile, Folding]):
         return messages.encode(Event(event_id=f"tick-{time}", type="tick", time=time)), self._tick_headers
 
     def counters(self) -> dict[str, int]:
-        return {"duplicates": self.duplicates}
+        return {"duplicates": self.duplicates + (self._browse.duplicates if self._browse is not None else 0)}
 
     def new_shared(self) -> Grid:
         return Grid()

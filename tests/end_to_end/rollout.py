@@ -60,12 +60,13 @@ class Found(NamedTuple):
 
 
 @contextmanager
-def visitors(configuration: Configuration, rate: int, people: int) -> Iterator[list[int]]:
-    """``rate`` visits a second until the block ends; gives a list whose only element counts them."""
+def visitors(configuration: Configuration, rate: int, people: int, seed: int = 4) -> Iterator[list[int]]:
+    """``rate`` visits a second until the block ends, other ones for each ``seed``; gives a list whose only element
+    counts them."""
     stopping, sent = threading.Event(), [0]
     topic = configuration.topics.topic_names().physical(topics.EVENTS)
     producer = make_producer(configuration.kafka, **{"linger.ms": 2})
-    thread = threading.Thread(target=_browse, args=(producer, topic, rate, people, stopping, sent), daemon=True)
+    thread = threading.Thread(target=_browse, args=(producer, topic, rate, people, seed, stopping, sent), daemon=True)
     thread.start()
     try:
         yield sent
@@ -74,13 +75,15 @@ def visitors(configuration: Configuration, rate: int, people: int) -> Iterator[l
         thread.join()
 
 
-def _browse(producer: Producer, topic: str, rate: int, people: int, stopping: threading.Event, sent: list[int]) -> None:
-    draw, began = random.Random(4), time.monotonic()
+def _browse(
+    producer: Producer, topic: str, rate: int, people: int, seed: int, stopping: threading.Event, sent: list[int]
+) -> None:
+    draw, began = random.Random(seed), time.monotonic()
     while not stopping.is_set():
         while sent[0] < (time.monotonic() - began) * rate:
             customer = f"v{draw.randrange(people)}"
             event = Event(
-                event_id=f"visit-{sent[0]}",
+                event_id=f"visit-{seed}-{sent[0]}",
                 type="browse",
                 time=int(time.time() * 1000),
                 customer_id=customer,

@@ -7,6 +7,7 @@ events a second (`make rollout`).
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -18,14 +19,16 @@ import pytest
 
 from serving.registry import RegisteredVersion, Registry
 from stream.configuration.load import load
+from stream.configuration.settings import Configuration
 from stream.contracts.codec import encode
 from stream.embedded.triton_install import triton_available
 from stream.operations.demo_events import sample
+from stream.operations.models import measured
 from stream.operations.promotion import in_force, needed_now, switch
 from stream.operations.promotion import load as have_loaded
 from stream.operations.stack import Stack
 from stream.testing.waiting import eventually
-from tests.end_to_end.rollout import read_back, unanswered, visitors
+from tests.end_to_end.rollout import read_back, read_questions_and_answers, unanswered, visitors
 from tests.models.variants import registry_at, shifted, variant
 
 RATE = int(os.environ.get("ROLLOUT_RATE", "150"))
@@ -33,6 +36,7 @@ SWITCHES = int(os.environ.get("ROLLOUT_SWITCHES", "3"))
 LEAD_MS = 2_000
 """Until a switch comes into force. Workers look for it twice a second, and open a version in less than one."""
 BETWEEN_S = 1.0
+RAMP_MS = 12_000
 KEPT_MS = int(os.environ.get("ROLLOUT_KEPT_MS", "2000"))
 """For how long Triton keeps a version that nobody is sent to any more; longer than a question waits."""
 FACTORS = (1.0, 0.9, 0.8, 0.7, 0.6)
@@ -101,10 +105,7 @@ def test_switching_under_load_loses_nothing_and_asks_no_version_that_is_not_whol
             time.sleep(LEAD_MS / 1000 + BETWEEN_S)
         seconds = time.monotonic() - began
         pace = sent[0] / (seconds + BETWEEN_S)
-    # Twice, since visits may be on their way to becoming questions.
-    for _ in range(2):
-        assert eventually(lambda: unanswered(configuration) == 0, timeout=120.0), "the workers do not catch up"
-        time.sleep(1.0)
+    _caught_up(configuration)
     rollout = in_force(configuration, registry)
     found = read_back(configuration, versions, rollout)
     print(f"\n{SWITCHES} switches in {seconds:.0f} s under {pace:,.0f} events/s: {found}")
@@ -114,6 +115,34 @@ def test_switching_under_load_loses_nothing_and_asks_no_version_that_is_not_whol
     assert len(found.by_version) == min(len(versions), SWITCHES + 1)
     assert found.fallbacks.total() == 0
     assert rollout.newest() == versions[SWITCHES % len(versions)].card.version
+
+
+def test_a_long_ramp_outlives_a_killed_worker_and_is_taken_back_half_way(running: Running) -> None:
+    stack, registry, versions, _ = running
+    configuration, worker = stack.configuration, stack.workers["decisions"]
+    before = in_force(configuration, registry)
+    to = next(version for version in versions if version.card.version not in (before.newest(), before.before()))
+    have_loaded(configuration, registry, to, needed_now(before))
+    with visitors(configuration, RATE, people=max(200, RATE), seed=5):
+        there = switch(configuration, to.card.version, before.newest(), lead_ms=LEAD_MS, ramp_ms=RAMP_MS)
+        _wait_until(there.effective_at + RAMP_MS // 5)
+        os.kill(worker.pid, signal.SIGKILL)
+        assert eventually(lambda: not worker.alive)
+        stack.restart_dead()
+        _wait_until(there.effective_at + RAMP_MS // 2)
+        back = switch(configuration, before.newest(), to.card.version, lead_ms=LEAD_MS)
+        _wait_until(back.effective_at + 1_000)
+    _caught_up(configuration)
+    found = read_back(configuration, versions, in_force(configuration, registry))
+    assert (found.lost, found.twice, found.half_loaded, found.by_another) == (0, 0, 0, 0)
+    questions, scores = read_questions_and_answers(configuration)
+    asked = [(questions[each.request_partition, each.request_offset].appended, each) for each in scores]
+    on_the_way = [(at, score) for at, score in asked if there.effective_at <= at < back.effective_at]
+    taken_over = [at for at, score in on_the_way if score.answer.model.version == to.card.version]
+    share = len(taken_over) / len(on_the_way)
+    assert 0.05 < share < 0.6, "a ramp of which about half has passed answers about a quarter of the questions"
+    middle = (there.effective_at + back.effective_at) / 2
+    assert sum(at > middle for at in taken_over) > len(taken_over) / 2, "more and more customers are taken over"
 
 
 def test_the_commands_promote_and_go_back(running: Running, tmp_path: Path) -> None:
@@ -137,6 +166,8 @@ def test_the_commands_promote_and_go_back(running: Running, tmp_path: Path) -> N
     assert "alerts are open" in said.stdout
     assert f"version {better.card.version} is in force from" in said.stdout
     assert in_force(configuration, registry).newest() == better.card.version
+    assert json.loads(running.command("version", "--json").stdout)["promoted"] == better.card.version
+    assert measured(configuration, registry, "promoted") == better.folder
 
     again = running.command("models", "promote", str(better.number), "--yes")
     assert again.returncode == 4
@@ -163,6 +194,18 @@ def test_a_version_that_triton_cannot_load_changes_nothing(running: Running, tmp
     assert "another network than its card" in refused.stderr
     assert registry.served() == served
     assert in_force(stack.configuration, registry).newest() == before
+
+
+def _caught_up(configuration: Configuration) -> None:
+    # Twice, since visits may be on their way to becoming questions.
+    for _ in range(2):
+        assert eventually(lambda: unanswered(configuration) == 0, timeout=120.0), "the workers do not catch up"
+        time.sleep(1.0)
+
+
+def _wait_until(at: int) -> None:
+    """Until the clock that the broker has too says ``at``, epoch milliseconds."""
+    time.sleep(max(0.0, at / 1000 - time.time()))
 
 
 def _some_customers(path: Path) -> Path:

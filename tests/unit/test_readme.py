@@ -14,8 +14,7 @@ from stream.cli import models
 from stream.cli.app import app
 from stream.configuration.load import load
 from stream.contracts.times import HOUR_MS
-from stream.profiles.bound import CUSTOMER_LADDER, VISITOR_LADDER
-from stream.profiles.fold import EVENT_IDS
+from stream.profiles.bound import CUSTOMER_LADDER, EVENT_IDS, VISITOR_LADDER
 from stream.profiles.settings import ProfileSettings
 from stream.profiles.validation import read_event
 

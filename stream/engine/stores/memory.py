@@ -24,6 +24,7 @@ class MemoryStore:
         position: Position | None,
         changelog_offset: int,
         fired_until: int = 0,
+        restoring: bool = False,
     ) -> None:
         values = self._values
         for key, value in changes.items():

@@ -17,9 +17,10 @@ from typing import Any, Final
 
 import msgspec
 import structlog
-from rocksdict import AccessType, Options, Rdict, WriteBatch
+from rocksdict import AccessType, BlockBasedOptions, Cache, Options, Rdict, WriteBatch, WriteBufferManager, WriteOptions
 
 from stream.engine.position import Position, decode_position, due_of, encode_position, is_waiting
+from stream.engine.settings import EngineSettings
 from stream.engine.stores.store import Stamp
 from stream.engine.timers import FOREVER
 
@@ -33,6 +34,13 @@ _TIMER: Final = b"t"
 _TIME: Final = struct.Struct(">Q")
 _TIMER_BYTES: Final = len(_TIMER) + _TIME.size
 _WAITS: Final = b"w"
+_UNLOGGED: Final = WriteOptions()
+_UNLOGGED.disable_wal = True  # type: ignore[method-assign, assignment] # a property, whatever the stub says
+_FILTER_BITS: Final = 10
+"""Bits a key of the Bloom filters: one in a hundred look-ups of a new customer reads from the disk."""
+_BUFFERS_IN_A_SHARE: Final = 4
+"""Write buffers are this much smaller than what all of them may take, so that one can be filled while others are
+written out."""
 
 _log = structlog.get_logger(__name__)
 
@@ -44,12 +52,15 @@ class RocksStore:
         folder: made when absent.
         stamp: what the store must have been made from.
         oldest_ms: a store last written longer ago than this is wiped (half of the changelog's ``delete.retention.ms``).
+        options: of RocksDB; ``RocksStores`` makes them.
     """
 
     indexed = True
 
-    def __init__(self, folder: Path, stamp: Stamp, oldest_ms: int) -> None:
+    def __init__(self, folder: Path, stamp: Stamp, oldest_ms: int, options: Options) -> None:
         self._folder = folder
+        self._options = options
+        self._unlogged = False
         self._stamp = msgspec.json.encode(stamp)
         self._rocks = self._open()
         reason = self._distrust(oldest_ms)
@@ -63,7 +74,7 @@ class RocksStore:
     def _open(self) -> Rdict:
         self._folder.mkdir(parents=True, exist_ok=True)
         try:
-            return Rdict(str(self._folder), _options(), access_type=AccessType.read_write())
+            return Rdict(str(self._folder), self._options, access_type=AccessType.read_write())
         except Exception as error:
             if "lock" in str(error).lower():
                 raise RuntimeError(
@@ -73,7 +84,7 @@ class RocksStore:
             _log.warning("local store wiped", folder=str(self._folder), reason=str(error))
             shutil.rmtree(self._folder)
             self._folder.mkdir(parents=True)
-            return Rdict(str(self._folder), _options(), access_type=AccessType.read_write())
+            return Rdict(str(self._folder), self._options, access_type=AccessType.read_write())
 
     def _distrust(self, oldest_ms: int) -> str:
         if self._rocks.get(_STAMP) != self._stamp:
@@ -93,6 +104,7 @@ class RocksStore:
         position: Position | None,
         changelog_offset: int,
         fired_until: int = 0,
+        restoring: bool = False,
     ) -> None:
         batch = WriteBatch(raw_mode=True)
         if fired_until > self._fired_until:
@@ -115,6 +127,18 @@ class RocksStore:
         if changelog_offset >= 0:
             batch.put(_OFFSET, str(changelog_offset).encode())
         batch.put(_WRITTEN, str(int(time.time() * 1000)).encode())
+        self._write(batch, logged=not restoring)
+
+    def _write(self, batch: WriteBatch, logged: bool = True) -> None:
+        """Write with RocksDB's own log, or without, which spares a restore half of what goes to the disk."""
+        if not logged:
+            self._unlogged = True
+            self._rocks.write(batch, _UNLOGGED)
+            return
+        if self._unlogged:
+            # Or a crash would lose what is not logged and keep what is, which came later.
+            self._rocks.flush()
+            self._unlogged = False
         self._rocks.write(batch)
 
     def due(self, since: int, most: int) -> tuple[list[tuple[bytes, int]], int]:
@@ -163,7 +187,7 @@ class RocksStore:
             batch = WriteBatch(raw_mode=True)
             for key in keys:
                 batch.delete(key)
-            self._rocks.write(batch)
+            self._write(batch)
 
     def position(self) -> Position | None:
         encoded = self._rocks.get(_POSITION)
@@ -184,9 +208,10 @@ class RocksStore:
 
     def wipe(self) -> None:
         self._rocks.close()
-        Rdict.destroy(str(self._folder), _options())
-        self._rocks = Rdict(str(self._folder), _options(), access_type=AccessType.read_write())
+        Rdict.destroy(str(self._folder), self._options)
+        self._rocks = Rdict(str(self._folder), self._options, access_type=AccessType.read_write())
         self._fired_until = 0
+        self._unlogged = False
         self._rocks[_STAMP] = self._stamp
         self._rocks[_WRITTEN] = str(int(time.time() * 1000)).encode()
 
@@ -199,18 +224,39 @@ def _time_of(entry: bytes) -> int:
     return int(_TIME.unpack_from(entry, len(_TIMER))[0])
 
 
-def _options() -> Options:
-    options = Options(raw_mode=True)
-    options.create_if_missing(True)
-    return options
-
-
 class RocksStores:
-    """Opens the stores of one instance under one folder."""
+    """Opens the stores of one instance under one folder.
 
-    def __init__(self, folder: Path, oldest_ms: int) -> None:
+    Args:
+        folder: of the instance.
+        oldest_ms: see ``RocksStore``.
+        memory_bytes: of all stores together; see ``EngineSettings.rocksdb_memory_bytes``.
+    """
+
+    def __init__(self, folder: Path, oldest_ms: int, memory_bytes: int = EngineSettings().rocksdb_memory_bytes) -> None:
         self._folder = folder
         self._oldest_ms = oldest_ms
+        self._options = _bounded(memory_bytes)
 
     def __call__(self, partition: int, stamp: Stamp) -> RocksStore:
-        return RocksStore(self._folder / stamp.changelog_topic / str(partition), stamp, self._oldest_ms)
+        folder = self._folder / stamp.changelog_topic / str(partition)
+        return RocksStore(folder, stamp, self._oldest_ms, self._options)
+
+
+def _bounded(memory_bytes: int) -> Options:
+    """Options that many stores share, and with them ``memory_bytes``; half of it is for what is being written."""
+    cache, writing = Cache(memory_bytes), memory_bytes // 2
+    tables = BlockBasedOptions()
+    tables.set_block_cache(cache)
+    tables.set_bloom_filter(_FILTER_BITS, False)
+    tables.set_cache_index_and_filter_blocks(True)
+    tables.set_pin_l0_filter_and_index_blocks_in_cache(True)
+    options = Options(raw_mode=True)
+    options.create_if_missing(True)
+    options.set_block_based_table_factory(tables)
+    options.set_write_buffer_size(writing // _BUFFERS_IN_A_SHARE)
+    # Counted against the cache, and written out early when all stores together have too much of it. To let writers wait
+    # for that (allow_stall) was seen to stop a restore for ever: batches of all stores filled the buffers beyond the
+    # bound, and each waited for the others. A store that has two full buffers waits for its own anyway.
+    options.set_write_buffer_manager(WriteBufferManager.new_write_buffer_manager_with_cache(writing, False, cache))
+    return options

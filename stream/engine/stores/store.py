@@ -36,6 +36,7 @@ class Store(Protocol):
         position: Position | None,
         changelog_offset: int,
         fired_until: int = 0,
+        restoring: bool = False,
     ) -> None:
         """Apply ``changes`` (None deletes) as one atomic batch.
 
@@ -43,6 +44,7 @@ class Store(Protocol):
             position: of the input; None while a restore has not reached a position record.
             changelog_offset: next changelog offset to restore from, -1 when it is not known.
             fired_until: no key but those of ``changes`` has a timer that is due before this.
+            restoring: it comes from the changelog, and is read from there again when a crash loses it.
         """
         ...
 

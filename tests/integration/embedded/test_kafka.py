@@ -86,8 +86,8 @@ def test_cluster_id_that_begins_with_a_dash_is_not_read_as_an_option(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(uuid, "uuid4", lambda: uuid.UUID(bytes=b"\xfb" * 16))
-    with EmbeddedKafka(tmp_path):
-        assert "cluster.id=-_v7-" in (tmp_path / "logs" / "meta.properties").read_text()
+    EmbeddedKafka(tmp_path)._prepare()
+    assert "cluster.id=-_v7-" in (tmp_path / "logs" / "meta.properties").read_text()
 
 
 def test_reader_sees_what_is_committed_and_nothing_of_open_or_aborted_transactions(topics: Topics) -> None:

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from confluent_kafka import KafkaError, KafkaException, Producer
 
+from stream.engine.fencing import WorkerFenced
 from stream.engine.processor import OutputRecord
 from stream.engine.transactions import PartitionCommit, Transactions
-from stream.engine.worker import WorkerFenced
 from stream.testing.waiting import eventually
 from tests.integration.engine.counting import WORDS
 from tests.integration.engine.deployment import Deployment
@@ -131,3 +131,27 @@ def test_a_producer_that_is_fenced_again_and_again_has_a_twin_that_is_in_no_grou
     finally:
         stop.set()
         twin.join(10)
+
+
+class FencedOnce(Transactions):
+    """The group refuses the first commit as another member's, as it does to one whose session ran out while it waited
+    for a broker."""
+
+    fenced = False
+
+    def send_offsets(self, offsets: list[Any], group_metadata: Any) -> None:
+        if not FencedOnce.fenced:
+            FencedOnce.fenced = True
+            raise KafkaException(KafkaError(KafkaError.FENCED_INSTANCE_ID, "planted", txn_requires_abort=True))
+        super().send_offsets(offsets, group_metadata)
+
+
+def test_a_worker_that_is_fenced_by_its_own_past_joins_anew(deployment: Deployment) -> None:
+    FencedOnce.fenced = False
+    deployment.produce(some_records(300, 1))
+    with deployment.running(make_transactions=FencedOnce):
+        deployment.folded()
+        deployment.produce(some_records(300, 2, 30_000))
+        deployment.folded()
+        assert FencedOnce.fenced
+    deployment.assert_exact()

@@ -140,16 +140,13 @@ def test_events_by_hand_become_an_alert_and_a_recommendation_and_what_is_killed_
 
 
 @pytest.mark.slow
-def test_nothing_outlives_a_killed_parent(up: Up) -> None:
+def test_a_second_one_in_the_same_folder_is_refused_and_nothing_outlives_the_killed_first(up: Up) -> None:
+    ended = subprocess.run([*TIDEMARK, "up"], cwd=up.folder, capture_output=True, text=True, timeout=60)
+    assert ended.returncode == 2
+    assert "runs in this folder already" in ended.stderr
+
     children = list(descendants(up.process.pid))
     assert len(children) >= 8
     up.process.kill()
     up.process.wait()
     until(lambda: not any(map(is_running, children)), 15)
-
-
-@pytest.mark.slow
-def test_a_second_one_in_the_same_folder_is_refused(up: Up) -> None:
-    ended = subprocess.run([*TIDEMARK, "up"], cwd=up.folder, capture_output=True, text=True, timeout=60)
-    assert ended.returncode == 2
-    assert "runs in this folder already" in ended.stderr

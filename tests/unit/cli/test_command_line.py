@@ -15,15 +15,16 @@ from stream.cli.app import _shared_first, main
 from stream.cli.context import output
 from stream.cli.exits import Exit, end_with, exit_code
 from stream.cli.status import _partitions
+from stream.configuration.repository import open_registry
 from stream.configuration.resolve import ConfigurationError
+from stream.configuration.settings import Configuration
 from stream.embedded.cache import InstallError
 from stream.operations.brokers import KafkaUnreachableError
 from stream.operations.evaluate import NothingToEvaluate, OtherFeatures
 from stream.operations.sources import Source, SourceError
 from stream.operations.status import PartitionStatus, RoleStatus
 from stream.operations.topics import TopicMismatchError
-from stream.profiles.bound import CUSTOMER_LADDER
-from stream.profiles.fold import EVENT_IDS
+from stream.profiles.bound import CUSTOMER_LADDER, EVENT_IDS
 
 SHIPPED = Path(__file__).parents[3] / "tidemark.toml"
 COMMANDS = (
@@ -240,7 +241,18 @@ def test_a_worker_refuses_a_foreign_kafka_without_a_secret_of_its_own(
 def test_version_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = run("version", "--json", capsys=capsys)
     assert code == 0
-    assert orjson.loads(out).keys() == {"tidemark", "librdkafka", "model"}
+    said = orjson.loads(out)
+    assert said.keys() == {"tidemark", "librdkafka", "model", "promoted"}
+    assert said["promoted"] is None
+
+
+def test_version_says_which_model_answers_and_that_nobody_knows_which_was_promoted(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    code, out, _ = run("version", capsys=capsys)
+    assert code == 0
+    assert f"model {open_registry(Configuration()).default().card.version} by default; promoted: not known" in out
+    assert max(map(len, out.splitlines())) <= 80
 
 
 def test_convert_and_simulate_go_through_pipes_and_files(capsys: pytest.CaptureFixture[str]) -> None:

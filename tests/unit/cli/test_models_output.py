@@ -51,6 +51,14 @@ def test_a_verdict_says_what_failed_and_for_whom_it_is_worse(capsys: pytest.Capt
     assert max(map(len, shown.splitlines())) <= 80
 
 
+def test_what_too_few_customers_leave_open_is_marked_as_such(capsys: pytest.CaptureFixture[str]) -> None:
+    check = Check("calibration in the large", False, "4.0% off what happened, the present one 0.3%", True)
+    show_verdict(Verdict(candidate="2.b", present="1.a", checks=[check], customers=325, cutoffs=["2011-03-11"]))
+    shown = capsys.readouterr().out
+    assert "?  calibration in the large" in shown
+    assert "no  calibration" not in shown
+
+
 def test_what_becomes_of_the_open_alerts_is_counted_and_how_long_it_takes(capsys: pytest.CaptureFixture[str]) -> None:
     found = Impact(1_000, resolved=200, severity=50, moved=50, unknown=1)
     show_impact(found, 0.1, found.ramp_ms(0.1))

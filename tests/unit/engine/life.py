@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from stream.contracts.emission import Rejected
+from stream.engine.entries import Entry
 from stream.engine.partition import Partition
 from stream.engine.position import Position
 from stream.engine.processor import OutputRecord, Parsed, Record
-from stream.engine.steps import Entry
 from stream.engine.stores.memory import MemoryStore
 from stream.engine.stores.rocks import RocksStores
 from stream.engine.stores.store import Stamp, Store

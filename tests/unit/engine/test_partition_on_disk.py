@@ -94,3 +94,17 @@ def test_of_many_timers_on_disk_only_the_nearest_are_in_memory(tmp_path: Path, m
     assert most <= 25
     assert plain(life.outputs) == plain(straight.outputs)
     life.store.close()
+
+
+def test_a_start_looks_up_only_the_first_timers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(states, "FIRST_TIMERS", 2)
+    before = [(b"%d" % number, b"1000 1") for number in range(2)]
+    before += [(b"%d" % number, b"%d 1" % (1000 + number)) for number in range(2, 9)]
+    life = Life(folder=tmp_path)
+    for key, value in before:
+        life.append(key, value)
+    life.finish()
+    life.restart()
+    assert len(life.partition.timers) == 2
+    life.store.close()
+    on_disk(tmp_path / "again", before, [(b"", b"9000 0 tick")])

@@ -1,5 +1,6 @@
 """Both stores hold what was written, and a store on disk is trusted only where it may be."""
 
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -79,6 +80,56 @@ def test_an_index_gives_the_nearest_timers_first_and_loses_those_that_have_fired
     store.write(later | fired, Position(2, 50, 1), 2, fired_until=51)
     assert store.due(0, 3) == ([(b"2", 5), (b"51", 51), (b"52", 52)], 53)
     assert sum(key.startswith(b"t") for key, _ in store._rocks.items()) == 1 + 50 + 1, "nothing is left of the others"
+    store.close()
+
+
+@pytest.mark.timeout(60, method="thread")  # a signal does not reach a call into RocksDB that waits for ever
+@pytest.mark.parametrize("batch", [1_000, 5_000], ids=["small batches", "batches beyond the bound"])
+def test_stores_on_disk_share_one_bound_of_memory_whatever_they_hold(tmp_path: Path, batch: int) -> None:
+    """Large batches come from restores; with buffers that let writers wait for each other they stood still for ever."""
+    bound = 4 * 1024 * 1024
+    stores = RocksStores(tmp_path, HOUR_MS, bound)
+    opened = [stores(number, STAMP) for number in range(3)]
+    value = ONE + bytes(1_000)
+    most = 0
+    for start in range(0, 10_000, batch):
+        for store in opened:
+            store.write({b"%d" % key: value for key in range(start, start + batch)}, None, -1)
+        buffers = (store._rocks.property_int_value("rocksdb.cur-size-all-mem-tables") for store in opened)
+        most = max(most, sum(size or 0 for size in buffers))
+    assert 0 < most <= bound + len(opened) * batch * len(value), "of 30 MB that were written"
+    assert all(len(store) == 10_000 for store in opened)
+    for store in opened:
+        store.close()
+
+
+@pytest.mark.parametrize("commits", [0, 1])
+def test_a_store_killed_at_or_after_its_restore_never_holds_the_later_without_the_earlier(
+    tmp_path: Path, commits: int
+) -> None:
+    stores = RocksStores(tmp_path / "alive", HOUR_MS)
+    store = stores(0, STAMP)
+    for offset in range(1, 4):
+        store.write({b"%d" % offset: ONE}, Position(offset, 1, 1), offset, restoring=True)
+    for offset in range(4, 4 + commits):
+        store.write({b"%d" % offset: TWO}, Position(offset, 1, 1), offset)
+    # What a process that is killed leaves on the disk.
+    shutil.copytree(tmp_path / "alive", tmp_path / "killed")
+    store.close()
+    found = RocksStores(tmp_path / "killed", HOUR_MS)(0, STAMP)
+    reached = found.changelog_offset()
+    assert reached in ({4} if commits else {0, 1, 2, 3})
+    assert sorted(key for key, _ in found.items()) == [b"%d" % offset for offset in range(1, reached + 1)]
+    found.close()
+
+
+def test_a_restore_outlives_the_store_s_end(tmp_path: Path) -> None:
+    stores = RocksStores(tmp_path, HOUR_MS)
+    store = stores(0, STAMP)
+    store.write({b"a": ONE}, Position(1, 1, 1), 7, restoring=True)
+    store.close()
+    store = stores(0, STAMP)
+    assert (store.get(b"a"), store.changelog_offset()) == (ONE, 7)
     store.close()
 
 

@@ -1,8 +1,12 @@
+import math
+from collections import Counter
 from dataclasses import dataclass
 
 import pytest
 
+from serving.rollout import Rollout
 from stream.contracts.alerts import Experiment, OpenAlert
+from stream.contracts.control import Control
 from stream.decisions.policies import Policies, Rule
 from stream.operations.impact import HOUR_MS, Impact, judged
 
@@ -68,3 +72,26 @@ def test_a_switch_takes_so_long_that_no_more_than_the_share_changes_an_hour() ->
     ramp_ms = found.ramp_ms(0.1)
     assert ramp_ms == 2.5 * HOUR_MS
     assert found.changing * HOUR_MS / ramp_ms <= 0.1 * found.open
+
+
+def test_in_no_hour_of_a_ramp_do_more_open_alerts_change_than_were_to() -> None:
+    share, found = 0.1, Impact(2_000, resolved=1_200)
+    ramp_ms = found.ramp_ms(share)
+    assert ramp_ms == 6 * HOUR_MS
+    rollout = Rollout("1.a", [Control(kind="model", version="2.b", effective_at=0, ramp_ms=ramp_ms)])
+    hours = Counter(
+        next(hour for hour in range(7) if rollout.version_for(f"c{number}", (hour + 1) * HOUR_MS) == "2.b")
+        for number in range(found.changing)
+    )
+    assert sorted(hours) == list(range(6))
+    # Customers' places are hashes: an hour has its share, give or take what chance does.
+    assert max(hours.values()) <= share * found.open + 3 * math.sqrt(share * found.open)
+
+
+def test_a_ramp_that_is_taken_back_half_way_changes_nobody_any_more() -> None:
+    there = Control(kind="model", version="2.b", effective_at=0, previous_version="1.a", ramp_ms=10 * HOUR_MS)
+    back = Control(kind="model", version="1.a", effective_at=5 * HOUR_MS, previous_version="2.b")
+    rollout, people = Rollout("1.a", [there, back]), [f"c{number}" for number in range(1_000)]
+    before = sum(rollout.version_for(each, 5 * HOUR_MS - 1) == "2.b" for each in people)
+    assert 430 < before < 570
+    assert {rollout.version_for(each, hour * HOUR_MS) for each in people for hour in (5, 9, 11)} == {"1.a"}

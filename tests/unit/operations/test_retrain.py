@@ -18,6 +18,7 @@ from serving.training.bounds import WindowRefused
 from serving.training.settings import TrainingSettings, settings_of
 from stream.contracts.codec import encode
 from stream.operations import retrain as operation
+from stream.operations.canary_events import CANARIES_FILE
 from stream.operations.retrain import Asked, drift_of, read_history, retrain
 from stream.operations.retrain_window import from_files, within
 from stream.profiles.settings import ProfileSettings
@@ -68,7 +69,7 @@ def test_a_model_is_trained_again_with_the_same_settings_and_is_not_in_force(sho
     assert 30 <= done.moves.customers <= sum(map(is_demo_customer, {event.customer_id for event in SHOP}))
     assert 0 < done.moves.mean < 0.5
     assert not work.exists(), "customers' events are kept no longer than they are needed"
-    left = {event.customer_id for event in read_events([tmp_path / operation.CANARIES_FILE], SETTINGS)}
+    left = {event.customer_id for event in read_events([tmp_path / CANARIES_FILE], SETTINGS)}
     assert left == set(filter(is_demo_customer, {event.customer_id for event in SHOP}))
 
 

@@ -116,4 +116,4 @@ def test_scalars_take_no_more_than_the_estimate_believes() -> None:
             largest[field.name] = True
     tables = {field.name: bytes(300) for field in msgspec.structs.fields(Profile) if field.type is bytes}
     encoded = codec.encode(Profile(customer_id="c" * 40, **largest, **tables))
-    assert len(encoded) - 300 * len(tables) - 40 <= bound._SCALARS
+    assert len(encoded) - 300 * len(tables) - 40 <= bound.SCALARS

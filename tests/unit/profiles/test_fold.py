@@ -11,7 +11,7 @@ from stream.contracts.events import Consent, Engagement, Event, Item, Review
 from stream.contracts.ids import item_hash
 from stream.contracts.times import DAY_MS, HOUR_MS
 from stream.profiles import codec, statistics
-from stream.profiles.fold import EVENT_IDS
+from stream.profiles.bound import EVENT_IDS
 from stream.profiles.rings import affinities, cart_items, category_hash, interactions
 from stream.profiles.settings import ProfileSettings
 from stream.profiles.timers import due

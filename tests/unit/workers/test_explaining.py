@@ -118,7 +118,7 @@ def test_what_takes_longer_than_its_deadline_is_left_to_the_rules():
     line = Line(delay_s=2.0)
     (answer,), explainer, seconds = ask(line, [question()], deadline_ms=150)
     assert (answer.reasons, answer.reference_churn, answer.fallback) == ([], None, False)
-    assert explainer.missed == 1
+    assert (explainer.missed, explainer.late) == (1, 1)
     assert seconds < 1.0
 
 
@@ -126,7 +126,7 @@ def test_what_takes_longer_than_its_deadline_is_left_to_the_rules():
 def test_a_failure_costs_the_reasons_and_nothing_else(failure):
     line = Line(failure=failure)
     (answer,), explainer, _ = ask(line, [question()])
-    assert (answer.reasons, answer.fallback, explainer.missed) == ([], False, 1)
+    assert (answer.reasons, answer.fallback, explainer.missed, explainer.late) == ([], False, 1, 0)
 
 
 def test_coalitions_that_came_back_as_nonsense_are_not_believed():

@@ -70,6 +70,10 @@ def test_the_same_network_with_a_constant_factor_may_come_in(registry: Registry,
     assert {segment.baskets for segment in verdict.segments} == {"1", "2 to 4", "5 to 9", "10 or more"}
 
 
+def test_probabilities_a_little_too_low_are_refused(registry: Registry, judged: Judge, made: Path) -> None:
+    assert "calibration in the large" in _failed(judged(variant(registry, made, shifted(0.96))))
+
+
 def test_nan_is_refused(registry: Registry, judged: Judge, made: Path) -> None:
     assert "NaN" in _failed(judged(variant(registry, made, shifted(float("nan")))))["answers"]
 

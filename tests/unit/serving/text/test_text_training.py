@@ -24,6 +24,7 @@ from serving.text.settings import AdaptationSettings, Schedule, StudentSettings,
 from serving.text.student import cut_student, load_student, save_student, similarity_loss
 from serving.text.teacher import fit_teacher, opinions, sentiment_probabilities
 from serving.text.tokens import TextTokens
+from serving.text.tuning import prepared
 from tests.unit.serving.small_network import quiet
 from tests.unit.serving.text.tiny_encoder import write_encoder
 from tests.unit.serving.text.words import PIECES, reviews
@@ -53,25 +54,33 @@ def test_a_teacher_learns_which_words_are_good(base, teacher):
     assert macro_f1(unseen.sentiments, sentiment_probabilities(said).argmax(1)) > 0.8
 
 
-@pytest.mark.parametrize("method", ["frozen", "upper", "lora", "full"])
+@pytest.mark.parametrize("method", ["frozen", "upper", "lora", "prefix", "adapters", "full"])
 def test_each_method_changes_what_it_says_it_changes(base, method):
     settings = msgspec.structs.replace(
         TEACHER, method=method, upper_layers=1, schedule=Schedule(epochs=1, batch_size=16, learning_rate=1e-2)
     )
     before = load_encoder(base).state_dict()
     trained = fit_teacher(base, reviews(32), reviews(16, seed=1), settings, LONGEST, 1, CPU)
-    after = {name.replace("base_layer.", ""): tensor for name, tensor in trained.network.encoder.state_dict().items()}
+    after = {_plain(name): tensor for name, tensor in trained.network.encoder.state_dict().items()}
     changed = {name for name, tensor in before.items() if not torch.equal(tensor, after[name])}
-    low_rank = {name for name in after if "lora_" in name}
-    if method in ("frozen", "lora"):
+    added = {name for name in after if name not in before}
+    if method in ("frozen", "lora", "prefix", "adapters"):
         assert not changed
     elif method == "upper":
         assert changed
         assert all(".layer.1." in name for name in changed)
     else:
         assert any("word_embeddings" in name for name in changed)
-    assert bool(low_rank) == (method == "lora")
+    beside = {"lora": "lora_", "prefix": "prefix", "adapters": "dense.1."}
+    assert bool(added) == (method in beside)
+    assert all(beside[method] in name and bool(tensor.any()) for name, tensor in after.items() if name in added)
     assert trained.learned < sum(tensor.numel() for tensor in after.values()) or method == "full"
+
+
+def _plain(name):
+    """A weight's name in the encoder as it was before it was prepared."""
+    name = name.replace("base_layer.", "").replace("output.dense.0.", "output.dense.")
+    return name.removeprefix("encoder.") if name.startswith(("encoder.embeddings.", "encoder.encoder.")) else name
 
 
 class Killed(BaseException):
@@ -96,6 +105,71 @@ def test_a_killed_run_goes_on_as_if_it_had_not_been(base, tmp_path, monkeypatch,
     assert resumed.fitted == whole.fitted
     for name, tensor in whole.network.state_dict().items():
         assert torch.equal(tensor, resumed.network.state_dict()[name]), name
+
+
+def test_an_adapter_that_has_not_learned_changes_nothing(base):
+    untouched = load_encoder(base).eval()
+    adapted = prepared(load_encoder(base), msgspec.structs.replace(TEACHER, method="adapters")).eval()
+    ids = torch.arange(40, 56)[None]
+    with torch.no_grad():
+        mine, theirs = (each(input_ids=ids, attention_mask=torch.ones_like(ids)) for each in (adapted, untouched))
+    assert torch.equal(mine.last_hidden_state, theirs.last_hidden_state)
+
+
+def test_a_prefix_moves_every_text_and_padding_moves_none(base):
+    encoder = prepared(load_encoder(base), msgspec.structs.replace(TEACHER, method="prefix", prefix_length=5)).eval()
+    ids, mask = torch.arange(40, 56)[None], torch.ones(1, 16, dtype=torch.int64)
+    longer = torch.nn.functional.pad(ids, (0, 8), value=60), torch.nn.functional.pad(mask, (0, 8))
+    with torch.no_grad():
+        short, padded = encoder(ids, mask).last_hidden_state, encoder(*longer).last_hidden_state
+        assert torch.allclose(short, padded[:, :16], atol=1e-6)
+        encoder.prefix += 1.0
+        assert not torch.allclose(short, encoder(ids, mask).last_hidden_state, atol=1e-3)
+
+
+def gradients(network, loss):
+    network.zero_grad()
+    loss.backward()
+    return {name: weights.grad for name, weights in network.named_parameters() if weights.grad is not None}
+
+
+@pytest.mark.parametrize("method", ["full", "upper", "lora", "adapters"])
+def test_layers_that_are_computed_again_have_the_same_gradients(base, method):
+    found = []
+    for again in (False, True):
+        torch.manual_seed(1)
+        schedule = msgspec.structs.replace(TEACHER.schedule, gradient_checkpointing=again)
+        settings = msgspec.structs.replace(TEACHER, method=method, upper_layers=1, schedule=schedule)
+        encoder = prepared(load_encoder(base), settings).train()
+        torch.manual_seed(2)
+        ids = torch.arange(40, 56)[None]
+        hidden = encoder(input_ids=ids, attention_mask=torch.ones_like(ids)).last_hidden_state
+        found.append(gradients(encoder, (hidden**2).sum()))
+    kept, computed = found
+    assert kept.keys() == computed.keys() != set()
+    assert all(torch.allclose(kept[name], computed[name], atol=1e-6) for name in kept)
+
+
+def test_a_student_that_computes_layers_again_has_the_same_gradients_and_keeps_less(teacher):
+    student = cut_student(teacher, np.arange(len(PIECES)), STUDENT, LONGEST).train()
+    ids, found, kept = torch.arange(40, 56)[None], [], []
+    for student.recomputed in (False, True):
+        torch.manual_seed(2)
+        saved: list[int] = []
+        with torch.autograd.graph.saved_tensors_hooks(
+            lambda each, to=saved: to.append(each.numel()) or each, lambda each: each
+        ):
+            said = student(ids, torch.ones_like(ids)).ratings
+        kept.append(sum(saved))
+        found.append(gradients(student, (said**2).sum()))
+    assert all(torch.allclose(found[0][name], found[1][name], atol=1e-6) for name in found[0])
+    assert kept[1] < kept[0]
+
+
+def test_a_prefix_does_not_go_with_layers_that_are_computed_again(base):
+    schedule = msgspec.structs.replace(TEACHER.schedule, gradient_checkpointing=True)
+    with pytest.raises(ValueError, match="prefix"):
+        prepared(load_encoder(base), msgspec.structs.replace(TEACHER, method="prefix", schedule=schedule))
 
 
 def test_another_seed_is_another_network(base):

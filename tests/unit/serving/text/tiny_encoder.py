@@ -8,7 +8,7 @@ from transformers import BertConfig, BertModel
 from tests.unit.serving.text.words import PIECES, write_tokenizer
 
 
-def write_encoder(folder: Path) -> Path:
+def write_encoder(folder: Path, dropout: float = 0.1) -> Path:
     torch.manual_seed(0)
     shape = BertConfig(
         vocab_size=len(PIECES),
@@ -17,6 +17,8 @@ def write_encoder(folder: Path) -> Path:
         num_attention_heads=4,
         intermediate_size=48,
         max_position_embeddings=64,
+        hidden_dropout_prob=dropout,
+        attention_probs_dropout_prob=dropout,
     )
     BertModel(shape, add_pooling_layer=False).save_pretrained(folder)
     return write_tokenizer(folder)

@@ -17,6 +17,7 @@ from serving.in_process import OnnxScorer
 from serving.item_tower import ITEM_TOWER_FILE, read_item_tower
 from serving.model_card import DataLicence, read_model_card, version_folder
 from serving.shop import SHOP_FILE, read_shop
+from serving.training import train as training
 from serving.training.arrays import batch_of, example_arrays, labels
 from serving.training.checkpoints import Checkpoints
 from serving.training.settings import TrainingSettings
@@ -54,7 +55,9 @@ def test_arrays_hold_the_very_features_and_labels_known_at_the_time():
 
 
 @pytest.mark.slow
-def test_training_learns_who_stopped_and_ships_what_it_measured(tmp_path):
+def test_training_learns_who_stopped_and_ships_what_it_measured(tmp_path, monkeypatch):
+    # Two of the four cut-offs: the others do the same again.
+    monkeypatch.setattr(training, "EVALUATION_DAYS", (180, 90))
     # Half of the made-up customers stop for good: whoever has been silent for long does not come back.
     events = shop_events(customers=150, days=500)
     path = tmp_path / "events.jsonl"

@@ -1,0 +1,11 @@
+from typing import Any
+
+from confluent_kafka import Message
+
+from stream.engine.processor import Plain
+
+class FastPath:
+    def __init__(
+        self, partition: Any, plain: Plain[Any], topic: str, states: Any, steps: Any, window: list[Any], /
+    ) -> None: ...
+    def take(self, message: Message, /) -> bool: ...

@@ -1,0 +1,116 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False
+"""The fast path of one partition, compiled: a record that the processor can read and fold by itself, with no timer due.
+
+It does what ``Intake`` and ``Partition.process`` do with such a record, without the objects on the way; whatever is
+not so plain it leaves to them, untouched. Called by ``Intake``, which sees to the order.
+"""
+
+from libc.stdint cimport int64_t
+
+from stream.contracts.emission import Origin
+from stream.engine.processor import NewerState
+
+_new = tuple.__new__
+
+cdef enum:
+    NOT_MINE = 0
+    FOLDED = 1
+    ASKS = 2
+
+
+cdef class FastPath:
+    """Takes plain records in for one partition.
+
+    Args:
+        partition: ``Partition``; its states, timers and outputs are changed as by ``process``.
+        plain: the processor's part; see ``processor.Plain``.
+        states, steps, window: of the partition.
+    """
+
+    cdef object partition, plain, states, timers, steps, context, topic
+    cdef dict decoded
+    cdef set touched
+    cdef list window
+    cdef int number
+
+    def __init__(self, partition, plain, str topic, states, steps, list window):
+        self.partition = partition
+        self.plain = plain
+        self.topic = topic
+        self.states = states
+        self.timers = states.timers
+        self.steps = steps
+        self.context = partition.context
+        self.decoded = states.decoded
+        self.touched = states.touched
+        self.window = window
+        self.number = partition.number
+
+    cpdef bint take(self, message) except -1:
+        """Fold a record. False: it is not plain, and nothing was done.
+
+        Args:
+            message: ``confluent_kafka.Message`` of this partition, without an error; no record before it is pending.
+
+        Raises:
+            NewerState: the state was written by a newer version.
+        """
+        cdef object partition = self.partition, value = message.value(), key = message.key(), state, heap, due
+        cdef int64_t offset = message.offset(), time, append_time, moved_to
+        cdef int code
+        if (
+            type(value) is not bytes or type(key) is not bytes or message.headers()
+            or self.steps.careful or self.states.muted or not partition.clear
+            or offset < <int64_t>partition.next_offset
+        ):
+            return False
+        append_time = message.timestamp()[1]
+        try:
+            time = self.plain.read(value, key, append_time, self.number)
+            if time < 0:
+                return False
+            state = self.decoded.get(key)
+            if state is None:
+                state = self.states.get(key)
+                if state is None:
+                    state = self.plain.new(key)
+        except NewerState:
+            raise
+        except Exception:
+            # Nothing was touched: the long way finds the same, and says what it is.
+            return False
+        moved_to = partition.moved_to
+        if time > moved_to:
+            heap = self.timers.heap
+            if time >= <int64_t>self.timers.horizon or (heap and <int64_t>heap[0][0] <= time):
+                return False
+        else:
+            due = self.states.due_of(key)
+            if due and <int64_t>due <= time:
+                return False
+        try:
+            code = self.plain.fold(state, offset)
+            if code == NOT_MINE:
+                return False
+            if time > moved_to:
+                self.context.time = partition.moved_to = time
+                if time >= <int64_t>partition.announce_at:
+                    self.context.origin = _new(Origin, (self.topic, self.number, offset))
+                    partition.announce(time)
+            self.decoded[key] = state
+            self.touched.add(key)
+            if code == ASKS:
+                self.context.origin = _new(Origin, (self.topic, self.number, offset))
+                self.plain.ask(state, self.context)
+                self.states.keep(key, state)
+        except NewerState:
+            raise
+        except Exception:
+            self.states.spoil(key)
+            partition.start_over()
+            return False
+        partition.uncommitted += 1
+        partition.behind = append_time - time
+        partition.next_offset = offset + 1
+        self.window.append(message)
+        return True

@@ -1,0 +1,16 @@
+from collections.abc import Callable
+from typing import Any
+
+from stream.contracts.scores import ScoreRequest
+from stream.profiles.profile import Profile
+from stream.profiles.settings import ProfileSettings
+
+class BrowsePath:
+    duplicates: int
+    def __init__(
+        self, settings: ProfileSettings, partitions: int, emit: Callable[[ScoreRequest, Any], None], /
+    ) -> None: ...
+    def read(self, value: bytes, key: bytes, append_time: int, partition: int, /) -> int: ...
+    def new(self, key: bytes, /) -> Profile: ...
+    def fold(self, profile: Profile, offset: int, /) -> int: ...
+    def ask(self, profile: Profile, context: Any, /) -> None: ...

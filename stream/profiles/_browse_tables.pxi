@@ -1,0 +1,120 @@
+# The packed tables of a profile, as ``asking``, ``bound``, ``categories`` and ``decay`` write them. Part of
+# ``_browse.pyx``.
+
+cdef inline uint32_t crc32(Text text) noexcept:
+    """As ``ids.event_id_hash``."""
+    cdef uint32_t value = 0xFFFFFFFF
+    cdef Py_ssize_t at
+    for at in range(text.size):
+        value = (value >> 8) ^ CRC[(value ^ <uint8_t>text.at[at]) & 0xFF]
+    return value ^ 0xFFFFFFFF
+
+
+cdef inline bint holds(bytes event_ids, uint32_t by) noexcept:
+    cdef const char *ids = PyBytes_AS_STRING(event_ids)
+    cdef Py_ssize_t at
+    cdef uint32_t one
+    for at in range(0, PyBytes_GET_SIZE(event_ids), 4):
+        memcpy(&one, ids + at, 4)
+        if one == by:
+            return True
+    return False
+
+
+cdef inline bytes appended(bytes table, const char *row, Py_ssize_t row_size, Py_ssize_t most):
+    """The table with a row behind it, and without its oldest bytes where it would be longer than ``most``."""
+    cdef Py_ssize_t size = PyBytes_GET_SIZE(table)
+    cdef Py_ssize_t kept = min(size, most - row_size)
+    cdef bytes longer = PyBytes_FromStringAndSize(NULL, kept + row_size)
+    memcpy(PyBytes_AS_STRING(longer), PyBytes_AS_STRING(table) + size - kept, kept)
+    memcpy(PyBytes_AS_STRING(longer) + kept, row, row_size)
+    return longer
+
+
+cdef inline bytes with_evidence(bytes evidence, Text event_id):
+    """As ``asking.note``: the byte FF behind each id, and the oldest given up for one too many."""
+    cdef const char *ids = PyBytes_AS_STRING(evidence)
+    cdef Py_ssize_t size = PyBytes_GET_SIZE(evidence)
+    cdef Py_ssize_t at, count = 1, begin = 0
+    cdef bytes longer
+    for at in range(size):
+        count += <uint8_t>ids[at] == 0xFF
+    if count > EVIDENCE:
+        while <uint8_t>ids[begin] != 0xFF:
+            begin += 1
+        begin += 1
+    longer = PyBytes_FromStringAndSize(NULL, size - begin + event_id.size + 1)
+    memcpy(PyBytes_AS_STRING(longer), ids + begin, size - begin)
+    memcpy(PyBytes_AS_STRING(longer) + size - begin, event_id.at, event_id.size)
+    PyBytes_AS_STRING(longer)[size - begin + event_id.size] = <char>0xFF
+    return longer
+
+
+cdef inline bytes counted(bytes sums, double *part):
+    """As ``decay.counted``."""
+    cdef double[4] total
+    cdef int at
+    if PyBytes_GET_SIZE(sums) == 0:
+        return PyBytes_FromStringAndSize(<char *>part, 32)
+    memcpy(total, PyBytes_AS_STRING(sums), 32)
+    for at in range(4):
+        total[at] += part[at]
+    return PyBytes_FromStringAndSize(<char *>total, 32)
+
+
+cdef inline bytes leaned(bytes table, uint32_t category, double part):
+    """As ``categories.added`` with a part above zero."""
+    cdef Py_ssize_t size = PyBytes_GET_SIZE(table)
+    cdef const char *rows = PyBytes_AS_STRING(table)
+    cdef Py_ssize_t at, weakest_at = -1
+    cdef uint32_t one
+    cdef double weight, weakest = 0.0
+    cdef char[CATEGORY] row
+    for at in range(0, size, CATEGORY):
+        memcpy(&one, rows + at, 4)
+        memcpy(&weight, rows + at + 4, 8)
+        if one == category:
+            weight += part
+            if weight > NOTHING * part:
+                return replaced(table, at + 4, <char *>&weight, 8)
+            return categories.added(table, category, part)
+        if weakest_at < 0 or weight < weakest:
+            weakest = weight
+            weakest_at = at
+    memcpy(row, &category, 4)
+    memcpy(row + 4, &part, 8)
+    if size < CATEGORIES:
+        return appended(table, row, CATEGORY, size + CATEGORY)
+    return table if part <= weakest else replaced(table, weakest_at, row, CATEGORY)
+
+
+cdef inline bytes replaced(bytes table, Py_ssize_t at, const char *part, Py_ssize_t length):
+    cdef bytes changed = PyBytes_FromStringAndSize(PyBytes_AS_STRING(table), PyBytes_GET_SIZE(table))
+    memcpy(PyBytes_AS_STRING(changed) + at, part, length)
+    return changed
+
+
+cdef inline int fit(profile, Py_ssize_t filled) except -1:
+    """As ``bound.fit``, which is called where the profile may be too large."""
+    cdef Py_ssize_t id_length = len(<str>profile.customer_id)
+    filled += PyBytes_GET_SIZE(profile.items)
+    if filled < SMALL and id_length <= SHORT_ID:
+        return 0
+    filled += (
+        ID_BYTES * id_length
+        + PyBytes_GET_SIZE(profile.baskets)
+        + PyBytes_GET_SIZE(profile.cart)
+        + PyBytes_GET_SIZE(profile.pending_returns)
+        + PyBytes_GET_SIZE(profile.settled_revenue)
+        + PyBytes_GET_SIZE(profile.categories)
+        + PyBytes_GET_SIZE(profile.browse_counts)
+        + PyBytes_GET_SIZE(profile.cart_counts)
+        + PyBytes_GET_SIZE(profile.purchase_counts)
+        + PyBytes_GET_SIZE(profile.return_counts)
+        + PyBytes_GET_SIZE(profile.review_counts)
+        + PyBytes_GET_SIZE(profile.engagement_counts)
+        + PyBytes_GET_SIZE(profile.purchase_amounts)
+    )
+    if filled > ROOMY:
+        bound.fit(profile)
+    return 0
