@@ -1,7 +1,7 @@
 """Likeness of items' names, for items whose sales nobody knows yet: cosines of TF-IDF over the hashed words of names.
 
 What nobody bought has no buyers and no companions, and the query, which is learned from what was bought, finds it by
-chance alone. Words in common with what the customer bought do find it (decision 17). Words and their rarity come from
+chance alone. Words in common with what the customer bought do find it (decision 18). Words and their rarity come from
 the catalogue itself, so an item has them as soon as it is listed. Called by ``serving.catalogue``.
 """
 
