@@ -141,7 +141,7 @@ class Intake(Generic[S, P]):
             return self._processor.parse(record)
         except Rejected as refusal:
             return refusal
-        except NewerState:
+        except (NewerState, MemoryError):
             raise
         except Exception as error:
             _log.warning("parse failed", role=self._processor.role, origin=str(record.origin), error=repr(error))

@@ -121,7 +121,7 @@ class Partition(Generic[S, P]):
             return True
         try:
             done = self._take(entry, budget)
-        except NewerState:
+        except (NewerState, MemoryError):
             raise
         except Exception:
             if self._steps.careful:
@@ -248,6 +248,8 @@ class Partition(Generic[S, P]):
         """What the changelog has to learn: framed values of what was touched, and the new position."""
         try:
             changed, shared = self._encoded()
+        except MemoryError:
+            raise
         except Exception:
             self._start_over()
             changed, shared = self._encoded()
