@@ -107,7 +107,7 @@ def _kinds() -> dict[Exit, tuple[type[BaseException], ...]]:
     from stream.engine.instance import InstanceTaken, InvalidInstance
     from stream.engine.processor import NewerState
     from stream.engine.restore import StateLost
-    from stream.engine.worker import WorkerFenced
+    from stream.engine.twins import WorkerFenced
     from stream.operations.brokers import AccessError, KafkaUnreachableError, MissingTopicError
     from stream.operations.catalogue_items import CatalogueFileError
     from stream.operations.convert import ConversionError

@@ -8,7 +8,6 @@ import gc
 import sys
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any, Final, Generic, TypeVar
@@ -31,6 +30,7 @@ from stream.engine.stage import StageRunner
 from stream.engine.steps import DeadLetters
 from stream.engine.stores.store import StoreFactory
 from stream.engine.transactions import GivenUp, Transactions
+from stream.engine.twins import Twins
 from stream.engine.upkeep import Upkeep
 
 S = TypeVar("S")
@@ -40,16 +40,8 @@ MakeTransactions = Callable[[Any, str, Callable[[], bool]], Transactions]
 
 _STOP_PATIENCE_S: Final = 20.0
 _INIT_TIMEOUT_S: Final = 10.0
-_LOSSES: Final = 5
-_LOSSES_WITHIN_S: Final = 60.0
-"""A producer that is fenced this often within this time has a twin: two workers with one name fence each other in
-turn."""
 
 _log = structlog.get_logger(__name__)
-
-
-class WorkerFenced(RuntimeError):
-    """Another live worker has this worker's instance name."""
 
 
 class Worker(Generic[S, P]):
@@ -101,10 +93,10 @@ class Worker(Generic[S, P]):
         self._stopping = threading.Event()
         self._stop_by = 0.0
         self._resume = threading.Event()
-        self._losses: deque[float] = deque(maxlen=_LOSSES)
+        self._twins = Twins(processor.role, instance)
 
     def stop(self) -> None:
-        """Finish gracefully: commit what is folded, leave, return from ``run``. May be called from a signal handler."""
+        """Finish gracefully: commit what is folded, leave, return from ``run``. A signal handler may call it."""
         self._stop_by = time.monotonic() + _STOP_PATIENCE_S
         self._stopping.set()
 
@@ -114,7 +106,7 @@ class Worker(Generic[S, P]):
 
     @property
     def partitions(self) -> list[int]:
-        """The partitions that are held and restored."""
+        """Those that are held and restored."""
         return sorted(self._holdings.held)
 
     @property
@@ -124,8 +116,7 @@ class Worker(Generic[S, P]):
 
     @property
     def waits_for(self) -> float:
-        """Seconds for which the present call of a transaction has lasted; 0.0 between calls. For a watchdog, from any
-        thread."""
+        """Seconds for which the present call of a transaction has lasted; 0.0 between calls. For any thread."""
         since = self._transactions.waiting_since if self._transactions is not None else 0.0
         return time.monotonic() - since if since else 0.0
 
@@ -146,22 +137,36 @@ class Worker(Generic[S, P]):
         try:
             self._open()
             _log.info("worker started", role=self._processor.role, instance=self._instance)
-            while not self._stopping.is_set():
-                self._step()
-            self._commits.commit()
+            while not self._worked():
+                self._twins.consumer_fenced()
+                self._leave()
+                self._join()
         except GivenUp:
             _log.warning("stopped while Kafka was not answering: the broker will abort the open transaction")
-        except ConsumerFenced as error:
-            raise self._fenced() from error
         finally:
             self._close()
 
+    def _worked(self) -> bool:
+        """Work until told to stop. False: the consumer was fenced."""
+        try:
+            while not self._stopping.is_set():
+                self._step()
+            self._commits.commit()
+        except ConsumerFenced as error:
+            _log.warning("fenced: joining the group anew", role=self._processor.role, error=str(error))
+            return False
+        return True
+
     def _open(self) -> None:
+        if self._processor.stage is not None:
+            self._stage = StageRunner(self._processor.stage)
+        self._join()
+
+    def _join(self) -> None:
+        """A new producer and a new consumer, and what works with them."""
         processor, settings, holdings = self._processor, self._settings, self._holdings
         checked = check_topics(make_admin(self._kafka), processor, self._keep_trying)
         self._restorer = Restorer(self._kafka, self.group, processor, settings, self._stores, checked.stamp)
-        if processor.stage is not None:
-            self._stage = StageRunner(processor.stage)
         transactions = self._open_transactions()
         consumer = self._consumer = make_consumer(
             self._kafka, settings, self.group, self._instance, self._consumer_properties
@@ -183,31 +188,38 @@ class Worker(Generic[S, P]):
         self._membership.join()
 
     def _open_transactions(self) -> Transactions:
-        """A new producer, which fences an older one of the same name and aborts what that one left open."""
+        """A new producer: it fences an older one of the same name and aborts what that one left open."""
         transactional_id = f"{self.group}.{self._instance}"
         producer = make_producer(self._kafka, self._settings, transactional_id, self._producer_properties)
         while True:
             try:
                 producer.init_transactions(_INIT_TIMEOUT_S)
-                self._transactions = self._make_transactions(
-                    producer, self._processor.changelog_topic, self._keep_trying
-                )
-                return self._transactions
+                made = self._make_transactions(producer, self._processor.changelog_topic, self._keep_trying)
+                self._transactions = made
+                return made
             except KafkaException as exception:
                 if error_of(exception).fatal() or not error_of(exception).retriable():
                     raise
                 if not self._keep_trying():
                     raise GivenUp(str(exception)) from exception
 
-    def _close(self) -> None:
+    def _leave(self) -> None:
+        """Let go of what ``_join`` has made, and of the partitions."""
         with ExitStack() as stack:
-            stack.callback(_log.info, "worker stopped", role=self._processor.role, instance=self._instance)
             if self._consumer is not None:
                 # Last: leaving the group calls back, and what is not committed by then must not be any more.
                 stack.callback(self._consumer.close)
             stack.callback(self._holdings.close)
             if self._restorer is not None:
                 stack.callback(self._restorer.close)
+            if self._transactions is not None:
+                stack.callback(self._transactions.close)
+        self._consumer = self._restorer = self._transactions = None
+
+    def _close(self) -> None:
+        with ExitStack() as stack:
+            stack.callback(_log.info, "worker stopped", role=self._processor.role, instance=self._instance)
+            stack.callback(self._leave)
             if self._stage is not None:
                 stack.callback(self._stage.close)
 
@@ -220,11 +232,10 @@ class Worker(Generic[S, P]):
         commit = self._fold_ready()
         commit |= self._upkeep.look(self._resume.is_set())
         self._resume.clear()
-        settings = self._settings
         if (
             commit
             or (time.monotonic() - self._commits.last) * 1000 >= self._commit_interval_ms()
-            or self._holdings.uncommitted() >= settings.max_uncommitted_records
+            or self._holdings.uncommitted() >= self._settings.max_uncommitted_records
         ):
             self._commits.commit()
         if self._commits.producer_lost:
@@ -234,9 +245,8 @@ class Worker(Generic[S, P]):
 
     def _commit_interval_ms(self) -> int:
         settings = self._settings
-        if not self._intake.backlog:
-            return settings.commit_interval_ms
-        return max(settings.commit_interval_ms, settings.backlog_commit_interval_ms)
+        in_backlog = settings.backlog_commit_interval_ms if self._intake.backlog else 0
+        return max(settings.commit_interval_ms, in_backlog)
 
     def _fold_ready(self) -> bool:
         """Fold what is ready, partition by partition in offset order. True when a commit should not wait."""
@@ -274,9 +284,7 @@ class Worker(Generic[S, P]):
 
     def _start_afresh(self) -> None:
         """The producer is gone: hear from the group first, then take a new one and restore what is still ours."""
-        self._losses.append(time.monotonic())
-        if len(self._losses) == _LOSSES and self._losses[-1] - self._losses[0] < _LOSSES_WITHIN_S:
-            raise self._fenced()
+        self._twins.producer_fenced()
         numbers = self._membership.restore_again()
         # A zombie learns here that its partitions went to others, before it does anything in their name.
         self._intake.take_in()
@@ -286,11 +294,6 @@ class Worker(Generic[S, P]):
     def _replace_producer(self) -> None:
         # Gone before the new one begins: one that lived on was seen to raise its epoch once more and so to fence it.
         self._commits.transactions.close()
+        self._transactions = None
         self._commits.transactions = self._open_transactions()
         self._commits.producer_lost = self._commits.producer_spent = False
-
-    def _fenced(self) -> WorkerFenced:
-        return WorkerFenced(
-            f"another worker of role {self._processor.role} runs as instance {self._instance!r} and has taken over: "
-            "give each worker its own --instance"
-        )

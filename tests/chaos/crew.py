@@ -8,7 +8,6 @@ import resource
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
@@ -46,7 +45,6 @@ class Member:
 
     Attributes:
         lives: how often it was started.
-        began: its present life, monotonic seconds.
         wanted: whether it is started again when it ends; whoever strikes it says no first.
         on_disk: whether it keeps its state in RocksDB.
     """
@@ -64,7 +62,6 @@ class Member:
         self.role = role
         self.instance = instance
         self.lives = 0
-        self.began = 0.0
         self.wanted = False
         self.on_disk = on_disk
         self._config = config
@@ -74,7 +71,6 @@ class Member:
 
     def start(self) -> None:
         self.lives += 1
-        self.began = time.monotonic()
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "tests.chaos.worker", str(self._config), self.role, self.instance, *self._kind],
@@ -107,6 +103,18 @@ class Member:
         # Another thread may find it dead and forget it meanwhile.
         process = self._process
         return process is not None and process.poll() is None
+
+    def await_ready(self, timeout: float = _END_S) -> None:
+        """Until it has joined the group and restored something, if it is to get anything.
+
+        Raises:
+            WorkerEnded: it has ended, or does not get so far.
+        """
+        if not eventually(lambda: self.wanted and self.alive and self._joined(), timeout=timeout):
+            raise WorkerEnded(f"{self.role} {self.instance} does not begin:\n{self.log_tail()}")
+
+    def _joined(self) -> bool:
+        return '"event": "assigned"' in self.log.read_text(errors="replace")
 
     @property
     def frozen(self) -> bool:

@@ -132,7 +132,7 @@ class Watch:
                 self.deaths += self._crew.supervise()
                 try:
                     self._look()
-                except KafkaException:
+                except (KafkaException, TimeoutError):
                     # A client that saw a broker die may never recover; stalls go on being counted.
                     self._admin = self._new_admin()
         except BaseException as failure:

@@ -4,14 +4,13 @@ A fault is struck and lifted by one call. It counts as recovered when every part
 its input held at the moment of the lift; ``watch.py`` measures that, the same for every kind.
 """
 
-import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
-from typing import ClassVar, Final
+from typing import ClassVar
 
 from stream.configuration.settings import Configuration
 from tests.chaos.brokers import Brokers
@@ -19,9 +18,6 @@ from tests.chaos.crew import Crew, Member
 from tests.chaos.model import ModelServer
 from tests.chaos.watch import Watch
 from tests.chaos.writer import Feed
-
-_A_WHILE_S: Final = 3.0
-"""Python's start and a restore."""
 
 
 @dataclass(frozen=True)
@@ -48,13 +44,13 @@ class Scene:
     draw: Random
 
     def anyone(self, on_disk: bool = False) -> Member:
-        """One of the workers, when it has run for a while.
+        """One of the workers, when it has joined its group.
 
         Args:
             on_disk: one that keeps its state in RocksDB.
         """
         member = self.draw.choice([member for member in self.crew.members if member.on_disk or not on_disk])
-        time.sleep(max(0.0, member.began + _A_WHILE_S - time.monotonic()))
+        member.await_ready()
         return member
 
     @contextmanager

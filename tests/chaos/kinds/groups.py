@@ -26,6 +26,7 @@ class OffsetsGone(Fault):
         admin = AdminClient({"bootstrap.servers": scene.brokers.bootstrap_servers})
         members = scene.crew.of(role)
         for member in members:
+            member.await_ready()
             member.stop()
 
         def deleted() -> bool:

@@ -89,6 +89,7 @@ class TwiceAcrossRestart(Fault):
 
     def strike(self, scene: Scene) -> str:
         member = scene.draw.choice(scene.crew.of("profiles"))
+        member.await_ready()
         with scene.gone(member):
             scene.feed.put_in(scene.feed.latest(_AGAIN))
         return f"{_AGAIN} events, {member.instance}"

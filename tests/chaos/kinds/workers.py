@@ -110,7 +110,8 @@ class JoinAndLeave(Fault):
             member.start()
             time.sleep(draw.uniform(0.5, 3.0))
         for member in joined:
-            if draw.random() < 0.5 and member.alive:
+            if draw.random() < 0.5:
+                member.await_ready()
                 member.stop()
             else:
                 member.end()

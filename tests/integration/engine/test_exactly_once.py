@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
-from confluent_kafka import KafkaError, KafkaException, Producer
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
 
 from stream.engine.processor import OutputRecord
 from stream.engine.transactions import PartitionCommit, Transactions
-from stream.engine.worker import WorkerFenced
+from stream.engine.twins import WorkerFenced
 from stream.testing.waiting import eventually
 from tests.integration.engine.counting import WORDS
 from tests.integration.engine.deployment import Deployment
@@ -94,6 +94,19 @@ def test_a_worker_whose_producer_is_fenced_once_recovers_by_itself(deployment: D
         deployment.produce(some_records(500, 2, 30_000))
         deployment.folded()
         assert run.metric("tidemark_aborts_total", error="_FENCED") == 1
+    deployment.assert_exact()
+
+
+def test_a_worker_whose_consumer_is_fenced_once_recovers_by_itself(deployment: Deployment) -> None:
+    with deployment.running() as run:
+        deployment.produce(some_records(300, 1))
+        deployment.folded()
+        usurper = Consumer(deployment.kafka | {"group.id": deployment.group, "group.instance.id": "a"})
+        usurper.subscribe([deployment.processor.input_topic])
+        assert eventually(lambda: usurper.poll(0.1) is None and (usurper.assignment() or not run.worker.partitions))
+        usurper.close()
+        deployment.produce(some_records(300, 2, 30_000))
+        deployment.folded()
     deployment.assert_exact()
 
 
