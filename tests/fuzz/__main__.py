@@ -7,13 +7,15 @@ bytes in ``.fuzz/`` when one breaks what ``history.py`` asks for.
 import sys
 from pathlib import Path
 from random import Random
-from typing import Final
+from typing import Final, get_args
 
 import atheris
+import msgspec
 
 with atheris.instrument_imports(include=["stream.profiles", "stream.contracts"]):
     from tests.fuzz.history import fold_bytes
 
+from stream.contracts.events import Consent, Event, EventType, Item, Review
 from tests.chaos.input_log import chapters
 from tests.chaos.poison import WAYS
 
@@ -26,7 +28,7 @@ _LONGEST: Final = 64 * 1024
 
 
 def one(data: bytes) -> None:
-    """The first line is the key, the others are records."""
+    """What comes before the first separator is the key, the rest are records."""
     key, *values = data.split(SEPARATOR)
     fold_bytes(key, values)
 
@@ -41,22 +43,30 @@ def write_examples(folder: Path) -> None:
         record = next(log)
         by_key.setdefault(record.key or b"", []).append(record.value or b"")
     for number, (key, values) in enumerate(by_key.items()):
-        values = values[:_HISTORY] + [draw.choice(WAYS)(draw)[:_LONGEST]]
-        (folder / f"example-{number}").write_bytes(SEPARATOR.join([key, *values]))
+        poisoned = draw.choice(WAYS)(draw)[:_LONGEST]
+        (folder / f"example-{number}").write_bytes(SEPARATOR.join([key, *values[:_HISTORY], poisoned]))
+
+
+def write_words(path: Path) -> None:
+    """What JSON of events is made of, for mutations that single bytes would hardly find."""
+    fields = [field.name for kind in (Event, Item, Review, Consent) for field in msgspec.structs.fields(kind)]
+    words = [*fields, *get_args(EventType), "null", "1e999", "NaN", "granted", "backfill"]
+    path.write_text("".join(f'"{word}"\n' for word in words))
 
 
 def main(seconds: int) -> None:
     """Search for so long; does not return."""
     corpus = FOLDER / "corpus"
     write_examples(corpus)
-    options = [
-        f"-max_total_time={seconds}",
-        f"-max_len={_LONGEST}",
-        f"-artifact_prefix={FOLDER}/",
-        "-print_final_stats=1",
-    ]
-    # Lists and strings are walked by msgspec in C; a slow input is not what is looked for.
-    atheris.Setup([sys.argv[0], str(corpus), *options], one)
+    write_words(FOLDER / "words")
+    options = {
+        "max_total_time": seconds,
+        "max_len": _LONGEST,
+        "dict": FOLDER / "words",
+        "artifact_prefix": f"{FOLDER}/",
+        "print_final_stats": 1,
+    }
+    atheris.Setup([sys.argv[0], str(corpus), *(f"-{name}={value}" for name, value in options.items())], one)
     atheris.Fuzz()
 
 

@@ -11,7 +11,6 @@ from tests.chaos.kinds.fault import Fault, Scene
 
 _LATEST_COMMIT: Final = 4
 _MIB: Final = 1024 * 1024
-_ROOM_MIB: Final = 4
 _DISK_ROOM: Final = 64 * 1024
 _PATIENCE_S: Final = 15.0
 _AWAY_S: Final = SESSION_MS / 1000 + 1
@@ -133,7 +132,7 @@ class AllAtOnce(Fault):
 
 class OutOfMemory(Fault):
     name = "out of memory"
-    what = "a worker may take 4 MiB more (RLIMIT_AS) and no more; however it ends, it starts again without the limit"
+    what = "a worker gets no more memory (RLIMIT_AS); however it ends, it starts again without the limit"
 
     def strike(self, scene: Scene) -> str:
         return _limited(scene, resource.RLIMIT_AS, on_disk=False)
@@ -157,7 +156,7 @@ def _limited(scene: Scene, which: int, on_disk: bool) -> str:
     if on_disk:
         member.limit(which, member.log.stat().st_size + _DISK_ROOM)
     else:
-        member.limit(which, int(member.memory_mib("VmSize") + _ROOM_MIB) * _MIB)
+        member.limit(which, int(member.memory_mib("VmSize") * _MIB))
     deadline = time.monotonic() + _PATIENCE_S
     while member.alive and time.monotonic() < deadline:
         time.sleep(0.1)
