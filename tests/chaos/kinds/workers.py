@@ -10,6 +10,7 @@ from tests.chaos.faults import SITES, Site
 from tests.chaos.kinds.fault import Fault, Scene
 
 _LATEST_COMMIT: Final = 4
+_PRESSURE: Final = 5
 _MIB: Final = 1024 * 1024
 _DISK_ROOM: Final = 64 * 1024
 _PATIENCE_S: Final = 15.0
@@ -106,6 +107,7 @@ class JoinAndLeave(Fault):
         role, draw = scene.draw.choice(["profiles", "decisions"]), scene.draw
         joined = [scene.recruit(role) for _ in range(draw.randint(1, 2))]
         for member in joined:
+            scene.crew.members.append(member)
             member.start()
             time.sleep(draw.uniform(0.5, 3.0))
         for member in joined:
@@ -132,10 +134,14 @@ class AllAtOnce(Fault):
 
 class OutOfMemory(Fault):
     name = "out of memory"
-    what = "a worker gets no more memory (RLIMIT_AS); however it ends, it starts again without the limit"
+    what = "a worker gets no more memory (RLIMIT_AS) and five times the events; it starts again without the limit"
 
     def strike(self, scene: Scene) -> str:
-        return _limited(scene, resource.RLIMIT_AS, on_disk=False)
+        scene.feed.pace *= _PRESSURE
+        try:
+            return _limited(scene, resource.RLIMIT_AS, on_disk=False)
+        finally:
+            scene.feed.pace /= _PRESSURE
 
 
 class FullDisk(Fault):
