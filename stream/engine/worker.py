@@ -214,7 +214,7 @@ class Worker(Generic[S, P]):
                 stack.callback(self._restorer.close)
             if self._transactions is not None:
                 stack.callback(self._transactions.close)
-        self._consumer = self._restorer = self._transactions = None
+        self._consumer = self._transactions = None
 
     def _close(self) -> None:
         with ExitStack() as stack:
