@@ -138,6 +138,7 @@ class Restorer:
             store = self.give_up(partition)
             if store is not None:
                 store.close()
+        self._questions.close()
         self._close_consumer()
 
     def _close_consumer(self) -> None:

@@ -5,8 +5,8 @@ Each engine is broken in one place (``broken.py``) and struck where that shows.
 
 import signal
 import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Final, get_args
@@ -76,35 +76,34 @@ STRIKES: Final[dict[Engine, tuple[Callable[[Crew], None], dict[str, int]]]] = {
 }
 
 
+Verdicts = dict[Engine, Future[Verdict]]
+
+
 @pytest.fixture(scope="module")
-def verdicts(embedded_kafka: EmbeddedKafka, tmp_path_factory: pytest.TempPathFactory) -> dict[Engine, Verdict]:
-    folder = tmp_path_factory.mktemp("broken")
-
-    def judged(engine: Engine) -> Verdict:
-        return _judged(engine, embedded_kafka.bootstrap_servers, folder)
-
-    # Most of the time they wait.
+def verdicts(embedded_kafka: EmbeddedKafka, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Verdicts]:
+    folder, servers = tmp_path_factory.mktemp("broken"), embedded_kafka.bootstrap_servers
+    # All at once: most of the time they wait.
     with ThreadPoolExecutor(len(STRIKES)) as pool:
-        return dict(zip(STRIKES, pool.map(judged, STRIKES), strict=True))
+        yield {engine: pool.submit(_judged, engine, servers, folder) for engine in STRIKES}
 
 
 def test_every_broken_engine_is_struck() -> None:
     assert {*STRIKES, "shipped"} == {*get_args(Engine)}
 
 
-def test_offsets_committed_before_outputs_lose_events(verdicts: dict[Engine, Verdict]) -> None:
-    assert verdicts["offsets_first"].lost
+def test_offsets_committed_before_outputs_lose_events(verdicts: Verdicts) -> None:
+    assert verdicts["offsets_first"].result().lost
 
 
 @pytest.mark.parametrize("engine", ["high_watermark_only", "last_stable_offset_only"])
 def test_a_restore_that_does_not_wait_for_the_former_owner_does_things_twice(
-    verdicts: dict[Engine, Verdict], engine: Engine
+    verdicts: Verdicts, engine: Engine
 ) -> None:
-    assert verdicts[engine].twice
+    assert verdicts[engine].result().twice
 
 
-def test_a_fold_that_knows_no_ids_makes_wrong_states(verdicts: dict[Engine, Verdict]) -> None:
-    assert verdicts["no_dedupe"].wrong_states
+def test_a_fold_that_knows_no_ids_makes_wrong_states(verdicts: Verdicts) -> None:
+    assert verdicts["no_dedupe"].result().wrong_states
 
 
 def _judged(engine: Engine, servers: str, folder: Path) -> Verdict:

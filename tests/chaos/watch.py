@@ -9,14 +9,11 @@ import time
 from types import TracebackType
 from typing import Final, NamedTuple, Self
 
-from confluent_kafka import KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient
-from confluent_kafka.admin._listoffsets import OffsetSpec
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from stream.configuration.settings import Configuration
 from stream.contracts import topics
 from tests.chaos.crew import GIVEN_UP, Crew, Death
-from tests.chaos.read_back import committed_offsets
 from tests.chaos.writer import Feed
 
 ROLES: Final = ("profiles", "decisions")
@@ -60,6 +57,7 @@ class Watch:
         deaths: workers that ended without having been told to.
         longest_stall: seconds, and the place where it was.
         lag: records that the two groups have still to commit.
+        unanswered: what the brokers did not answer, and why.
     """
 
     def __init__(self, servers: str, configuration: Configuration, crew: Crew, feed: Feed) -> None:
@@ -68,7 +66,7 @@ class Watch:
         self.longest_stall: tuple[float, str] = (0.0, "")
         self.memory: list[Memory] = []
         self.lag = 0
-        self._servers = servers
+        self.unanswered: list[str] = []
         self._crew = crew
         self._feed = feed
         self._partitions = configuration.topics.partitions
@@ -80,7 +78,8 @@ class Watch:
         self._recoveries: list[Recovery] = []
         self._committed: dict[Place, int] = {}
         self._moved: dict[Place, float] = {}
-        self._admin = self._new_admin()
+        # Not an AdminClient: librdkafka was seen to abort the process where brokers die under its requests.
+        self._readers = {role: _reader(servers, group) for role, group in self._groups.items()}
         self._failure: BaseException | None = None
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._run, name="chaos-watch", daemon=True)
@@ -132,14 +131,11 @@ class Watch:
                 self.deaths += self._crew.supervise()
                 try:
                     self._look()
-                except (KafkaException, TimeoutError):
-                    # A client that saw a broker die may never recover; stalls go on being counted.
-                    self._admin = self._new_admin()
+                except KafkaException as error:
+                    # The broker is away; stalls are counted when it is back.
+                    self.unanswered.append(str(error))
         except BaseException as failure:
             self._failure = failure
-
-    def _new_admin(self) -> AdminClient:
-        return AdminClient({"bootstrap.servers": self._servers, "log_level": 0})
 
     def _look(self) -> None:
         now = time.monotonic()
@@ -147,9 +143,8 @@ class Watch:
             self.memory.append(Memory(now, f"{member.role} {member.instance}", member.memory_mib()))
         ends = self._ends()
         for role in ROLES:
-            offsets = committed_offsets(
-                self._admin, self._groups[role], self._inputs[role], self._partitions, _ANSWER_S
-            )
+            asked = [TopicPartition(self._inputs[role], number) for number in range(self._partitions)]
+            offsets = [max(found.offset, 0) for found in self._readers[role].committed(asked, _ANSWER_S)]
             for partition, offset in enumerate(offsets):
                 self._note((role, partition), offset, ends[role, partition], now)
         self.lag = sum(max(0, end - self._committed[place]) for place, end in ends.items())
@@ -159,14 +154,10 @@ class Watch:
     def _ends(self) -> dict[Place, int]:
         """Offset behind what is to be read. The requests' includes markers, so a quiet partition never quite reaches
         it; a recovery asks for what lay there before."""
-        asked = [TopicPartition(self._inputs["decisions"], number) for number in range(self._partitions)]
-        answers = self._admin.list_offsets(
-            {partition: OffsetSpec.latest() for partition in asked},  # type: ignore[no-untyped-call]
-            request_timeout=_ANSWER_S,
-        )
         ends: dict[Place, int] = {("profiles", number): end for number, end in enumerate(self._feed.writer.ends)}
-        for partition, answer in answers.items():
-            ends["decisions", partition.partition] = answer.result(_ANSWER_S).offset
+        for number in range(self._partitions):
+            place = TopicPartition(self._inputs["decisions"], number)
+            ends["decisions", number] = self._readers["decisions"].get_watermark_offsets(place, _ANSWER_S)[1]
         return ends
 
     def _note(self, place: Place, offset: int, end: int, now: float) -> None:
@@ -184,3 +175,8 @@ class Watch:
             recovery.seconds = now - recovery.began
             recovery.over.set()
             self._recoveries.remove(recovery)
+
+
+def _reader(servers: str, group: str) -> Consumer:
+    """Asks what the group has committed; it never joins."""
+    return Consumer({"bootstrap.servers": servers, "group.id": group, "enable.auto.commit": False, "log_level": 0})
