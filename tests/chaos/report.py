@@ -52,6 +52,7 @@ def page(run: Run, verdict: Verdict, command: str, seed: int) -> str:
             f"* lost {len(verdict.lost)}, twice {len(verdict.twice)}, wrong states {len(verdict.wrong_states)}",
             f"* longest stall of a partition with something to read: {stall:.1f} s ({where}), faults included",
             f"* workers that ended because Kafka was away, and were started again: {restarts}",
+            f"* looks five times a second that a broker did not answer: {len(run.watch.unanswered)}",
             f"* most memory of a worker: {max((look.mib for look in run.watch.memory), default=0):.0f} MiB",
             f"* anything else wrong: {len(wrong) or 'nothing'}",
             *(f"    * {line}" for line in wrong),

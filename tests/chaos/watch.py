@@ -172,7 +172,7 @@ class Watch:
         if recovery.targets is None:
             recovery.targets = {place: end - 1 for place, end in ends.items()}
         if all(self._committed[place] >= target for place, target in recovery.targets.items()):
-            recovery.seconds = now - recovery.began
+            recovery.seconds = time.monotonic() - recovery.began
             recovery.over.set()
             self._recoveries.remove(recovery)
 

@@ -1,6 +1,6 @@
 """Bugs that other stream processors had, as far as no other test is named for them.
 
-Of the list in docs/chaos.md: what the tests of restores, rebalances and pressure do not show yet.
+The whole list, with the test of each, is in docs/decisions/0017-faults.md.
 """
 
 from collections.abc import Callable, Sequence
