@@ -121,8 +121,8 @@ class Member:
         """Whether it is stopped as by SIGSTOP."""
         return Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
 
-    def memory_mib(self, kind: Literal["VmRSS", "VmSize"] = "VmRSS") -> float:
-        """Memory that it has, MiB: resident, or all that it has asked for."""
+    def memory_mib(self, kind: Literal["VmRSS", "VmData"] = "VmRSS") -> float:
+        """Memory that it has, MiB: resident, or all that it may write to."""
         process = self._process
         try:
             status = "" if process is None else Path(f"/proc/{process.pid}/status").read_text()

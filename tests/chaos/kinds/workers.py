@@ -134,12 +134,12 @@ class AllAtOnce(Fault):
 
 class OutOfMemory(Fault):
     name = "out of memory"
-    what = "a worker gets no more memory (RLIMIT_AS) and five times the events; it starts again without the limit"
+    what = "a worker gets no more memory (RLIMIT_DATA) and five times the events; it starts again without the limit"
 
     def strike(self, scene: Scene) -> str:
         scene.feed.pace *= _PRESSURE
         try:
-            return _limited(scene, resource.RLIMIT_AS, on_disk=False)
+            return _limited(scene, resource.RLIMIT_DATA, on_disk=False)
         finally:
             scene.feed.pace /= _PRESSURE
 
@@ -162,7 +162,7 @@ def _limited(scene: Scene, which: int, on_disk: bool) -> str:
     if on_disk:
         member.limit(which, member.log.stat().st_size + _DISK_ROOM)
     else:
-        member.limit(which, int(member.memory_mib("VmSize") * _MIB))
+        member.limit(which, int(member.memory_mib("VmData") * _MIB))
     deadline = time.monotonic() + _PATIENCE_S
     while member.alive and time.monotonic() < deadline:
         time.sleep(0.1)
