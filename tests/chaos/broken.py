@@ -24,7 +24,7 @@ from stream.profiles.profile import Profile
 from stream.workers import profiles
 from tests.chaos.faults import StruckTransactions
 
-Engine = Literal["shipped", "offsets_first", "high_watermark_only", "last_stable_offset_only", "no_dedupe"]
+Engine = Literal["shipped", "offsets_first", "last_stable_offset_only", "no_dedupe"]
 
 
 class OffsetsFirst(StruckTransactions):
@@ -47,14 +47,11 @@ class OffsetsFirst(StruckTransactions):
 
 
 class Hasty(AdminClient):
-    """Does not wait for an offset that a transaction is about to commit."""
+    """Does not wait for an offset that a transaction is about to commit, and takes the last stable offset for the end
+    of the changelog."""
 
     def list_consumer_group_offsets(self, requests: Any, **settings: Any) -> Any:  # type: ignore[override]
         return super().list_consumer_group_offsets(requests, **{**settings, "require_stable": False})
-
-
-class HastyAndShort(Hasty):
-    """Takes the last stable offset for the end of the changelog, too."""
 
     def list_offsets(self, offsets: Any, **settings: Any) -> Any:  # type: ignore[override]
         return super().list_offsets(offsets, **{**settings, "isolation_level": IsolationLevel.READ_COMMITTED})
@@ -66,12 +63,9 @@ def break_engine(engine: Engine) -> Callable[..., StruckTransactions]:
         case "offsets_first":
             _believe_the_group()
             return OffsetsFirst
-        case "high_watermark_only":
-            _believe_the_group()
-            _ask_with(Hasty)
         case "last_stable_offset_only":
             _believe_the_group()
-            _ask_with(HastyAndShort)
+            bounds.make_admin = Hasty  # type: ignore[attr-defined, assignment]
         case "no_dedupe":
             profiles.fold = _without_dedupe  # type: ignore[attr-defined, assignment]
         case "shipped":
@@ -89,10 +83,6 @@ def _believe_the_group() -> None:
         return msgspec.structs.replace(position, offset=task.bounds.committed)
 
     Restorer._verified = unverified  # type: ignore[method-assign]
-
-
-def _ask_with(client: type[AdminClient]) -> None:
-    bounds.make_admin = client  # type: ignore[attr-defined]
 
 
 def _without_dedupe(profile: Profile | None, event: Event, *more: Any) -> Any:

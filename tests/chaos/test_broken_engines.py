@@ -70,7 +70,6 @@ def nothing_happens(crew: Crew) -> None:
 
 STRIKES: Final[dict[Engine, tuple[Callable[[Crew], None], dict[str, int]]]] = {
     "offsets_first": (dies_between_offsets_and_outputs, {"profiles": 1}),
-    "high_watermark_only": (comes_back_in_the_middle_of_a_commit, {"profiles": 1, "decisions": 2}),
     "last_stable_offset_only": (comes_back_in_the_middle_of_a_commit, {"profiles": 1, "decisions": 2}),
     "no_dedupe": (nothing_happens, {"profiles": 1}),
 }
@@ -95,11 +94,8 @@ def test_offsets_committed_before_outputs_lose_events(verdicts: Verdicts) -> Non
     assert verdicts["offsets_first"].result().lost
 
 
-@pytest.mark.parametrize("engine", ["high_watermark_only", "last_stable_offset_only"])
-def test_a_restore_that_does_not_wait_for_the_former_owner_does_things_twice(
-    verdicts: Verdicts, engine: Engine
-) -> None:
-    assert verdicts[engine].result().twice
+def test_a_restore_that_does_not_wait_for_the_former_owner_does_things_twice(verdicts: Verdicts) -> None:
+    assert verdicts["last_stable_offset_only"].result().twice
 
 
 def test_a_fold_that_knows_no_ids_makes_wrong_states(verdicts: Verdicts) -> None:
