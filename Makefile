@@ -57,7 +57,7 @@ bench: $(READY) ## throughput and latency, with the shipped configuration
 	$(BIN)/python -m benchmarks.latency
 	$(BIN)/python -m benchmarks.serving
 
-chaos: $(TRAINING) ## faults of every kind, and an oracle that counts: make chaos SECONDS=3600 SEED=7 [BROKERS=3] [REPORT=...]
+chaos: $(TRAINING) ## faults of every kind for SECONDS (180), and an oracle
 	@$(BIN)/python -m tests.chaos --seconds $(or $(SECONDS),180) --brokers $(or $(BROKERS),1) \
 		--report $(or $(REPORT),chaos-report.md) $(if $(SEED),--seed $(SEED))
 
