@@ -59,7 +59,7 @@ bench: $(READY) ## every figure of docs/benchmarks.md, peers beside it, two hour
 bench-quick: $(READY) ## three minutes: has Tidemark become slow? make bench-quick [OUT=FILE]
 	$(BIN)/python -m benchmarks.suite --quick --out $(OUT)
 
-chaos: $(TRAINING) ## faults of every kind, and an oracle that counts: make chaos SECONDS=3600 SEED=7 [BROKERS=3] [REPORT=...]
+chaos: $(TRAINING) ## faults of every kind for SECONDS (180), and an oracle
 	@$(BIN)/python -m tests.chaos --seconds $(or $(SECONDS),180) --brokers $(or $(BROKERS),1) \
 		--report $(or $(REPORT),chaos-report.md) $(if $(SEED),--seed $(SEED))
 

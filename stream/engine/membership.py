@@ -121,6 +121,8 @@ class Membership(Generic[S, P]):
                 consumer.assign(partitions)
             else:
                 consumer.incremental_assign(partitions)
+            # One that was taken away while it was paused would stay so, and never be heard of.
+            consumer.resume(partitions)
             kept, self._holdings.kept = self._holdings.kept, {}
             for number in numbers:
                 self._restorer.begin(number, kept.pop(number, None))
