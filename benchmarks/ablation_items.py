@@ -3,7 +3,7 @@
     python -m benchmarks.ablation_items EVENTS [CUTOFF]
 
 Needs the extra `train`. Words of the name (shipped), an id of its own, or codes of a quantised text vector (VQ-Rec, Hou
-et al. 2023); without time gaps; trained together with churn. A fifth of the items is hidden from training, histories
+et al. 2023); trained together with churn. A fifth of the items is hidden from training, histories
 and labels alike, so that cold items are measured on the same networks. Every row is trained with two seeds: the
 mean, and half their distance.
 """
@@ -56,7 +56,6 @@ class Variant(NamedTuple):
 
     name: str
     tokens: str = "words"
-    gaps: bool = True
     churn: bool = False
 
 
@@ -64,7 +63,6 @@ VARIANTS: Final = (
     Variant("words of the name (shipped)"),
     Variant("an id of its own", tokens="ids"),
     Variant("codes of the text vector", tokens="codes"),
-    Variant("words, without time gaps", gaps=False),
     Variant("words, trained together with churn", churn=True),
 )
 
@@ -117,14 +115,11 @@ def codes_of(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.int32]:
     return table
 
 
-def seen_as(arrays: ExampleArrays, table: npt.NDArray[np.int32], variant: Variant) -> ExampleArrays:
-    """The arrays with the items' tokens of ``table``, and without gaps where the variant has none."""
+def seen_as(arrays: ExampleArrays, table: npt.NDArray[np.int32]) -> ExampleArrays:
+    """The arrays with the items' tokens of ``table``."""
     # Row 0 stands for no item, the table's last row is zero.
     rows = arrays.tensors["history_tokens"][:, :, 0].astype(np.intp) - 1
-    changed = {"history_tokens": table[rows].astype(np.int16)}
-    if not variant.gaps:
-        changed["history_gaps"] = np.zeros_like(arrays.tensors["history_gaps"])
-    return arrays._replace(tensors={**arrays.tensors, **changed})
+    return arrays._replace(tensors={**arrays.tensors, "history_tokens": table[rows].astype(np.int16)})
 
 
 def figures(variant: Variant, table: npt.NDArray[np.int32], shown: Shown, seed: int) -> list[float]:
@@ -133,7 +128,7 @@ def figures(variant: Variant, table: npt.NDArray[np.int32], shown: Shown, seed: 
     torch.manual_seed(seed)
     joint = Joint(CustomerNetwork(NetworkSettings()))
     network = joint.network
-    arrays = seen_as(shown.arrays, table, variant)
+    arrays = seen_as(shown.arrays, table)
     warm = np.flatnonzero(~shown.hidden)
     place = np.full(len(shown.hidden) + 1, -1)
     place[warm] = np.arange(len(warm))
@@ -160,7 +155,7 @@ def figures(variant: Variant, table: npt.NDArray[np.int32], shown: Shown, seed: 
 
 def measured(joint: Joint, variant: Variant, table: npt.NDArray[np.int32], shown: Shown) -> list[float]:
     """The figures of ``retrieved``, and AUC."""
-    test, network = seen_as(shown.test, table, variant), joint.network
+    test, network = seen_as(shown.test, table), joint.network
     queries, churn = [], []
     with torch.no_grad():
         for start in range(0, len(shown.baskets), 512):

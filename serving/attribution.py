@@ -2,8 +2,9 @@
 
 A coalition of groups is a customer of whom these groups' facts are the customer's own and all others the reference's.
 Groups in which the two are equal cannot move anything and take no part, so n groups that differ make 2^n rows, 256 at
-the most. This module makes the rows and weighs what the network says to them; who is asked, and when, is
-``stream.workers.explaining``'s business. Why it is so is decision 12.
+the most. Churn is made of the statistics alone, so the history is the customer's own in every row. This module makes
+the rows and weighs what the network says to them; who is asked, and when, is ``stream.workers.explaining``'s business.
+Why it is so is decision 12.
 """
 
 from __future__ import annotations
@@ -15,12 +16,10 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from serving.histories import HISTORY
 from serving.outlook import OUTLOOK, outlook
 from serving.scorer import Tensors
 from serving.shop import Shop
 from serving.statistics import STATISTICS, revenue_a_day, silence_in_gaps
-from stream.profiles import interactions
 
 Floats = npt.NDArray[np.float64]
 Members = npt.NDArray[np.bool_]
@@ -32,12 +31,10 @@ class Group(NamedTuple):
     Attributes:
         code: what contributions call it.
         statistics: names of the statistics that tell of nothing else.
-        interactions: types of the history's entries, as ``stream.profiles.interactions`` codes them.
     """
 
     code: str
     statistics: tuple[str, ...]
-    interactions: tuple[int, ...] = ()
 
 
 def _half_lives(kind: str) -> tuple[str, ...]:
@@ -68,19 +65,14 @@ GROUPS: Final = (
             *("revenue_within_60d", "revenue_within_90d", "revenue_within_180d", "revenue_within_365d"),
         ),
     ),
-    Group(
-        "assortment",
-        ("lines_a_basket", "distinct_share", "unit_price", "units", "known_lines"),
-        (interactions.PURCHASE,),
-    ),
-    Group("cart", (*_half_lives("carts"), "in_cart"), (interactions.CART,)),
-    Group("visits", (*_half_lives("browses"), *_half_lives("engagements")), (interactions.BROWSE,)),
-    Group("returns", (*_half_lives("returns"), "returned_share"), (interactions.RETURN,)),
-    Group("opinion", (*_half_lives("reviews"), "has_rating", "mean_rating"), (interactions.REVIEW,)),
+    Group("assortment", ("lines_a_basket", "distinct_share", "unit_price", "units", "known_lines")),
+    Group("cart", (*_half_lives("carts"), "in_cart")),
+    Group("visits", (*_half_lives("browses"), *_half_lives("engagements"))),
+    Group("returns", (*_half_lives("returns"), "returned_share")),
+    Group("opinion", (*_half_lives("reviews"), "has_rating", "mean_rating")),
 )
 """In the order in which ties are told. That an order came lately says how long the silence is, and so do the shortest
-half-lives and the shortest window. An entry of the history that is a purchase tells what was bought: when and for how
-much the statistics say."""
+half-lives and the shortest window."""
 
 CODES: Final = tuple(group.code for group in GROUPS)
 
@@ -118,7 +110,7 @@ class Explanation(NamedTuple):
     Attributes:
         players: places in ``GROUPS`` of those that differ, n of them.
         tensors: inputs of the network, 2^n rows; bit i of a row's number says that ``players[i]`` is in it. The first
-            row is the reference, the last one the customer.
+            row has the statistics of the reference, the last one is the customer.
     """
 
     players: tuple[int, ...]
@@ -146,7 +138,7 @@ def explanation(own: Tensors, reference: Tensors, as_of: int, shop: Shop) -> Exp
         players,
         {
             "stats": _statistics(members, own["stats"][0], reference["stats"][0], as_of, shop),
-            **_histories(members, own, reference),
+            **{name: np.repeat(own[name], len(numbers), axis=0) for name in own if name != "stats"},
         },
     )
 
@@ -171,18 +163,7 @@ def shapley(values: Floats) -> Floats:
 
 def _differs(group: int, own: Tensors, reference: Tensors) -> bool:
     columns = [_COLUMN[name] for name in GROUPS[group].statistics]
-    if not np.array_equal(own["stats"][0, columns], reference["stats"][0, columns]):
-        return True
-    entries = [_entries(group, side) for side in (own, reference)]
-    return any(
-        not np.array_equal(own[name][0][entries[0]], reference[name][0][entries[1]])
-        for name in own
-        if name.startswith("history_")
-    )
-
-
-def _entries(group: int, side: Tensors) -> npt.NDArray[np.bool_]:
-    return np.isin(side["history_events"][0], GROUPS[group].interactions)
+    return not np.array_equal(own["stats"][0, columns], reference["stats"][0, columns])
 
 
 def _statistics(
@@ -233,28 +214,3 @@ def _derived(
         "silence_in_gaps": silence_in_gaps(silence, np.expm1(read("mean_gap_days"))),
         "revenue_a_day": revenue_a_day(read("revenue_365d"), last + silence),
     }
-
-
-def _histories(members: Members, own: Tensors, reference: Tensors) -> dict[str, npt.NDArray[Any]]:
-    """The histories of R coalitions: entries of either side by their type, in order of time, the newest 64."""
-    joined = {name: np.concatenate([own[name][0], reference[name][0]]) for name in own if name != "stats"}
-    events, until = joined["history_events"], np.expm1(joined["history_gaps"][:, 1].astype(np.float64))
-    taken = np.zeros((len(members), 2 * HISTORY), np.bool_)
-    for group, (_, _, types) in enumerate(GROUPS):
-        typed = np.isin(events, types)
-        taken[:, :HISTORY] |= members[:, group, None] & typed[:HISTORY]
-        taken[:, HISTORY:] |= ~members[:, group, None] & typed[HISTORY:]
-    # What is not taken comes first, as older than anything; then the oldest.
-    order = np.argsort(np.where(taken, -until, -np.inf), axis=1, kind="stable")[:, -HISTORY:]
-    there = np.take_along_axis(taken, order, axis=1)
-    histories = {name: _placed(array[order], there) for name, array in joined.items()}
-    before = np.zeros(order.shape)
-    before[:, 1:] = np.where(there[:, :-1], until[order[:, :-1]] - until[order[:, 1:]], 0.0)
-    histories["history_gaps"][:, :, 0] = np.where(there, np.log1p(before), 0.0)
-    for name, array in histories.items():
-        array[0], array[-1] = reference[name][0], own[name][0]
-    return histories
-
-
-def _placed(entries: npt.NDArray[Any], there: Members) -> npt.NDArray[Any]:
-    return np.where(there.reshape(*there.shape, *[1] * (entries.ndim - 2)), entries, 0).astype(entries.dtype)

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from serving.item_tower import ITEM_DIMENSIONS, ItemTower
+from serving.name_likeness import MOST_UNSOLD, name_likeness
 from serving.ranking import buyers_feature
 from serving.shop import Shop
 from serving.tokens import TOKENS_PER_ITEM, name_tokens
@@ -154,6 +155,25 @@ class Catalogue:
         targets = np.where(rows >= 0, rows, len(self))[statistics.companions[places]]
         known = (places >= 0)[:, None]
         return np.where(known, targets, len(self)), np.where(known, statistics.weights[places], 0).astype(np.float64)
+
+    @cached_property
+    def unsold(self) -> npt.NDArray[np.intp]:
+        """intp[U], ascending: rows of what can be bought and the statistics know no sale of, new items above all. Of
+        more than ``MOST_UNSOLD`` those with the last ids."""
+        places = self.shop.items.places(self.hashes)
+        return np.flatnonzero((places < 0) & self.buyable)[-MOST_UNSOLD:]
+
+    @cached_property
+    def unsold_column(self) -> npt.NDArray[np.intp]:
+        """intp[N]: place of each row in ``unsold``, -1 where it is not there."""
+        columns = np.full(len(self), -1, np.intp)
+        columns[self.unsold] = np.arange(len(self.unsold))
+        return columns
+
+    @cached_property
+    def unsold_likeness(self) -> npt.NDArray[np.float32]:
+        """float32[N, U]: how alike each row's name is to those of ``unsold``."""
+        return name_likeness(self.tokens[:-1], self.unsold)
 
     @cached_property
     def buyable(self) -> npt.NDArray[np.bool_]:

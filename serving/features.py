@@ -17,7 +17,6 @@ import numpy.typing as npt
 from serving.catalogue import Catalogue
 from serving.histories import HISTORY, Interactions, read_interactions
 from serving.scorer import TensorSpec
-from serving.season import Season
 from serving.statistics import STATISTICS, STATISTICS_VERSION, statistics
 from serving.tokens import TOKEN_BUCKETS, TOKENISER, TOKENS_PER_ITEM
 from stream.profiles import interactions
@@ -26,17 +25,14 @@ from stream.profiles.profile import Profile
 EVENT_CODES: Final = tuple(interactions.TYPES.values())
 """Types of interaction; their codes count from 1, and 0 is padding."""
 
-GAPS: Final = ("since_the_one_before", "until_now")
-
 FEATURES: Final = (
     TensorSpec("stats", "FP32", (len(STATISTICS),)),
     TensorSpec("history_tokens", "INT32", (HISTORY, TOKENS_PER_ITEM)),
     TensorSpec("history_events", "INT32", (HISTORY,)),
-    TensorSpec("history_gaps", "FP32", (HISTORY, len(GAPS))),
     TensorSpec("history_values", "FP32", (HISTORY,)),
 )
 """The inputs. A history is right-aligned: its newest interaction is at place 63, what is missing is zero at the
-beginning.
+beginning. It says in which order things happened, not when: the query was worse where it read the time between them.
 
 ``stats``
     See ``serving.statistics``.
@@ -44,14 +40,12 @@ beginning.
     Words of the item's name, see ``serving.tokens``; zeros for an item that the catalogue does not know.
 ``history_events``
     1 to 5, see ``EVENT_CODES``.
-``history_gaps``
-    Log of one plus the shop days since the interaction before, and until the moment asked for.
 ``history_values``
     Log of one plus the amount in currency; negative for a return; a review's rating, 1 to 5, over 5.
 """
 
 FEATURE_SCHEMA: Final = hashlib.sha256(
-    repr((FEATURES, STATISTICS, STATISTICS_VERSION, EVENT_CODES, GAPS, TOKENISER, TOKEN_BUCKETS)).encode()
+    repr((FEATURES, STATISTICS, STATISTICS_VERSION, EVENT_CODES, TOKENISER, TOKEN_BUCKETS)).encode()
 ).hexdigest()[:16]
 """Names, order, types and shapes of the features. A model is served with the schema it was trained on, or not at
 all."""
@@ -74,26 +68,14 @@ def tensors(profiles: Sequence[Profile], as_of: Sequence[int], catalogue: Catalo
     tokens[seen.row, seen.column] = catalogue.tokens[catalogue.rows(seen.item)]
     events = np.zeros((batch, HISTORY), np.int32)
     events[seen.row, seen.column] = seen.code
-    gaps = np.zeros((batch, HISTORY, len(GAPS)), np.float32)
-    gaps[seen.row, seen.column] = _gaps(seen, moments, catalogue.shop.season)
     values = np.zeros((batch, HISTORY), np.float32)
     values[seen.row, seen.column] = _values(seen)
     return {
         "stats": statistics(profiles, moments, seen, catalogue.shop),
         "history_tokens": tokens,
         "history_events": events,
-        "history_gaps": gaps,
         "history_values": values,
     }
-
-
-def _gaps(seen: Interactions, moments: npt.NDArray[np.int64], season: Season) -> npt.NDArray[np.float64]:
-    times = season.elapsed(seen.time)
-    before = np.diff(times, prepend=times[:1])
-    before[np.diff(seen.row, prepend=-1) > 0] = 0
-    until = season.elapsed(moments)[seen.row] - times
-    # The ring keeps whole seconds, so an interaction may seem to lie up to one after the moment.
-    return np.log1p(np.maximum(np.column_stack([before, until]), 0))
 
 
 def _values(seen: Interactions) -> npt.NDArray[np.float64]:

@@ -86,6 +86,19 @@ class ItemStatistics(NamedTuple):
             weights.astype(np.float16).astype(np.float32),
         )
 
+    def without(self, hidden: npt.NDArray[np.bool_]) -> ItemStatistics:
+        """As if nobody had bought the items ``hidden``, bool[N]."""
+        kept, moved = ~hidden, np.cumsum(~hidden) - 1
+        companions = self.companions[kept]
+        gone = hidden[companions]
+        return ItemStatistics(
+            self.hashes[kept],
+            self.month_buyers[kept],
+            self.week_buyers[kept],
+            np.where(gone, 0, moved[companions]).astype(np.int32),
+            np.where(gone, np.float32(0), self.weights[kept]),
+        )
+
     def places(self, hashes: npt.NDArray[np.uint64]) -> npt.NDArray[np.intp]:
         """Place of each hash, -1 where it is not known; any shape."""
         if not len(self.hashes):

@@ -1,9 +1,9 @@
 """The ranking score of an item for a customer: a linear model over what several retrievers say.
 
-Own repeats, companions of what was bought (EASE), what many buy lately, and the likeness of the item's name to the
-model's query. Two sets of weights, for items that the customer bought before and for the others, learned by
-``serving.training.ranker`` from next baskets. Which items are scored is chosen in ``serving.shortlist``; training calls
-it for the features.
+Own repeats, companions of what was bought (EASE), what many buy lately, the likeness of the item's name to the model's
+query, and for items without a known sale to what the customer bought. Two sets of weights, for items that the customer
+bought before and for the others, learned by ``serving.training.ranker`` from next baskets. Which items are scored is
+chosen in ``serving.shortlist``; training calls it for the features.
 """
 
 from __future__ import annotations
@@ -41,9 +41,13 @@ NEW_FEATURES: Final = (
     "companion_share",
     "likeness",
     "likeness_x_unknown",
+    "unsold",
+    "unsold_name",
+    "unsold_name_x_unknown",
 )
-"""Names in order. ``unknown`` is 1 for a customer without a companion of anything bought, and falls with what is known:
-the weight shifts to the content of the name."""
+"""Names in order. ``unknown`` is 1 for a customer of whom no purchase is known, and falls with what is known.
+``unsold`` is 1 for an item of which no sale is known, and then ``unsold_name`` says how alike its name is to one bought
+before: of a new item nothing but its content speaks."""
 
 _BUYERS_SCALE: Final = 4.0
 _LINES_SCALE: Final = 3.0
@@ -136,6 +140,24 @@ def known_lines(bought: OwnCells, batch: int, catalogue: Catalogue) -> Floats:
     return np.bincount(row, np.sqrt(bought.lines), batch).astype(np.float64, copy=False)
 
 
+def unsold_names(bought: OwnCells, batch: int, catalogue: Catalogue) -> Floats:
+    """float64[B, U]: likeness of the names of ``catalogue.unsold`` to the nearest name that each customer bought."""
+    found = np.zeros((batch, len(catalogue.unsold)))
+    if found.size and len(bought.cell):
+        row, item = np.divmod(bought.cell, len(catalogue))
+        first = np.flatnonzero(np.diff(row, prepend=-1))
+        found[row[first]] = np.maximum.reduceat(catalogue.unsold_likeness[item], first, axis=0)
+    return found
+
+
+def unsold_name(row: npt.NDArray[np.intp], item: npt.NDArray[np.intp], names: Floats, catalogue: Catalogue) -> Floats:
+    """float64[C]: of ``unsold_names`` what is said of C pairs of a customer and an item; 0 for items that were sold."""
+    if not names.size:
+        return np.zeros(len(item))
+    column = catalogue.unsold_column[item]
+    return np.where(column >= 0, names[row, column], 0.0)
+
+
 def own_features(bought: OwnCells, companion: Floats, likeness: Floats, catalogue: Catalogue) -> Floats:
     """float64[M, features]: ``OWN_FEATURES`` of the own cells.
 
@@ -163,13 +185,14 @@ def own_features(bought: OwnCells, companion: Floats, likeness: Floats, catalogu
 
 
 def new_features(
-    item: npt.NDArray[np.intp], companion: Floats, likeness: Floats, known: Floats, catalogue: Catalogue
+    item: npt.NDArray[np.intp], companion: Floats, likeness: Floats, name: Floats, known: Floats, catalogue: Catalogue
 ) -> Floats:
     """float64[C, features]: ``NEW_FEATURES`` of C pairs of a customer and an item.
 
     Args:
         item: intp[C]: row of the catalogue.
         companion, likeness: float64[C], as in ``own_features``.
+        name: float64[C], see ``unsold_name``.
         known: float64[C]: ``known_lines`` of the customer.
     """
     month, week = (each[item] for each in catalogue.buyers)
@@ -184,6 +207,9 @@ def new_features(
             np.sqrt(companion / np.maximum(known, FEWEST_KNOWN)),
             likeness,
             likeness / (1.0 + known),
+            catalogue.unsold_column[item] >= 0,
+            name,
+            name / (1.0 + known),
         ]
     )
 

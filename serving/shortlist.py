@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 SCORE_STEPS: Final = 1_000_000
 """Scores are compared and written to six digits."""
 
-_ROUNDINGS: Final = 32 * float(np.finfo(np.float32).eps)
-"""No estimate is further off, as a share of the largest terms that it may add up: it has four of them, and none is
+_ROUNDINGS: Final = 40 * float(np.finfo(np.float32).eps)
+"""No estimate is further off, as a share of the largest terms that it may add up: it has five of them, and none is
 rounded more than eight times."""
 
 
@@ -63,10 +63,11 @@ def shortlist(
     known = ranking.known_lines(bought, batch, catalogue)
     own_row, own_item = np.divmod(bought.cell, size)
     likeness = _cosines(products[own_row, own_item])
+    names = ranking.unsold_names(bought, batch, catalogue)
     features = ranking.own_features(bought, companion[own_row, own_item], likeness, catalogue)
     own = ranking.weighted(features, catalogue.shop.ranking.own)
 
-    estimates = _estimates(companion, products, known, catalogue)
+    estimates = _estimates(companion, products, names, known, catalogue)
     estimates[own_row, own_item] = own
     estimates[:, ~catalogue.buyable] = -np.inf
     last = np.partition(estimates, size - count, axis=1)[:, size - count]
@@ -76,7 +77,8 @@ def shortlist(
 
     row, item = np.divmod(cells, size)
     likeness = _cosines(products[row, item])
-    features = ranking.new_features(item, companion[row, item], likeness, known[row], catalogue)
+    name = ranking.unsold_name(row, item, names, catalogue)
+    features = ranking.new_features(item, companion[row, item], likeness, name, known[row], catalogue)
     exact = ranking.weighted(features, catalogue.shop.ranking.new)
     place = np.searchsorted(bought.cell, cells)
     repeat = np.append(bought.cell, -1)[place] == cells
@@ -103,7 +105,7 @@ def _cosines(products: npt.NDArray[np.float32]) -> Floats:
 
 
 def _estimates(
-    companion: Floats, products: npt.NDArray[np.float32], known: Floats, catalogue: Catalogue
+    companion: Floats, products: npt.NDArray[np.float32], names: Floats, known: Floats, catalogue: Catalogue
 ) -> npt.NDArray[np.float32]:
     """float32[B, N]: about the score of every item as one that was not bought before."""
     weight = dict(zip(NEW_FEATURES, catalogue.shop.ranking.new.tolist(), strict=True))
@@ -125,6 +127,8 @@ def _estimates(
     np.multiply(products, cosine.astype(np.float32)[:, None], out=term)
     total += term
     total += popularity.astype(np.float32)
+    alike = weight["unsold_name"] + weight["unsold_name_x_unknown"] / (1.0 + known)
+    total[:, catalogue.unsold] += (weight["unsold"] + alike[:, None] * names).astype(np.float32)
     return total
 
 
@@ -135,5 +139,5 @@ def _largest_terms(companion: Floats, catalogue: Catalogue) -> float:
     log = np.log1p(strongest / ranking.COMPANION_FLOOR) / ranking.COMPANION_SCALE
     # A sum of roots times weights is not more than the sum of the roots times the largest weight.
     share = float(np.sqrt(catalogue.companions[1].max(initial=0.0)))
-    most = np.array([month, week, strongest**0.5, log, log * month, share, 1.0, 1.0])
+    most = np.array([month, week, strongest**0.5, log, log * month, share, *[1.0] * 5])
     return float(np.abs(catalogue.shop.ranking.new) @ most)

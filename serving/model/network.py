@@ -43,7 +43,7 @@ class CustomerNetwork(nn.Module):  # type: ignore[misc]  # as in ``attention``
         self.words = nn.Embedding(TOKEN_BUCKETS, ITEM_DIMENSIONS, padding_idx=0)
         self.item = nn.Linear(ITEM_DIMENSIONS, width)
         self.event = nn.Embedding(len(EVENT_CODES) + 1, width)
-        self.measures = nn.Linear(3, width)
+        self.amount = nn.Linear(1, width)
         self.place = nn.Parameter(torch.zeros(HISTORY, width))
         self.blocks = nn.ModuleList(
             Block(width, settings.heads, settings.feed_forward, settings.dropout) for _ in range(settings.layers)
@@ -61,17 +61,13 @@ class CustomerNetwork(nn.Module):  # type: ignore[misc]  # as in ``attention``
         them."""
         return nn.functional.normalize(self.words(tokens).sum(dim=-2), dim=-1)
 
-    def queries(
-        self, history_tokens: Tensor, history_events: Tensor, history_gaps: Tensor, history_values: Tensor
-    ) -> Tensor:
+    def queries(self, history_tokens: Tensor, history_events: Tensor, history_values: Tensor) -> Tensor:
         """float[B, ITEM_DIMENSIONS]. Shapes as in ``serving.features.FEATURES``; the history may be cut to its newest
         L places."""
         length = history_events.shape[1]
         words = self.words(history_tokens).sum(dim=2)
-        measures = torch.cat([history_gaps, history_values[:, :, None]], dim=2)
-        hidden = (
-            self.item(words) + self.event(history_events) + self.measures(measures) + self.place[HISTORY - length :]
-        )
+        amounts = self.amount(history_values[:, :, None])
+        hidden = self.item(words) + self.event(history_events) + amounts + self.place[HISTORY - length :]
         bias = attention_bias((history_events > 0).to(hidden.dtype))
         for block in self.blocks[:-1]:
             hidden = block(hidden, bias)
@@ -97,11 +93,10 @@ class ServedNetwork(nn.Module):  # type: ignore[misc]  # as in ``attention``
         stats: Tensor,
         history_tokens: Tensor,
         history_events: Tensor,
-        history_gaps: Tensor,
         history_values: Tensor,
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         raw = raw_churn(self.network.hazards(stats))
-        query = self.network.queries(history_tokens, history_events, history_gaps, history_values)
+        query = self.network.queries(history_tokens, history_events, history_values)
         calibrated = torch.sigmoid(self.slope * torch.log(raw / (1.0 - raw)) + self.intercept)
         first, second, third = calibrated[:, 0], calibrated[:, 1], calibrated[:, 2]
         second = torch.minimum(first, second)

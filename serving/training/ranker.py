@@ -1,7 +1,8 @@
 """Learns the weights of ``serving.ranking`` from next baskets: a softmax over candidates of every retriever.
 
 Item statistics and profiles are those of a cut-off before the baskets; the network that makes the queries is the one
-that is served. Called by ``serving.training.train``.
+that is served. Some customers are ranked once more with a part of the items hidden, as if these were new: from them the
+weights of items without a known sale are learned. Called by ``serving.training.train``.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ from serving.ranking import (
     new_features,
     own_cells,
     own_features,
+    unsold_name,
+    unsold_names,
 )
 from serving.scorer import Tensors
 from serving.shortlist import likeness_of
@@ -44,8 +47,14 @@ RANKER_DAYS: Final = (120, 75)
 CUSTOMERS: Final = 1_000
 """Of each cut-off, drawn among those who bought again."""
 
+HIDDEN: Final = 10
+"""One item in so many is hidden from statistics and histories where unsold items are learned of."""
+
+HIDDEN_CUSTOMERS: Final = 400
+"""Of ``CUSTOMERS``, those who are ranked once more so."""
+
 _CANDIDATES: Final = 150
-"""Taken from each of two retrievers, beside the customer's own items."""
+"""Taken from each retriever, beside the customer's own items."""
 
 _CHUNK: Final = 64
 _RIDGE: Final = 1e-3
@@ -90,22 +99,43 @@ def fit_ranking(
             choices += [
                 _choices(chosen[start : start + _CHUNK], catalogue, predict) for start in range(0, len(chosen), _CHUNK)
             ]
+            without = _hiding(catalogue)
+            fewer = [chosen[row] for row in random.permutation(len(chosen))[:HIDDEN_CUSTOMERS].tolist()]
+            choices += [
+                _choices(fewer[start : start + _CHUNK], without, predict, hiding=True)
+                for start in range(0, len(fewer), _CHUNK)
+            ]
     return _fitted(choices) if choices else RankWeights.default()
+
+
+def _hiding(catalogue: Catalogue) -> Catalogue:
+    statistics = catalogue.shop.items
+    hidden = statistics.hashes % HIDDEN == 0
+    return catalogue.with_model(catalogue.tower, catalogue.shop._replace(items=statistics.without(hidden)))
 
 
 def _choices(
     chosen: Sequence[tuple[Example, tuple[str, ...]]],
     catalogue: Catalogue,
     predict: Callable[[Tensors], Mapping[str, npt.NDArray[Any]]],
+    hiding: bool = False,
 ) -> _Choices:
+    """
+    Args:
+        hiding: items of which no sale is known are taken out of the histories, too.
+    """
     profiles = [codec.decode(example.profile) for example, _ in chosen]
     moments = np.array([example.as_of for example, _ in chosen], np.int64)
     outputs = predict(tensors(profiles, moments.tolist(), catalogue))
     bought = own_cells(read_own_items(profiles, moments, read_interactions(profiles)), catalogue)
+    if hiding:
+        sold = (catalogue.shop.items.places(catalogue.hashes) >= 0)[bought.cell % len(catalogue)]
+        bought = OwnCells(bought.cell[sold], bought.lines[sold], bought.days[sold])
     likeness = likeness_of(np.asarray(outputs["query"]), catalogue)
     companion = companion_strength(companion_entries(bought, catalogue), len(chosen), catalogue)
     known = known_lines(bought, len(chosen), catalogue)
-    taken = _taken(bought, companion, catalogue)
+    names = unsold_names(bought, len(chosen), catalogue)
+    taken = _taken(bought, companion, names, catalogue)
     is_own = np.zeros(likeness.shape, np.bool_)
     is_own.ravel()[bought.cell] = True
     row, item = np.nonzero(taken)
@@ -115,7 +145,10 @@ def _choices(
     own = row[mine], item[mine]
     features[mine, : len(OWN_FEATURES)] = own_features(bought, companion[own], likeness[own], catalogue)
     new = row[~mine], item[~mine]
-    features[~mine, len(OWN_FEATURES) :] = new_features(new[1], companion[new], likeness[new], known[new[0]], catalogue)
+    name = unsold_name(*new, names, catalogue)
+    features[~mine, len(OWN_FEATURES) :] = new_features(
+        new[1], companion[new], likeness[new], name, known[new[0]], catalogue
+    )
     share = np.zeros(likeness.shape)
     for place, (_, basket) in enumerate(chosen):
         rows = catalogue.rows(np.array([item_hash(each) for each in basket], np.uint64))
@@ -129,14 +162,17 @@ def _choices(
     )
 
 
-def _taken(bought: OwnCells, companion: Floats, catalogue: Catalogue) -> npt.NDArray[np.bool_]:
+def _taken(bought: OwnCells, companion: Floats, names: Floats, catalogue: Catalogue) -> npt.NDArray[np.bool_]:
     count = min(_CANDIDATES, companion.shape[1])
+    named = np.full(companion.shape, -1.0)
+    named[:, catalogue.unsold] = names
     taken = np.zeros(companion.shape, np.bool_)
     month, _ = catalogue.buyers
     for score in (
         companion,
         companion * month[None, :] + 1e-6 * month[None, :],
         np.broadcast_to(month, companion.shape),
+        named,
     ):
         np.put_along_axis(taken, np.argpartition(-score, count - 1, axis=1)[:, :count], True, axis=1)
     taken.ravel()[bought.cell] = True

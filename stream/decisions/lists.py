@@ -1,10 +1,12 @@
 """A customer's recommendations: which candidates make the list, and whether it differs enough from the last one to be
 published.
 
-Ranking is the answer's. This module leaves out what was just bought or sent back, keeps one item of a group, and keeps
-quiet while nothing material changed. ``decide`` calls it.
+Ranking is the answer's. This module leaves out what was just bought or sent back, keeps one item of a group and no more
+repeats or items for one reason than the policy allows, and keeps quiet while nothing material changed. ``decide`` calls
+it.
 """
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 from typing import Final
 
@@ -15,6 +17,7 @@ from stream.contracts.scores import Candidate, Retriever
 from stream.contracts.times import DAY_MS, to_rfc3339
 from stream.decisions.case import Case, Terms
 from stream.decisions.messages import recommended
+from stream.decisions.policies import Policies
 from stream.decisions.state import DecisionState
 
 REASONS: Final[dict[Retriever, str]] = {
@@ -25,11 +28,13 @@ REASONS: Final[dict[Retriever, str]] = {
 }
 """Code of the reason for an item, by what brought it in."""
 
+_ROUNDING: Final = 1e-9
+
 
 def recommend(state: DecisionState, case: Case, terms: Terms) -> list[Output]:
     """The customer's list, where it is new, changed materially, or ran out; nothing otherwise."""
     settings = terms.policies.settings
-    chosen = _chosen(case.answer.candidates, case.facts.paused_items, settings.recommendation_length)
+    chosen = _chosen(case.answer.candidates, case.facts.paused_items, settings)
     if not chosen or not _material(state, case, [candidate.item_id for candidate in chosen], settings.material_overlap):
         return []
     state.shown = [candidate.item_id for candidate in chosen]
@@ -48,14 +53,29 @@ def overlap(first: Collection[str], second: Collection[str]) -> float:
     return len(set(first) & set(second)) / longer if longer else 1.0
 
 
-def _chosen(candidates: Sequence[Candidate], paused: Collection[int], length: int) -> list[Candidate]:
+def _chosen(candidates: Sequence[Candidate], paused: Collection[int], settings: Policies) -> list[Candidate]:
+    length = settings.recommendation_length
+    most_repeats = _share(settings.recommendation_repeat_share, length)
+    most_for_one = max(1, _share(settings.recommendation_cause_share, length))
     chosen: dict[str, Candidate] = {}
+    repeats, caused = 0, Counter[str]()
     for candidate in candidates:
         if len(chosen) == length:
             break
-        if item_hash(candidate.item_id) not in paused:
-            chosen.setdefault(candidate.item_group_id or candidate.item_id, candidate)
+        group, repeat = candidate.item_group_id or candidate.item_id, candidate.retriever == "repeat"
+        cause = "" if repeat else candidate.because_item_id
+        barred = group in chosen or item_hash(candidate.item_id) in paused
+        if barred or (repeat and repeats >= most_repeats) or (cause and caused[cause] >= most_for_one):
+            continue
+        chosen[group] = candidate
+        repeats += repeat
+        caused[cause] += 1
     return list(chosen.values())
+
+
+def _share(share: float, length: int) -> int:
+    # .29 of 100 is 28.999999999999996.
+    return int(share * length + _ROUNDING)
 
 
 def _material(state: DecisionState, case: Case, chosen: Collection[str], least_overlap: float) -> bool:

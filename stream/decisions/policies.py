@@ -199,6 +199,11 @@ class Policies(msgspec.Struct, frozen=True, kw_only=True):
     """Revenue of the last 365 days from which a customer counts as ``high_value``, in the configured currency."""
     actions: tuple[Action, ...] = _ACTIONS
     recommendation_length: int = 10
+    recommendation_repeat_share: float = 1.0
+    """Of a list, what the customer bought before, at most; 0 to 1. A list that finds too little else is shorter."""
+    recommendation_cause_share: float = 1.0
+    """Of a list, what one and the same item led to that the customer bought before, at most; 0 to 1, and one item
+    always."""
     material_overlap: float = 0.8
     """A list is published when the share that it has in common with the last one is below this."""
     recommendation_valid_days: float = 30.0
@@ -210,7 +215,12 @@ class Policies(msgspec.Struct, frozen=True, kw_only=True):
     """How often one question is put again after time-outs and errors; an open breaker does not count."""
 
     def __post_init__(self) -> None:
-        for name in ("holdout_share", "material_overlap"):
+        for name in (
+            "holdout_share",
+            "material_overlap",
+            "recommendation_repeat_share",
+            "recommendation_cause_share",
+        ):
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise ValueError(f"{name} is {getattr(self, name)}: it is a share, 0 to 1")
         for name in ("daily_cap", "recommendation_length", "rhythm_baskets"):

@@ -71,6 +71,8 @@ def test_a_rule_that_cannot_hold_is_refused_by_the_name_of_its_field(settings, m
         ({"horizon_days": 45}, "horizon_days is 45"),
         ({"daily_cap": 0}, "daily_cap is 0"),
         ({"recommendation_length": 0}, "recommendation_length is 0"),
+        ({"recommendation_repeat_share": 1.5}, "recommendation_repeat_share is 1.5"),
+        ({"recommendation_cause_share": -0.5}, "recommendation_cause_share is -0.5"),
         ({"bought_pause_days": -1}, "bought_pause_days is -1"),
         ({"update_step": 0.0001}, "update_step is 0.0001"),
         ({"recommendation_valid_days": 0}, "recommendation_valid_days is 0"),

@@ -112,6 +112,38 @@ def test_a_list_is_as_long_as_the_policy_says(shop):
     assert shown(customer.asks(61, 0.1).lists[0]) == shop.items[:3]
 
 
+def repeats_then_companions(shop, causes):
+    """Six own items, then ten that went with what was bought: which, by ``causes``."""
+    given = shop.answer(0.1)
+    repeats = [Candidate(item, 1.0, "repeat", because_item_id=item) for item in shop.items[:6]]
+    companions = zip(shop.items[6:16], causes, strict=True)
+    given.candidates = repeats + [Candidate(i, 0.5, "co_bought", because_item_id=cause) for i, cause in companions]
+    return given
+
+
+@pytest.mark.parametrize(("share", "repeats"), [(1.0, 6), (0.45, 4), (0.0, 0)])
+def test_a_list_holds_as_many_repeats_as_the_policy_allows_and_fills_up_with_others(shop, share, repeats):
+    customer = shop.regular(in_force=shop.policies(recommendation_repeat_share=share))
+    given = repeats_then_companions(shop, shop.items[20:30])
+    (first,) = customer.answered(customer.request(61), given).lists
+    assert shown(first) == shop.items[:repeats] + shop.items[6 : 16 - repeats]
+
+
+@pytest.mark.parametrize(("share", "most"), [(1.0, 4), (0.2, 2), (0.0, 1)])
+def test_one_item_leads_to_as_many_as_the_policy_allows(shop, share, most):
+    customer = shop.regular(in_force=shop.policies(recommendation_cause_share=share))
+    given = repeats_then_companions(shop, [shop.items[20]] * 5 + shop.items[21:26])
+    (first,) = customer.answered(customer.request(61), given).lists
+    causes = [item.reason.item_id for item in first.items]
+    assert len(shown(first)) == 10
+    assert causes.count(shop.items[20]) == most
+
+
+def test_what_no_item_led_to_is_not_bounded_by_its_cause(shop):
+    customer = shop.regular(in_force=shop.policies(recommendation_cause_share=0.1))
+    assert shown(customer.asks(61, 0.1).lists[0]) == shop.items[:10]
+
+
 @given(st.lists(st.sampled_from("abcdefghij"), unique=True), st.lists(st.sampled_from("abcdefghij"), unique=True))
 def test_overlap_is_symmetric_and_one_for_equal_lists_only(first, second):
     assert overlap(first, second) == overlap(second, first)

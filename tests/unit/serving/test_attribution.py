@@ -1,7 +1,6 @@
 """Shapley values are exact, coalitions are who they say they are, and every feature belongs somewhere by name."""
 
 from collections import Counter
-from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -15,7 +14,6 @@ from serving.features import FEATURES, tensors
 from serving.statistics import STATISTICS
 from stream.contracts.events import Event, Review
 from stream.contracts.times import DAY_MS
-from stream.profiles import interactions
 from tests.unit.serving.recorded_shop import START, item, shop_items
 from tests.unit.serving.test_features import folded, profiles
 
@@ -58,11 +56,6 @@ def test_every_statistic_is_of_one_group_or_follows_from_groups_and_none_is_call
     assert LARGEST_ROWS == 256
 
 
-def test_every_interaction_is_of_one_group():
-    owners = Counter(code for group in GROUPS for code in group.interactions)
-    assert owners == Counter(list(interactions.TYPES))
-
-
 def test_of_a_game_that_is_a_sum_everybody_brings_their_own():
     values = np.array([sum(w for bit, w in enumerate((0.3, -0.2, 0.05)) if n >> bit & 1) for n in range(8)])
     assert shapley(values) == pytest.approx([0.3, -0.2, 0.05])
@@ -79,12 +72,12 @@ def test_contributions_add_up_to_the_score_less_the_reference_s(values):
     assert shapley(np.array(values)).sum() == pytest.approx(values[-1] - values[0], abs=1e-9)
 
 
-def test_the_first_row_is_the_reference_and_the_last_one_the_customer():
+def test_the_first_row_is_churn_of_the_reference_and_the_last_one_the_customer():
     own, reference = rows(profiles(customers=2))
     explained = explanation(own, reference, AT, CATALOGUE.shop)
+    assert np.array_equal(explained.tensors["stats"][0], reference["stats"][0])
     for spec in FEATURES:
         assert explained.tensors[spec.name].shape == (explained.rows, *spec.shape)
-        assert np.array_equal(explained.tensors[spec.name][0], reference[spec.name][0])
         assert np.array_equal(explained.tensors[spec.name][-1], own[spec.name][0])
 
 
@@ -116,33 +109,6 @@ def test_another_s_silence_in_the_own_rhythm_is_a_tenure_as_long():
     assert coalition(explanation(own, reference, AT, CATALOGUE.shop), "silence")["stats"][
         STATISTICS.index("tenure_days")
     ] == pytest.approx(np.log1p(400 + 80), rel=1e-3)
-
-
-def test_a_history_holds_the_interactions_of_the_groups_in_it_in_order_of_time():
-    visits = [event(20 + n, "browse", day) for n, day in enumerate((110, 290, 505))]
-    carts = [event(30, "cart", 400, action="add")]
-    own, reference = rows(
-        [
-            folded(sorted([*purchases(100, 300, 500), *visits, *carts], key=lambda e: e.time)),
-            folded(purchases(90, 280)),
-        ]
-    )
-    explained = explanation(own, reference, AT, CATALOGUE.shop)
-    for codes, expected in (
-        ((), [interactions.PURCHASE] * 2),
-        (("visits",), [3, 1, 3, 1, 1]),
-        (("cart",), [3, 3, 2]),
-        (("assortment", "cart"), [3, 3, 2, 3]),
-        (("assortment", "visits", "cart"), [3, 1, 1, 3, 2, 3, 1]),
-    ):
-        mixed = coalition(explained, *codes)
-        events = mixed["history_events"]
-        assert [code for code in events.tolist() if code] == expected
-        assert not mixed["history_tokens"][events == 0].any()
-        until = np.expm1(mixed["history_gaps"][events > 0, 1])
-        before = np.expm1(mixed["history_gaps"][events > 0, 0])
-        assert list(until) == sorted(until, reverse=True)
-        assert before[1:] == pytest.approx([a - b for a, b in pairwise(until)], rel=1e-3)
 
 
 def test_contributions_are_told_by_strength_with_what_speaks_for_churn_first():

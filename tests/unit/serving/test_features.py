@@ -103,19 +103,15 @@ def test_a_history_is_right_aligned_with_its_items_words():
     words = {tuple(row) for row in made["history_tokens"][0][-4:-2].tolist()}
     assert words == {name_tokens(item.item_name) for item in shop_items() if item.item_id in {"00001", "00009"}}
     assert not made["history_tokens"][0][-2:].any()
-    until_now = np.expm1(made["history_gaps"][0, -4:, 1])
-    assert until_now == pytest.approx([3, 3, 2, 1], abs=1e-4)
-    since_before = np.expm1(made["history_gaps"][0, -4:, 0])
-    assert since_before == pytest.approx([0, 0, 1, 1], abs=1e-4)
     amounts = np.expm1(np.abs(made["history_values"][0, -4:]))
     assert sorted(amounts[:2]) == pytest.approx([4, 6], rel=1e-3)
     assert made["history_values"][0, -1] < 0 < made["history_values"][0, -2]
 
 
-def test_the_first_interaction_of_each_customer_has_no_gap_before():
-    made = tensors(profiles(), [START + 600 * DAY_MS] * 12, CATALOGUE)
-    first = (made["history_events"] > 0).argmax(axis=1)
-    assert not made["history_gaps"][np.arange(12), first, 0].any()
+def test_a_history_is_the_same_whenever_it_is_asked_for():
+    early, late = (tensors(profiles(), [START + days * DAY_MS] * 12, CATALOGUE) for days in (600, 700))
+    for spec in FEATURES:
+        assert np.array_equal(early[spec.name], late[spec.name]) == spec.name.startswith("history_")
 
 
 def test_a_new_item_has_words_as_soon_as_the_catalogue_names_it():

@@ -85,6 +85,44 @@ def test_statistics_know_nothing_from_after_their_moment():
     assert before.week_buyers[cup] == 0
 
 
+NAMED = RankWeights(
+    np.array([float(name == "bought") for name in OWN_FEATURES]),
+    np.array([float(name in {"unsold", "unsold_name"}) for name in NEW_FEATURES]),
+)
+
+
+@pytest.mark.parametrize(("bought", "first"), [("cup", "new cup"), ("brush", "new brush")])
+def test_of_items_that_nobody_bought_yet_that_with_the_nearest_name_is_ahead(bought, first):
+    listed = [*ITEMS, CatalogueItem("new cup", "BLUE CUP"), CatalogueItem("new brush", "BLUE BRUSH")]
+    shop = Catalogue.from_items(listed, None, catalogue(NAMED).shop)
+    ranked = candidates(np.zeros((1, ITEM_DIMENSIONS), np.float32), own(bought, "tea"), shop)[0]
+    assert next(c.item_id for c in ranked if c.retriever != "repeat") == first
+    assert [shop.item_ids[row] for row in shop.unsold] == ["new", "new brush", "new cup"]
+
+
+def test_an_item_that_cannot_be_bought_takes_no_place_among_the_unsold():
+    gone = CatalogueItem("gone", "BLUE CUP", availability="out_of_stock")
+    shop = Catalogue.from_items([*ITEMS, gone], None, catalogue().shop)
+    assert [shop.item_ids[row] for row in shop.unsold] == ["new"]
+
+
+def test_hidden_items_are_as_if_nobody_had_bought_them():
+    known = statistics()
+    tea, cup, brush = known.places(np.array([item_hash(each) for each in ("tea", "cup", "brush")], np.uint64))
+    kept = known.without(np.arange(len(known.hashes)) == cup)
+    assert kept.places(known.hashes[[cup]]).tolist() == [-1]
+
+    def speaks_for(found: ItemStatistics, item: int, other: int) -> float:
+        row, place = found.places(known.hashes[[item, other]])
+        return float(found.weights[row][found.companions[row] == place].sum())
+
+    assert speaks_for(known, tea, cup) > 0.05
+    assert kept.weights[kept.places(known.hashes[[tea]])[0]].sum() == pytest.approx(
+        known.weights[tea].sum() - speaks_for(known, tea, cup), abs=1e-6
+    )
+    assert speaks_for(kept, brush, tea) == speaks_for(known, brush, tea)
+
+
 def test_an_empty_shop_has_no_statistics_and_still_ranks():
     empty = ItemStatistics.learned({}, END)
     assert empty.places(np.array([1], np.uint64)).tolist() == [-1]

@@ -23,6 +23,8 @@ from serving.ranking import (
     new_features,
     own_cells,
     own_features,
+    unsold_name,
+    unsold_names,
     weighted,
 )
 from serving.shop import SHOP_FILE, Shop, read_shop
@@ -49,7 +51,8 @@ def plain(queries: np.ndarray, own: OwnItems, catalogue: Catalogue, most: int) -
     companion = companion_strength(companion_entries(bought, catalogue), batch, catalogue).ravel()
     likeness = likeness_of(queries, catalogue).ravel()
     known = known_lines(bought, batch, catalogue)[row]
-    score = weighted(new_features(item, companion, likeness, known, catalogue), catalogue.shop.ranking.new)
+    name = unsold_name(row, item, unsold_names(bought, batch, catalogue), catalogue)
+    score = weighted(new_features(item, companion, likeness, name, known, catalogue), catalogue.shop.ranking.new)
     features = own_features(bought, companion[bought.cell], likeness[bought.cell], catalogue)
     score[bought.cell] = weighted(features, catalogue.shop.ranking.own)
     steps = (np.rint(score * SCORE_STEPS) + 0.0).reshape(batch, size)
@@ -63,20 +66,29 @@ def same(one: Shortlist, other: Shortlist) -> bool:
     return all(a.tobytes() == b.tobytes() for a, b in zip(one, other, strict=True))
 
 
+WORDS = ("RED", "BLUE", "TIN")
+
+
 def drawn_shop(random: np.random.Generator, items: int) -> Catalogue:
-    """A shop in which many items are alike, so that scores lie close together and some are equal."""
+    """A shop in which many items are alike, so that scores lie close together and some are equal; a few were never
+    sold."""
     ids = [f"{n:03d}" for n in range(items)]
     listed = [
-        CatalogueItem(i, f"THING {random.integers(4)}", availability=("in_stock", "out_of_stock")[random.integers(2)])
+        CatalogueItem(
+            i,
+            f"{WORDS[random.integers(3)]} THING {WORDS[random.integers(3)]}",
+            availability=("in_stock", "out_of_stock")[random.integers(2)],
+        )
         for i in ids
     ]
-    hashes = np.sort(np.array([item_hash(i) for i in ids], np.uint64))
+    sold = int(random.integers(items // 2, items + 1))
+    hashes = np.sort(np.array([item_hash(i) for i in random.permutation(ids)[:sold]], np.uint64))
     statistics = ItemStatistics(
         hashes,
-        random.integers(0, 3, items).astype(np.float32),
-        random.integers(0, 2, items).astype(np.float32),
-        random.integers(0, items, (items, COMPANIONS)).astype(np.int32),
-        (random.random((items, COMPANIONS)) * random.integers(0, 2, (items, 1)) * 0.1).astype(np.float32),
+        random.integers(0, 3, sold).astype(np.float32),
+        random.integers(0, 2, sold).astype(np.float32),
+        random.integers(0, sold, (sold, COMPANIONS)).astype(np.int32),
+        (random.random((sold, COMPANIONS)) * random.integers(0, 2, (sold, 1)) * 0.1).astype(np.float32),
     )
     weights = RankWeights(random.normal(size=len(OWN_FEATURES)), random.normal(size=len(NEW_FEATURES)) * 3)
     tower = ItemTower(random.normal(size=(TOKEN_BUCKETS, ITEM_DIMENSIONS)).astype(np.float16))
