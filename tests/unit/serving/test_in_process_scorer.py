@@ -6,7 +6,7 @@ import pytest
 
 from serving.answers import validate
 from serving.catalogue import Catalogue
-from serving.features import FEATURES, tensors
+from serving.features import tensors
 from serving.in_process import OnnxScorer
 from serving.model_card import model_repository, read_model_card, version_folder
 from serving.scorer import OUTPUTS, ModelMismatch, ScorerTimeout, ScorerUnavailable
