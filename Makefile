@@ -13,7 +13,7 @@ TRAIN_ARGS ?=
 OUT ?= results.json
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format bench bench-quick chaos rollout train gpu-models gpu-check schemas clean
+.PHONY: help setup demo test lint format bench bench-quick chaos fuzz rollout train gpu-models gpu-check schemas clean
 
 help: ## list these words
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,8 +59,12 @@ bench: $(READY) ## every figure of docs/benchmarks.md, peers beside it, two hour
 bench-quick: $(READY) ## three minutes: has Tidemark become slow? make bench-quick [OUT=FILE]
 	$(BIN)/python -m benchmarks.suite --quick --out $(OUT)
 
-chaos: $(TRAINING) ## 200,000 events, ten kills -9, and an oracle that counts
-	CHAOS_EVENTS=200000 $(BIN)/python -m pytest tests/chaos -s
+chaos: $(TRAINING) ## faults of every kind for SECONDS (180), and an oracle
+	@$(BIN)/python -m tests.chaos --seconds $(or $(SECONDS),180) --brokers $(or $(BROKERS),1) \
+		--report $(or $(REPORT),chaos-report.md) $(if $(SEED),--seed $(SEED))
+
+fuzz: $(READY) ## search for bytes on which decoding or folding fails: make fuzz SECONDS=600
+	@$(BIN)/python -m tests.fuzz $(or $(SECONDS),600)
 
 rollout: $(TRAINING) ## ten roll-outs of a model and ten ways back under 2,000 events a second
 	ROLLOUT_RATE=2000 ROLLOUT_SWITCHES=20 ROLLOUT_KEPT_MS=10000 $(BIN)/python -m pytest tests/end_to_end/test_rollout.py -s -k load

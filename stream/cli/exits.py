@@ -109,6 +109,7 @@ def _kinds() -> dict[Exit, tuple[type[BaseException], ...]]:
     from stream.engine.instance import InstanceTaken, InvalidInstance
     from stream.engine.processor import NewerState
     from stream.engine.restore import StateLost
+    from stream.engine.stores.rocks import StoreFailed
     from stream.operations.brokers import AccessError, KafkaUnreachableError, MissingTopicError
     from stream.operations.catalogue_items import CatalogueFileError
     from stream.operations.convert import ConversionError
@@ -143,6 +144,7 @@ def _kinds() -> dict[Exit, tuple[type[BaseException], ...]]:
         StateLost,
         NewerState,
         WorkerFenced,
+        StoreFailed,
         InstanceTaken,
         DeadLetterRefused,
         NotPromoted,

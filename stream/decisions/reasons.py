@@ -110,7 +110,8 @@ def rule_reasons(profile: Profile, facts: Facts, distance: float) -> list[Contri
 def _told(found: _Finding, contribution: float) -> Contribution:
     return Contribution(
         code=found.code,
-        value=round(found.value, 2),
+        # A count, too: it comes back from a kept state as a float, and the alert would be written in two ways.
+        value=float(round(found.value, 2)),
         unit=found.unit,
         reference=None if found.reference is None else round(found.reference, 2),
         contribution=contribution,

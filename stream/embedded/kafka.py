@@ -79,7 +79,9 @@ class EmbeddedKafka(Supervised):
     heap
         The Java heap, in Java's notation.
     settings
-        Broker properties over the defaults above, by Kafka's names.
+        Broker properties over the defaults above and the addresses, by Kafka's names.
+    cluster_id
+        What the storage is formatted for; brokers of one cluster share it. A new one when it is not given.
     start_timeout
         Seconds until a start has failed.
 
@@ -96,6 +98,7 @@ class EmbeddedKafka(Supervised):
         *,
         heap: str = "512m",
         settings: Mapping[str, str] | None = None,
+        cluster_id: str | None = None,
         start_timeout: float = 90.0,
     ) -> None:
         self.data_dir = Path(data_dir or tempfile.mkdtemp(prefix="tidemark-kafka-")).absolute()
@@ -103,6 +106,7 @@ class EmbeddedKafka(Supervised):
         self._port = port or free_port
         self._heap = heap
         self._settings = dict(settings or {})
+        self._cluster_id = cluster_id or new_cluster_id()
         super().__init__(
             "the embedded Kafka",
             self.data_dir / "broker.log",
@@ -151,7 +155,7 @@ class EmbeddedKafka(Supervised):
             "controller.quorum.voters": f"1@127.0.0.1:{self._controller_port}",
         }
         properties = self.data_dir / "server.properties"
-        values = {**SETTINGS, **self._settings, **addresses}
+        values = {**SETTINGS, **addresses, **self._settings}
         properties.write_text("".join(f"{name}={value}\n" for name, value in values.items()))
         return properties
 
@@ -159,14 +163,13 @@ class EmbeddedKafka(Supervised):
         """Format under another name and rename, so that a format cut short by a kill is done again."""
         part = logs.with_name("logs.part")
         shutil.rmtree(part, ignore_errors=True)
-        cluster_id = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
         properties = self._write_properties(part)
         # One word with its option: one id in 64 begins with a dash.
         command = [
             *java,
             "kafka.tools.StorageTool",
             "format",
-            f"--cluster-id={cluster_id}",
+            f"--cluster-id={self._cluster_id}",
             "--config",
             str(properties),
         ]
@@ -174,6 +177,11 @@ class EmbeddedKafka(Supervised):
         if result.returncode != 0:
             raise StartError(f"Kafka's storage could not be formatted in {part}:\n{result.stdout.strip()}")
         part.rename(logs)
+
+
+def new_cluster_id() -> str:
+    """A cluster's id as Kafka writes them: 22 characters of base 64."""
+    return urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
 
 
 def install_kafka() -> Path:

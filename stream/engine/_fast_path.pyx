@@ -74,7 +74,7 @@ cdef class FastPath:
                 state = self.states.get(key)
                 if state is None:
                     state = self.plain.new(key)
-        except NewerState:
+        except (NewerState, MemoryError):
             raise
         except Exception:
             # Nothing was touched: the long way finds the same, and says what it is.
@@ -103,7 +103,7 @@ cdef class FastPath:
                 self.context.origin = _new(Origin, (self.topic, self.number, offset))
                 self.plain.ask(state, self.context)
                 self.states.keep(key, state)
-        except NewerState:
+        except (NewerState, MemoryError):
             raise
         except Exception:
             self.states.spoil(key)

@@ -7,7 +7,7 @@ offset. Called by ``stream.engine.restore``.
 """
 
 import time
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from typing import Any, Final
 
 import structlog
@@ -27,6 +27,7 @@ from stream.engine.processor import Processor
 
 _REQUEST_TIMEOUT_S: Final = 10.0
 _ASK_AGAIN_S: Final = 0.2
+_CLOSE_S: Final = 2.0
 
 _log = structlog.get_logger(__name__)
 
@@ -58,6 +59,12 @@ class Questions:
         self._group = group
         self._processor = processor
         self._admin = make_admin(kafka)
+        self._latest: dict[int, Future[Any]] = {}
+
+    def close(self) -> None:
+        """Wait a moment for answers that are on their way: a process that ends under a client's callback was seen to
+        crash."""
+        wait(self._latest.values(), _CLOSE_S)
 
     def ask(self, bounds: Bounds) -> bool:
         """Take an answer that has come, or put the next question. True when all are answered."""
@@ -65,7 +72,7 @@ class Questions:
             if time.monotonic() >= bounds._ask_at:
                 # Kept beside its answer: a client that is let go of never gives one.
                 bounds._asked = self._admin
-                bounds._question = self._next_question(bounds)
+                bounds._question = self._latest[bounds.partition] = self._next_question(bounds)
             return False
         if not bounds._question.done():
             return False

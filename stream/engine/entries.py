@@ -57,7 +57,7 @@ def _read(processor: Processor[Any, P], record: Record) -> Parsed[P] | Rejected:
         return processor.parse(record)
     except Rejected as refusal:
         return refusal
-    except NewerState:
+    except (NewerState, MemoryError):
         raise
     except Exception as error:
         _log.warning("parse failed", role=processor.role, origin=str(record.origin), error=repr(error))

@@ -49,6 +49,8 @@ class Holdings(Generic[S, P]):
         held: by partition number.
         kept: stores of partitions that were taken away and may come back; what others have written to the changelog
             meanwhile is all that they lack.
+        located: partitions whose fetcher has been heard of since they were assigned. Before that it is looking for the
+            end of the log, and would go there whatever it was told meanwhile (librdkafka's issue 2256).
         pending, pending_bytes: over all partitions.
     """
 
@@ -56,6 +58,7 @@ class Holdings(Generic[S, P]):
         self.topic = topic
         self.held: dict[int, Held[S, P]] = {}
         self.kept: dict[int, Store] = {}
+        self.located: set[int] = set()
         self.pending = 0
         self.pending_bytes = 0
 

@@ -113,6 +113,7 @@ class Intake(Generic[S, P]):
             number = message.partition() or 0
             held = held_by.get(number)
             if held is None:
+                holdings.located.add(number)
                 continue
             held.caught_up = False
             held.last_record = now
@@ -143,6 +144,7 @@ class Intake(Generic[S, P]):
         assert error is not None  # noqa: S101 - for the type checker: the caller has looked
         code, held = error.code(), self._holdings.held.get(number)
         if code == KafkaError._PARTITION_EOF:
+            self._holdings.located.add(number)
             if held is not None:
                 held.caught_up = True
         elif _FENCED in error.str():

@@ -61,6 +61,7 @@ class Membership(Generic[S, P]):
         self._metrics = metrics
         self._partitions = partitions
         self._fencing = fencing
+        self._searching: set[int] = set()
 
     def join(self) -> None:
         # subscribe() and never assign(): a member that is assigned by hand is not fenced.
@@ -82,7 +83,12 @@ class Membership(Generic[S, P]):
         if self.failure is not None:
             raise self.failure
         if self._restorer:
-            for restored in self._restorer.step():
+            located = self._holdings.located
+            for number in self._searching & located:
+                # What it fetches from there is not wanted before the restore is over.
+                self._consumer.pause(self._holdings.at(number))
+            self._searching -= located
+            for restored in self._restorer.step(located):
                 self._take_up(restored)
 
     def restore_again(self) -> list[int]:
@@ -106,14 +112,17 @@ class Membership(Generic[S, P]):
             self._check_count(numbers)
             for partition in partitions:
                 # Explicit, or the client would look for the committed offset and fetch from it; and one that every log
-                # has: the fetcher of a log whose offset 0 is deleted was seen to die before the pause. The seek comes
-                # with the restored offset.
+                # has: the fetcher of a log whose offset 0 is deleted was seen to die. The seek comes with the restored
+                # offset, once the fetcher has found the end: until then it runs, and what it brings is dropped.
                 partition.offset = OFFSET_END
+            self._holdings.located.difference_update(numbers)
+            self._searching.update(numbers)
             if self._settings.group_protocol == "classic":
                 consumer.assign(partitions)
             else:
                 consumer.incremental_assign(partitions)
-            consumer.pause(partitions)
+            # One that was taken away while it was paused would stay so, and never be heard of.
+            consumer.resume(partitions)
             kept, self._holdings.kept = self._holdings.kept, {}
             for number in numbers:
                 self._restorer.begin(number, kept.pop(number, None))
@@ -146,6 +155,7 @@ class Membership(Generic[S, P]):
 
     def _let_go(self, partitions: list[TopicPartition], keep: bool) -> None:
         numbers = sorted(partition.partition for partition in partitions)
+        self._searching.difference_update(numbers)
         self._holdings.release(numbers, keep)
         for number in numbers:
             store = self._restorer.give_up(number)

@@ -144,7 +144,7 @@ class Partition(Generic[S, P]):
             return True
         try:
             done = self._take(entry, budget)
-        except NewerState:
+        except (NewerState, MemoryError):
             raise
         except Exception:
             if self._steps.careful:
@@ -283,6 +283,8 @@ class Partition(Generic[S, P]):
         """What the changelog has to learn: framed values of what was touched, and the new position."""
         try:
             changed, shared = self._encoded()
+        except MemoryError:
+            raise
         except Exception:
             self.start_over()
             changed, shared = self._encoded()

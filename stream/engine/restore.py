@@ -6,6 +6,7 @@ belong together stop the worker instead of giving wrong answers.
 """
 
 import time
+from collections.abc import Container
 from typing import Any, Final
 
 import structlog
@@ -108,8 +109,11 @@ class Restorer:
             self._apply(task)
         return task.store
 
-    def step(self) -> list[Restored]:
+    def step(self, located: Container[int]) -> list[Restored]:
         """Do a little, and return what is ready.
+
+        Args:
+            located: partitions that may be ready; the others wait.
 
         Raises:
             StateLost: a partition's state and offset do not belong together.
@@ -121,7 +125,8 @@ class Restorer:
             self._read()
         ready: list[Restored] = []
         for task in list(self._tasks.values()):
-            if task.reading and task.bounds.end is not None and task.reached >= task.bounds.end:
+            read = task.reading and task.bounds.end is not None and task.reached >= task.bounds.end
+            if read and task.partition in located:
                 self._apply(task)
                 ready.append(self._finish(task))
         if not self._tasks:
@@ -133,6 +138,7 @@ class Restorer:
             store = self.give_up(partition)
             if store is not None:
                 store.close()
+        self._questions.close()
         self._close_consumer()
 
     def _close_consumer(self) -> None:

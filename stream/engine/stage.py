@@ -37,7 +37,9 @@ class Ticket:
         self.done = True
 
     def answer(self) -> Any:
-        """The stage's answer. Raises ``Rejected`` when the stage itself failed."""
+        """The stage's answer. Raises ``Rejected`` when the stage failed, ``MemoryError`` when it had no memory."""
+        if isinstance(self._failure, MemoryError):
+            raise self._failure
         if self._failure is not None:
             raise Rejected("stage_error", f"{type(self._failure).__name__}: {self._failure}")
         return self._answer

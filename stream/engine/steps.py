@@ -169,6 +169,7 @@ class Steps(Generic[S, P]):
         Raises:
             StateUnreadable: the key's state cannot be decoded; nothing was done.
             NewerState: it was written by a newer version.
+            MemoryError: there is none left.
         """
         processor, context, states = self._processor, self._context, self._states
         before = None if key is None else states.before(key)
@@ -180,7 +181,8 @@ class Steps(Generic[S, P]):
             processor.encode_shared(context.shared)
             if key is not None:
                 states.framed(key)
-        except NewerState:
+        except (NewerState, MemoryError):
+            # A worker that is short of memory must not take it out on records.
             raise
         except Exception as error:
             if not isinstance(error, Rejected):

@@ -123,8 +123,8 @@ class Transactions:
         self._again(lambda: self._producer.abort_transaction(_OFFSETS_S))
 
     def close(self) -> None:
-        """Let go of the producer."""
-        del self._producer
+        """Let go of the producer, if that was not done before."""
+        vars(self).pop("_producer", None)
 
     def _put(
         self,

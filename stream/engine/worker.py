@@ -94,7 +94,7 @@ class Worker(Generic[S, P]):
         self._resume = threading.Event()
 
     def stop(self) -> None:
-        """Finish gracefully: commit what is folded, leave, return from ``run``. May be called from a signal handler."""
+        """Finish gracefully: commit what is folded, leave, return from ``run``. A signal handler may call it."""
         self._stop_by = time.monotonic() + _STOP_PATIENCE_S
         self._stopping.set()
 
@@ -104,7 +104,7 @@ class Worker(Generic[S, P]):
 
     @property
     def partitions(self) -> list[int]:
-        """The partitions that are held and restored."""
+        """Those that are held and restored."""
         return sorted(self._holdings.held)
 
     @property
@@ -114,8 +114,7 @@ class Worker(Generic[S, P]):
 
     @property
     def waits_for(self) -> float:
-        """Seconds for which the present call of a transaction has lasted; 0.0 between calls. For a watchdog, from any
-        thread."""
+        """Seconds for which the present call of a transaction has lasted; 0.0 between calls. For any thread."""
         since = self._transactions.waiting_since if self._transactions is not None else 0.0
         return time.monotonic() - since if since else 0.0
 
@@ -136,19 +135,25 @@ class Worker(Generic[S, P]):
         try:
             self._open()
             _log.info("worker started", role=self._processor.role, instance=self._instance)
-            while not self._stopping.is_set():
-                try:
-                    self._step()
-                except ConsumerFenced:
-                    self._join_anew()
-            self._commits.commit()
+            while not self._worked():
+                self._fencing.consumer_fenced()
+                self._leave()
+                self._join()
         except GivenUp:
             _log.warning("stopped while Kafka was not answering: the broker will abort the open transaction")
-        except ConsumerFenced:
-            self._fencing.consumer_fenced()
-            _log.warning("stopped after its session had run out: what is not committed will be folded again")
         finally:
             self._close()
+
+    def _worked(self) -> bool:
+        """Work until told to stop. False: the consumer was fenced."""
+        try:
+            while not self._stopping.is_set():
+                self._step()
+            self._commits.commit()
+        except ConsumerFenced as error:
+            _log.warning("fenced: joining the group anew", role=self._processor.role, error=str(error))
+            return False
+        return True
 
     def _open(self) -> None:
         processor = self._processor
@@ -182,30 +187,16 @@ class Worker(Generic[S, P]):
         )
         self._membership.join()
 
-    def _join_anew(self) -> None:
-        """The group has fenced the consumer: when nobody has taken its place, join again and restore everything."""
-        self._fencing.consumer_fenced()
-        _log.warning("the session ran out while Kafka was not answering: joining anew", role=self._processor.role)
-        self._close_clients()
-        self._commits.transactions.close()
-        self._join()
-
     def _open_transactions(self) -> Transactions:
-        """A new producer, which fences an older one of the same name and aborts what that one left open."""
+        """A new producer: it fences an older one of the same name and aborts what that one left open."""
         transactional_id = f"{self.group}.{self._instance}"
         producer = make_producer(self._kafka, self._settings, transactional_id, self._producer_properties)
         initialise(producer, self._keep_trying)
         self._transactions = self._make_transactions(producer, self._processor.changelog_topic, self._keep_trying)
         return self._transactions
 
-    def _close(self) -> None:
-        with ExitStack() as stack:
-            stack.callback(_log.info, "worker stopped", role=self._processor.role, instance=self._instance)
-            stack.callback(self._close_clients)
-            if self._stage is not None:
-                stack.callback(self._stage.close)
-
-    def _close_clients(self) -> None:
+    def _leave(self) -> None:
+        """Let go of what ``_join`` has made, and of the partitions."""
         with ExitStack() as stack:
             if self._consumer is not None:
                 # Last: leaving the group calls back, and what is not committed by then must not be any more.
@@ -213,7 +204,16 @@ class Worker(Generic[S, P]):
             stack.callback(self._holdings.close)
             if self._restorer is not None:
                 stack.callback(self._restorer.close)
-        self._consumer = None
+            if self._transactions is not None:
+                stack.callback(self._transactions.close)
+        self._consumer = self._transactions = None
+
+    def _close(self) -> None:
+        with ExitStack() as stack:
+            stack.callback(_log.info, "worker stopped", role=self._processor.role, instance=self._instance)
+            stack.callback(self._leave)
+            if self._stage is not None:
+                stack.callback(self._stage.close)
 
     def _keep_trying(self) -> bool:
         return not self._stopping.is_set() or time.monotonic() < self._stop_by
@@ -224,11 +224,10 @@ class Worker(Generic[S, P]):
         commit = self._fold_ready()
         commit |= self._upkeep.look(self._resume.is_set())
         self._resume.clear()
-        settings = self._settings
         if (
             commit
             or (time.monotonic() - self._commits.last) * 1000 >= self._commit_interval_ms()
-            or self._holdings.uncommitted() >= settings.max_uncommitted_records
+            or self._holdings.uncommitted() >= self._settings.max_uncommitted_records
         ):
             self._commits.commit()
         if self._commits.producer_lost:
@@ -238,9 +237,8 @@ class Worker(Generic[S, P]):
 
     def _commit_interval_ms(self) -> int:
         settings = self._settings
-        if not self._intake.backlog:
-            return settings.commit_interval_ms
-        return max(settings.commit_interval_ms, settings.backlog_commit_interval_ms)
+        in_backlog = settings.backlog_commit_interval_ms if self._intake.backlog else 0
+        return max(settings.commit_interval_ms, in_backlog)
 
     def _fold_ready(self) -> bool:
         """Fold what is ready, partition by partition in offset order. True when a commit should not wait."""
@@ -288,5 +286,6 @@ class Worker(Generic[S, P]):
     def _replace_producer(self) -> None:
         # Gone before the new one begins: one that lived on was seen to raise its epoch once more and so to fence it.
         self._commits.transactions.close()
+        self._transactions = None
         self._commits.transactions = self._open_transactions()
         self._commits.producer_lost = self._commits.producer_spent = False

@@ -71,12 +71,13 @@ class Verdict(NamedTuple):
         """Some lines of each kind, and the figures as the last line."""
         kinds = (("lost", self.lost), ("twice", self.twice), ("wrong", self.wrong_states))
         lines = [f"{kind}: {line}" for kind, found in kinds for line in found[:_SHOWN]]
-        return "\n".join(
-            [
-                *lines,
-                f"faults {faults}, events {self.events}, lost {len(self.lost)}, twice {len(self.twice)}, "
-                f"wrong states {len(self.wrong_states)}",
-            ]
+        return "\n".join([*lines, self.figures(faults)])
+
+    def figures(self, faults: int) -> str:
+        """One line."""
+        return (
+            f"faults {faults}, events {self.events}, lost {len(self.lost)}, twice {len(self.twice)}, "
+            f"wrong states {len(self.wrong_states)}"
         )
 
 

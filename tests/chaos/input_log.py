@@ -1,14 +1,17 @@
 """The known input log: simulated events, and among them everything that a real log has and a simulation lacks.
 
-Out of order within the lateness and beyond it, duplicates, erasures, consent, anonymous visitors, histories, and bytes
-that are no event. A function of the seed alone, but for the last events, which happen now so that ticks are written.
+Out of order within the lateness and beyond it, duplicates, erasures, consent, anonymous visitors, histories, clocks
+that are hours off, days without events, leaps, and bytes that are no event. A function of the seed alone, but for the
+last events, which happen now so that ticks are written.
 """
 
 import time
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from itertools import count
 from random import Random
 from typing import Final, NamedTuple
+from zlib import crc32
 
 import msgspec
 
@@ -32,6 +35,14 @@ _HISTORY: Final = 0.01
 PARTITIONS: Final = 4
 _NOW: Final = 0.02
 """Share of events at the end of the log that happen now."""
+_WRONG_CLOCKS: Final = 40
+"""One customer in so many is behind a producer whose clock is hours off."""
+_OFF_MS: Final = 5 * HOUR_MS
+_CHAPTER: Final = 5_000
+_CHAPTER_DAYS: Final = 10
+_FIRST_DAY: Final = datetime(2020, 1, 1, tzinfo=UTC)
+_GAPS: Final = (timedelta(0), timedelta(days=1), timedelta(days=2), timedelta(days=45))
+"""Between two chapters: none, a day or two without events, a leap."""
 
 
 class Written(NamedTuple):
@@ -43,20 +54,39 @@ class Written(NamedTuple):
     partition: int = -1
 
 
-def input_log(events: int, seed: int, customers: int, days: int = 40) -> list[Written]:
+def input_log(
+    events: int, seed: int, customers: int, days: int = 40, start: datetime = Load._field_defaults["start"]
+) -> list[Written]:
     """About ``events`` records in the order in which they are to be written.
 
     Args:
         days: of event time, before the leap to now.
+        start: of event time.
     """
     draw = Random(f"input log:{seed}")
-    past = Load(customers=customers, events=round(events * (1 - _NOW - _TWICE)), seed=seed, span=timedelta(days=days))
+    past = Load(
+        customers=customers,
+        events=round(events * (1 - _NOW - _TWICE)),
+        seed=seed,
+        start=start,
+        span=timedelta(days=days),
+    )
     arrivals: list[tuple[int, int, Written]] = []
     for event in synthetic(past):
         for arrival, record in _as_it_comes(event, draw):
             arrivals.append((arrival, len(arrivals), record))
     arrivals.sort()
     return [record for _, _, record in arrivals]
+
+
+def chapters(seed: int, customers: int) -> Iterator[Written]:
+    """A log without an end, from 2020 on: chapters of ten days, some with days without an event between them."""
+    draw, start = Random(f"chapters:{seed}"), _FIRST_DAY
+    for number in count():
+        # Another seed for each, or they would have the same ids.
+        own = (seed + 1) * 1_000_000 + number
+        yield from input_log(_CHAPTER, own, customers, _CHAPTER_DAYS, start)
+        start += timedelta(days=_CHAPTER_DAYS) + draw.choice(_GAPS)
 
 
 def events_of_now(events: int, seed: int, customers: int) -> Iterator[Written]:
@@ -69,9 +99,11 @@ def events_of_now(events: int, seed: int, customers: int) -> Iterator[Written]:
 
 def _as_it_comes(event: Event, draw: Random) -> Iterator[tuple[int, Written]]:
     """The event with what becomes of it on its way, each with the time at which it arrives."""
-    happened = to_epoch_ms(event.time)
+    arrival = to_epoch_ms(event.time)
     event = _varied(event, draw)
-    arrival = happened
+    off = crc32(event.subject.encode()) % (2 * _WRONG_CLOCKS)
+    if off < 2:
+        event.time = arrival + (_OFF_MS if off else -_OFF_MS)
     fate = draw.random()
     if fate < _TOO_LATE:
         arrival += draw.randrange(4 * DAY_MS, 9 * DAY_MS)

@@ -8,10 +8,15 @@ import msgspec
 from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 
+from stream.testing.waiting import eventually
+
 Headers = tuple[tuple[str, bytes | None], ...]
 
 _BATCH: Final = 10_000
 _TIMEOUT_S: Final = 30.0
+_ASK_S: Final = 5.0
+_IN_SYNC_S: Final = 120.0
+_NEWEST: Final = 5_000
 _FRAME: Final = struct.Struct(">q")
 
 
@@ -45,11 +50,14 @@ class Changelog(NamedTuple):
     positions: dict[int, Committed]
 
 
-def read_topic(bootstrap_servers: str, topic: str, *, aborted_too: bool = False) -> list[list[Record]]:
+def read_topic(
+    bootstrap_servers: str, topic: str, *, aborted_too: bool = False, newest: int | None = None
+) -> list[list[Record]]:
     """Every committed record of a topic, by partition, in order.
 
     Args:
         aborted_too: what was aborted as well.
+        newest: only from so many offsets before the end.
     """
     consumer = Consumer(
         {
@@ -65,8 +73,10 @@ def read_topic(bootstrap_servers: str, topic: str, *, aborted_too: bool = False)
     try:
         partitions = len(consumer.list_topics(topic, timeout=_TIMEOUT_S).topics[topic].partitions)
         # The end of what is committed; a read-committed reader stops before a transaction that is open.
-        ends = [consumer.get_watermark_offsets(TopicPartition(topic, p), _TIMEOUT_S)[1] for p in range(partitions)]
-        consumer.assign([TopicPartition(topic, p, 0) for p in range(partitions)])
+        bounds = [consumer.get_watermark_offsets(TopicPartition(topic, p), _TIMEOUT_S) for p in range(partitions)]
+        ends = [end for _, end in bounds]
+        starts = [start if newest is None else max(start, end - newest) for start, end in bounds]
+        consumer.assign([TopicPartition(topic, p, start) for p, start in enumerate(starts)])
         records: list[list[Record]] = [[] for _ in range(partitions)]
         behind = {p for p in range(partitions) if ends[p] > 0}
         while behind:
@@ -105,11 +115,34 @@ def read_changelog(bootstrap_servers: str, topic: str) -> Changelog:
     return changelog
 
 
-def committed_offsets(admin: AdminClient, group: str, topic: str, partitions: int) -> list[int]:
+def committed_offsets(
+    admin: AdminClient, group: str, topic: str, partitions: int, timeout: float = _TIMEOUT_S
+) -> list[int]:
     """The group's offset on each partition; 0 where it has none."""
     wanted = ConsumerGroupTopicPartitions(group, [TopicPartition(topic, p) for p in range(partitions)])
-    answer = admin.list_consumer_group_offsets([wanted], request_timeout=_TIMEOUT_S)[group].result()
+    answer = admin.list_consumer_group_offsets([wanted], request_timeout=timeout)[group].result()
     return [max(found.offset, 0) for found in answer.topic_partitions]
+
+
+def in_sync(bootstrap_servers: str) -> None:
+    """Wait until every partition has a leader and all its copies are in step. Raises ``AssertionError``: they do not
+    come."""
+
+    def look() -> bool:
+        try:
+            known = AdminClient({"bootstrap.servers": bootstrap_servers, "log_level": 0}).list_topics(timeout=_ASK_S)
+        except KafkaException:
+            return False
+        partitions = [found for topic in known.topics.values() for found in topic.partitions.values()]
+        return all(found.leader >= 0 and len(found.isrs) == len(found.replicas) for found in partitions)
+
+    assert eventually(look, timeout=_IN_SYNC_S), "copies of partitions are not in step"
+
+
+def last_records(bootstrap_servers: str, topic: str) -> list[int]:
+    """Offset behind the last committed record that has a key, by partition, as far as the newest records tell."""
+    partitions = read_topic(bootstrap_servers, topic, newest=_NEWEST)
+    return [max((r.offset + 1 for r in records if r.key is not None), default=0) for records in partitions]
 
 
 def flat(partitions: list[list[Record]]) -> Iterator[Record]:

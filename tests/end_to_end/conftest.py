@@ -10,7 +10,7 @@ from stream.embedded.kafka import EmbeddedKafka
 from stream.testing.topics import Topics
 from tests.chaos.answers import DrawnStage
 from tests.chaos.input_log import PARTITIONS, input_log
-from tests.chaos.run import Writer
+from tests.chaos.writer import Writer
 from tests.end_to_end.repeats import Outputs, Shop, Speed
 
 EVENTS = int(os.environ.get("DETERMINISM_EVENTS", "7000"))

@@ -14,9 +14,8 @@ from stream.configuration.load import load
 from stream.configuration.settings import Configuration
 from stream.contracts import topics
 from stream.operations.topics import create_topics
-from tests.chaos.input_log import PARTITIONS
+from tests.chaos.deployment import configuration_text
 from tests.chaos.read_back import Record, read_topic
-from tests.chaos.run import CONFIGURATION
 from tests.end_to_end.workers import MakeStage, team
 
 BY_CUSTOMER = (
@@ -28,7 +27,6 @@ BY_CUSTOMER = (
     topics.RECOMMENDATIONS,
 )
 """Topics of which each partition is fed by one input partition alone."""
-_SESSION_MS = 4_000
 
 Outputs = dict[str, list[list[Record]]]
 """Committed records by logical topic and partition."""
@@ -56,15 +54,7 @@ class Shop(NamedTuple):
     def configuration(self, prefix: str, speed: Speed, **names: str) -> Configuration:
         """Reads the one log, and whatever else ``names`` says, and writes under a prefix."""
         path = self.folder / f"{prefix}toml"
-        text = CONFIGURATION.format(
-            folder=self.folder,
-            servers=self.servers,
-            prefix=prefix,
-            partitions=PARTITIONS,
-            session_ms=_SESSION_MS,
-            store="memory",
-        )
-        path.write_text(text)
+        path.write_text(configuration_text(self.folder, self.servers, prefix))
         environ = {
             "TIDEMARK__TOPICS__NAMES": json.dumps({topics.EVENTS: self.events_topic, **names}),
             "TIDEMARK__ENGINE__COMMIT_INTERVAL_MS": str(speed.commit_interval_ms),

@@ -15,8 +15,10 @@ import numpy as np
 from tritonclient.grpc import service_pb2
 
 FORGED_CHURN: Final = 0.111
-_INFER: Final = "/inference.GRPCInferenceService/ModelInfer"
+INFER: Final = "/inference.GRPCInferenceService/ModelInfer"
 _START_S: Final = 10.0
+_RECONNECTS: Final = [("grpc.initial_reconnect_backoff_ms", 100), ("grpc.max_reconnect_backoff_ms", 500)]
+"""A server that comes back is found at once, not after two minutes."""
 
 
 class SlowLine:
@@ -61,7 +63,7 @@ class SlowLine:
         self._thread.join(_START_S)
 
     async def _start(self) -> None:
-        self._channel = grpc.aio.insecure_channel(self._target)
+        self._channel = grpc.aio.insecure_channel(self._target, options=_RECONNECTS)
         self._server = grpc.aio.server()
         self._server.add_generic_rpc_handlers([_AnyCall(self)])
         self.url = f"127.0.0.1:{self._server.add_insecure_port('127.0.0.1:0')}"
@@ -75,7 +77,7 @@ class SlowLine:
     async def relay(self, method: str, request: bytes) -> bytes:
         """The server's answer, kept back where it is one to a question."""
         assert self._channel is not None
-        if method != _INFER:
+        if method != INFER:
             return bytes(await self._channel.unary_unary(method)(request))
         number = len(self.begun)
         self.begun.append(number)
@@ -85,9 +87,13 @@ class SlowLine:
         if late:
             self.late += 1
             answer = _forged(answer)
-        await asyncio.sleep(delay_s)
+        await self.keep_back(delay_s * 1000)
         self.ended.append(number)
         return answer
+
+    async def keep_back(self, milliseconds: float) -> None:
+        """Wait before an answer goes on."""
+        await asyncio.sleep(milliseconds / 1000)
 
 
 class _AnyCall(grpc.GenericRpcHandler):

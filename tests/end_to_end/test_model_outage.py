@@ -42,7 +42,7 @@ from stream.workers.scoring import ScoringStage
 from tests.chaos.checker import Reading, compare, expect, read_everything
 from tests.chaos.input_log import Written
 from tests.chaos.read_back import flat, read_topic
-from tests.chaos.run import Writer
+from tests.chaos.writer import Writer
 from tests.end_to_end.workers import Team, team
 
 SEED = int(os.environ.get("OUTAGE_SEED", "5"))

@@ -38,7 +38,7 @@ from stream.testing.topics import Topics
 from stream.testing.waiting import eventually
 from tests.chaos.input_log import Written
 from tests.chaos.read_back import Record, read_topic
-from tests.chaos.run import Writer
+from tests.chaos.writer import Writer
 from tests.end_to_end.slow_line import FORGED_CHURN, SlowLine
 from tests.end_to_end.workers import Team, team
 

@@ -35,7 +35,7 @@ from stream.workers.models import OneModel
 from stream.workers.scoring import ScoringStage
 from tests.chaos.input_log import PARTITIONS, Written
 from tests.chaos.read_back import flat
-from tests.chaos.run import Writer
+from tests.chaos.writer import Writer
 from tests.end_to_end.repeats import Outputs, Shop, Speed
 from tests.end_to_end.strata import EACH, STRATA, events
 from tests.unit.serving.recorded_shop import shop_items

@@ -13,7 +13,7 @@ import struct
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 import structlog
@@ -45,6 +45,10 @@ written out."""
 _log = structlog.get_logger(__name__)
 
 
+class StoreFailed(RuntimeError):
+    """A local store cannot be read or written. The changelog has everything that was in it."""
+
+
 class RocksStore:
     """Framed values in a RocksDB folder of their own. See ``Store``.
 
@@ -53,6 +57,9 @@ class RocksStore:
         stamp: what the store must have been made from.
         oldest_ms: a store last written longer ago than this is wiped (half of the changelog's ``delete.retention.ms``).
         options: of RocksDB; ``RocksStores`` makes them.
+
+    Its methods raise ``StoreFailed`` where the disk is full or the files are damaged; a damaged store is wiped when it
+    is opened next.
     """
 
     indexed = True
@@ -61,12 +68,15 @@ class RocksStore:
         self._folder = folder
         self._options = options
         self._unlogged = False
+        self._damaged = folder.with_name(f"{folder.name}.damaged")
         self._stamp = msgspec.json.encode(stamp)
+        if self._damaged.exists():
+            self._remove("its files are damaged")
         self._rocks = self._open()
         reason = self._distrust(oldest_ms)
         if reason:
-            if self._rocks.get(_STAMP) is not None:
-                _log.warning("local store wiped", folder=str(folder), reason=reason)
+            _log.warning("local store wiped", folder=str(folder), reason=reason)
+        if reason is not None:
             self.wipe()
         position = self.position()
         self._fired_until = position.time + 1 if position is not None else 0
@@ -76,27 +86,50 @@ class RocksStore:
         try:
             return Rdict(str(self._folder), self._options, access_type=AccessType.read_write())
         except Exception as error:
-            if "lock" in str(error).lower():
+            if "/LOCK:" in str(error):
                 raise RuntimeError(
                     f"the local store {self._folder} is in use by another worker: give each worker its own --instance"
                 ) from error
             # A store that cannot be opened is a copy that was lost: the changelog has everything.
-            _log.warning("local store wiped", folder=str(self._folder), reason=str(error))
-            shutil.rmtree(self._folder)
+            self._remove(str(error))
             self._folder.mkdir(parents=True)
             return Rdict(str(self._folder), self._options, access_type=AccessType.read_write())
 
-    def _distrust(self, oldest_ms: int) -> str:
-        if self._rocks.get(_STAMP) != self._stamp:
+    def _remove(self, reason: str) -> None:
+        _log.warning("local store wiped", folder=str(self._folder), reason=reason)
+        shutil.rmtree(self._folder, ignore_errors=True)
+        self._damaged.unlink(missing_ok=True)
+
+    def _distrust(self, oldest_ms: int) -> str | None:
+        """Why it has to be wiped, empty for a new one; None: it may be trusted."""
+        try:
+            stamp, written_at = self._rocks.get(_STAMP), int(self._rocks.get(_WRITTEN) or 0)
+        except Exception as error:
+            return str(error)
+        if stamp is None:
+            return ""
+        if stamp != self._stamp:
             return "made from another cluster, changelog or fold"
-        written_at = int(self._rocks.get(_WRITTEN) or 0)
         if time.time() * 1000 - written_at > oldest_ms:
             return "older than half of the time for which the changelog keeps tombstones"
-        return ""
+        return None
 
     def get(self, key: bytes) -> bytes | None:
-        value: bytes | None = self._rocks.get(_STATE + key)
+        return self._read(_STATE + key)
+
+    def _read(self, key: bytes) -> bytes | None:
+        try:
+            value: bytes | None = self._rocks.get(key)
+        except Exception as error:
+            raise self._unreadable(error) from error
         return value
+
+    def _unreadable(self, error: Exception) -> StoreFailed:
+        self._damaged.touch()
+        return StoreFailed(
+            f"the local store {self._folder} cannot be read ({error}): start the worker again, and it reads the "
+            "changelog instead; if it happens again, look at the disk"
+        )
 
     def write(
         self,
@@ -131,15 +164,21 @@ class RocksStore:
 
     def _write(self, batch: WriteBatch, logged: bool = True) -> None:
         """Write with RocksDB's own log, or without, which spares a restore half of what goes to the disk."""
-        if not logged:
-            self._unlogged = True
-            self._rocks.write(batch, _UNLOGGED)
-            return
-        if self._unlogged:
-            # Or a crash would lose what is not logged and keep what is, which came later.
-            self._rocks.flush()
-            self._unlogged = False
-        self._rocks.write(batch)
+        try:
+            if not logged:
+                self._unlogged = True
+                self._rocks.write(batch, _UNLOGGED)
+                return
+            if self._unlogged:
+                # Or a crash would lose what is not logged and keep what is, which came later.
+                self._rocks.flush()
+                self._unlogged = False
+            self._rocks.write(batch)
+        except Exception as error:
+            raise StoreFailed(
+                f"the local store {self._folder} cannot be written ({error}): make room on its disk, or set data_dir "
+                "to another; nothing is lost, the changelog has it"
+            ) from error
 
     def due(self, since: int, most: int) -> tuple[list[tuple[bytes, int]], int]:
         found: list[tuple[bytes, int]] = []
@@ -176,11 +215,19 @@ class RocksStore:
         return self._keys(_TIMER, _TIMER + _TIME.pack(since))
 
     def _keys(self, prefix: bytes, first: bytes = b"") -> Iterator[bytes]:
-        keys: Iterator[Any] = self._rocks.keys(from_key=first or prefix)
-        for key in keys:
-            if not key.startswith(prefix):
-                return
-            yield key
+        # Rdict.keys() ends at a block that cannot be read as if nothing came behind it.
+        entries = self._rocks.iter()
+        try:
+            entries.seek(first or prefix)
+            while entries.valid():
+                key: bytes = entries.key()
+                if not key.startswith(prefix):
+                    return
+                yield key
+                entries.next()
+            entries.status()
+        except Exception as error:
+            raise self._unreadable(error) from error
 
     def _delete(self, keys: list[bytes]) -> None:
         if keys:
@@ -190,18 +237,17 @@ class RocksStore:
             self._write(batch)
 
     def position(self) -> Position | None:
-        encoded = self._rocks.get(_POSITION)
+        encoded = self._read(_POSITION)
         return None if encoded is None else decode_position(encoded)
 
     def changelog_offset(self) -> int:
-        return int(self._rocks.get(_OFFSET) or 0)
+        return int(self._read(_OFFSET) or 0)
 
     def items(self) -> Iterator[tuple[bytes, bytes]]:
-        pairs: Iterator[tuple[Any, Any]] = self._rocks.items(from_key=_STATE)
-        for key, value in pairs:
-            if not key.startswith(_STATE):
-                return
-            yield key[1:], value
+        for key in self._keys(_STATE):
+            value = self._read(key)
+            if value is not None:
+                yield key[1:], value
 
     def __len__(self) -> int:
         return sum(1 for _ in self.items())
@@ -216,7 +262,11 @@ class RocksStore:
         self._rocks[_WRITTEN] = str(int(time.time() * 1000)).encode()
 
     def close(self) -> None:
-        self._rocks.close()
+        try:
+            self._rocks.close()
+        except Exception as error:
+            # Of a store that has failed; what it could not write is in the changelog.
+            _log.warning("local store could not be closed", folder=str(self._folder), error=str(error))
 
 
 def _time_of(entry: bytes) -> int:

@@ -1,9 +1,12 @@
 """Reasons name the cause that was planted, point the right way, and never explain more than there is."""
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stream.contracts.codec import encode
+from stream.contracts.events import Item
 from stream.contracts.scores import Contribution
 from stream.decisions.facts import Facts
 from stream.decisions.policies import Policies
@@ -47,6 +50,13 @@ def test_a_longer_silence_weighs_more(shop):
     weights = [found(reasons_of(shop, customer, day), "silence_vs_rhythm").contribution for day in (75, 85, 100)]
     assert weights == sorted(weights)
     assert len(set(weights)) == 3
+
+
+def test_a_count_is_written_alike_before_and_after_it_was_kept_as_bytes(shop):
+    customer = shop.customer().buys(0)
+    customer.event("browse", 3, items=[Item(item_id="p1")])
+    visits = found(reasons_of(shop, customer, 4, distance=-0.4), "recent_visits")
+    assert encode(msgspec.json.decode(encode(visits), type=Contribution)) == encode(visits)
 
 
 def frequency_drop(customer):

@@ -1,10 +1,12 @@
 """What fails takes nothing with it but itself: records, timers, states and signals are buried one by one, and time goes
 on."""
 
+from typing import Any
+
 import pytest
 
 from stream.engine.position import frame
-from stream.engine.processor import Context, NewerState
+from stream.engine.processor import Context, NewerState, Parsed
 from tests.integration.engine.counting import NEWER, SILENCE_MS, Counting, Said, Sum
 from tests.integration.engine.straight import Straight
 from tests.unit.engine.life import KEYS, LIMIT, Life, codes, plain, state_of
@@ -32,6 +34,26 @@ def test_a_fold_that_fails_does_not_leave_its_half_changed_state_in_the_cache() 
     life.append(b"a", b"3 100")
     life.finish()
     assert (state_of(life, b"a").total, state_of(life, b"a").records) == (101, 2)
+
+
+class Starved(Counting):
+    """There is no memory left when the second record is to be folded."""
+
+    def fold(self, state: Sum | None, parsed: Parsed[Said], answer: Any, context: Context[Said]) -> Sum | None:
+        if state is not None:
+            raise MemoryError
+        return super().fold(state, parsed, answer, context)
+
+
+@pytest.mark.parametrize("before", [b"plain", b"fail"], ids=["at once", "step by step"])
+def test_a_worker_without_memory_ends_and_blames_no_record(before: bytes) -> None:
+    life = Life(Starved())
+    life.append(b"b", b"1 1 %b" % before)
+    life.append(b"a", b"1 1")
+    life.append(b"a", b"2 1")
+    with pytest.raises(MemoryError):
+        life.finish()
+    assert life.outputs == []
 
 
 @pytest.mark.parametrize(("word", "code"), [("unencodable", "fold_error"), ("big", "too_large"), ("fat", "too_large")])

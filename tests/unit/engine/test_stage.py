@@ -89,6 +89,13 @@ def test_a_failing_record_is_refused_and_those_of_its_batch_are_answered(bad: in
         assert refusal.value.code == "stage_error"
 
 
+def test_a_stage_without_memory_blames_no_record() -> None:
+    ticket = Ticket()
+    ticket.resolve(None, MemoryError())
+    with pytest.raises(MemoryError):
+        ticket.answer()
+
+
 def test_void_records_are_not_asked() -> None:
     stage = Doubling(max_batch=1, max_in_flight=1)
     with running(stage) as runner:

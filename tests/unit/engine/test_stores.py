@@ -1,9 +1,11 @@
 """Both stores hold what was written, and a store on disk is trusted only where it may be."""
 
+import resource
 import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from random import Random
 
 import msgspec
 import pytest
@@ -12,7 +14,7 @@ from hypothesis import strategies as st
 
 from stream.engine.position import Position, due_of, frame, is_waiting
 from stream.engine.stores.memory import open_memory_store
-from stream.engine.stores.rocks import RocksStores
+from stream.engine.stores.rocks import RocksStores, StoreFailed
 from stream.engine.stores.store import Stamp, Store
 from stream.engine.timers import FOREVER
 
@@ -188,9 +190,53 @@ def test_a_store_that_may_have_missed_tombstones_is_wiped(tmp_path: Path) -> Non
 def test_a_store_that_is_damaged_is_wiped(tmp_path: Path) -> None:
     write_and_close(RocksStores(tmp_path, HOUR_MS))
     for file in tmp_path.rglob("CURRENT"):
-        file.write_text("rubbish")
+        # RocksDB speaks of blocks that do not match, and of locks where a store is in use.
+        file.write_text("rubbish in a block")
     store = RocksStores(tmp_path, HOUR_MS)(0, STAMP)
     assert dict(store.items()) == {}
+    store.close()
+
+
+def damage(folder: Path, place: float) -> None:
+    """Many states, and zeros in the middle of their files."""
+    store = RocksStores(folder, HOUR_MS)(0, STAMP)
+    states = {b"%d" % number: frame(0, False, Random(number).randbytes(100)) for number in range(5_000)}
+    store.write(states, Position(1, 1, 1), 1)
+    store.close()
+    for file in folder.rglob("*.sst"):
+        content = bytearray(file.read_bytes())
+        at = int(len(content) * place)
+        content[at : at + 64] = bytes(64)
+        file.write_bytes(content)
+
+
+def test_a_store_whose_own_description_is_damaged_is_wiped(tmp_path: Path) -> None:
+    damage(tmp_path, 0.0)
+    store = RocksStores(tmp_path, HOUR_MS)(0, STAMP)
+    assert (dict(store.items()), store.changelog_offset()) == ({}, 0)
+    store.close()
+
+
+def test_a_store_whose_states_are_damaged_says_so_and_is_wiped_when_it_is_opened_next(tmp_path: Path) -> None:
+    damage(tmp_path, 0.5)
+    store = RocksStores(tmp_path, HOUR_MS)(0, STAMP)
+    with pytest.raises(StoreFailed, match="start the worker again"):
+        dict(store.items())
+    store.close()
+    store = RocksStores(tmp_path, HOUR_MS)(0, STAMP)
+    assert (dict(store.items()), store.changelog_offset()) == ({}, 0)
+    store.close()
+
+
+def test_a_store_on_a_full_disk_says_what_to_do(tmp_path: Path) -> None:
+    store = RocksStores(tmp_path, HOUR_MS)(0, STAMP)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1, limits[1]))
+    try:
+        with pytest.raises(StoreFailed, match="make room"):
+            store.write({b"a": ONE}, None, 1)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     store.close()
 
 
