@@ -65,7 +65,11 @@ def test_two_processes_make_the_network_of_one_also_when_they_were_killed(tmp_pa
     assert first["loss"] == second["loss"] == alone["loss"]
     for name, weights in alone["weights"].items():
         assert torch.equal(first["weights"][name], second["weights"][name]), f"{name} is another in the second process"
-        assert torch.allclose(weights, first["weights"][name], atol=1e-4), name
+        off = (weights - first["weights"][name]).abs()
+        if name.endswith("project.bias"):
+            # What is added to every key moves no softmax: its gradient is rounding, of which Adam makes steps.
+            off[len(off) // 3 : 2 * len(off) // 3] = 0
+        assert off.max() < 1e-4, name
     assert (tmp_path / "0" / "states").exists()
     assert not (tmp_path / "1" / "states").exists(), "the second process keeps states too"
 
