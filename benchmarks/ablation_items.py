@@ -3,9 +3,9 @@
     python -m benchmarks.ablation_items EVENTS [CUTOFF]
 
 Needs the extra `train`. Words of the name (shipped), an id of its own, or codes of a quantised text vector (VQ-Rec, Hou
-et al. 2023); trained together with churn. A fifth of the items is hidden from training, histories
-and labels alike, so that cold items are measured on the same networks. Every row is trained with two seeds: the
-mean, and half their distance.
+et al. 2023); trained together with churn. A fifth of the items is hidden from training, histories and labels alike, so
+that cold items are measured on the same networks. Every row is trained with two seeds: the mean, and half their
+distance.
 """
 
 from __future__ import annotations

@@ -35,7 +35,7 @@ from serving.shop import Shop
 from serving.training.arrays import example_arrays, labels
 from serving.training.calibration import intercept_of, platt
 from serving.training.fit import CALIBRATION_DAYS, Fitted, ItemTable, fit, split
-from serving.training.train import purchase_rates
+from serving.training.known import purchase_rates
 from stream.contracts.events import Event
 from stream.contracts.times import DAY_MS, to_epoch_ms
 from stream.profiles.settings import ProfileSettings

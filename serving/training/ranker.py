@@ -109,6 +109,7 @@ def fit_ranking(
 
 
 def _hiding(catalogue: Catalogue) -> Catalogue:
+    """The catalogue as if a part of its items were new."""
     statistics = catalogue.shop.items
     hidden = statistics.hashes % HIDDEN == 0
     return catalogue.with_model(catalogue.tower, catalogue.shop._replace(items=statistics.without(hidden)))
@@ -120,7 +121,8 @@ def _choices(
     predict: Callable[[Tensors], Mapping[str, npt.NDArray[Any]]],
     hiding: bool = False,
 ) -> _Choices:
-    """
+    """What these customers could choose from, and what they chose.
+
     Args:
         hiding: items of which no sale is known are taken out of the histories, too.
     """
