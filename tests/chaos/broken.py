@@ -68,6 +68,8 @@ def break_engine(engine: Engine) -> Callable[..., StruckTransactions]:
             bounds.make_admin = Hasty  # type: ignore[attr-defined, assignment]
         case "no_dedupe":
             profiles.fold = _without_dedupe  # type: ignore[attr-defined, assignment]
+            # Compiled, it knows ids by itself.
+            profiles.BrowsePath = None  # type: ignore[misc, assignment]
         case "shipped":
             pass
     return StruckTransactions
