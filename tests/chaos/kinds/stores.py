@@ -7,6 +7,7 @@ read the changelog.
 import shutil
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from random import Random
 from typing import Final
@@ -24,6 +25,10 @@ _BEHIND_S: Final = 4.0
 _SCRATCHES: Final = 3
 
 
+class AlreadyDamaged(Exception):
+    """An earlier fault has damaged the store, and its partition has not come back to this worker since."""
+
+
 class _OfStores(Fault):
     """Needs a worker whose state is on disk."""
 
@@ -35,7 +40,8 @@ class _OfStores(Fault):
         with scene.gone(member):
             stores = [*_stores(member)]
             for store in stores:
-                self.spoil(store, scene.draw)
+                with suppress(AlreadyDamaged):
+                    self.spoil(store, scene.draw)
         return f"{member.instance}, {len(stores)} stores"
 
     def spoil(self, store: Path, draw: Random) -> None:
@@ -64,7 +70,7 @@ class OtherFormat(_OfStores):
     what = "a store is stamped with the format of an older version"
 
     def spoil(self, store: Path, draw: Random) -> None:
-        with _opened(store) as rocks:
+        with _readable(store) as rocks:
             stamp = msgspec.json.decode(rocks.get(_STAMP) or b"{}")
             rocks[_STAMP] = msgspec.json.encode(stamp | {"format_version": 1})
 
@@ -74,7 +80,7 @@ class Ahead(_OfStores):
     what = "a store says that it has read further than the changelog goes"
 
     def spoil(self, store: Path, draw: Random) -> None:
-        with _opened(store) as rocks:
+        with _readable(store) as rocks:
             rocks[_OFFSET] = str(int(rocks.get(_OFFSET) or 0) + _FAR).encode()
 
 
@@ -104,8 +110,12 @@ def _stores(member: Member) -> Iterator[Path]:
     return (current.parent for current in sorted(member.store_folder.glob("*/*/CURRENT")))
 
 
-def _opened(store: Path) -> Rdict:
-    return Rdict(str(store), Options(raw_mode=True))
+def _readable(store: Path) -> Rdict:
+    """Raises ``AlreadyDamaged``."""
+    try:
+        return Rdict(str(store), Options(raw_mode=True))
+    except Exception as error:
+        raise AlreadyDamaged(str(error)) from error
 
 
 KINDS: Final[tuple[Fault, ...]] = (Damaged(), OtherFormat(), Ahead(), Behind())
