@@ -7,15 +7,14 @@ more than the parts can do; what cannot be done waits in Kafka. Called by ``benc
 """
 
 import argparse
-import threading
 import time
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 import msgspec
 
 from benchmarks.cluster import rss_mib
 from benchmarks.latency import Traffic, running_stack
+from stream.engine.background import Background
 from stream.operations.stack import Stack
 
 FACTOR: Final = 10
@@ -48,15 +47,14 @@ class Overload(msgspec.Struct, kw_only=True):
     refused: int
 
 
-class Watch:
+class Watch(Background):
     """Looks at lag and memory from a thread of its own while its block runs."""
 
     def __init__(self, stack: Stack, traffic: Traffic) -> None:
+        super().__init__("watch")
         self.most_lag, self.lag, self.most_mib = 0, 0, 0.0
         self._pids = [worker.pid for worker in stack.workers.values()]
         self._traffic = traffic
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
 
     def memory_mib(self) -> float:
         return sum(map(rss_mib, self._pids))
@@ -66,16 +64,6 @@ class Watch:
             self.lag = self._traffic.lag()
             self.most_lag = max(self.most_lag, self.lag)
             self.most_mib = max(self.most_mib, self.memory_mib())
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._ended.set()
-        self._thread.join()
 
 
 def measure(seconds: float, highest: float = 0.0) -> Overload:

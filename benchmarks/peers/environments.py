@@ -5,14 +5,13 @@ versions are pinned here and are part of the results.
 """
 
 import os
-import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from stream.embedded.cache import InstallError, installed, run_installer
-from stream.embedded.java import find_java, maven_environment
+from stream.embedded.cache import installed, run_installer
+from stream.embedded.java import copy_jars, find_java
 from stream.embedded.kafka import KAFKA_VERSION
 
 QUIX_VERSION: Final = "3.28.0"
@@ -63,26 +62,10 @@ def kafka_streams_classpath() -> str:
 
 def _build_kafka_streams(sources: dict[str, str]) -> Callable[[Path], None]:
     def build(folder: Path) -> None:
-        maven = shutil.which("mvn")
-        if maven is None:
-            raise InstallError("no `mvn` on the PATH to fetch Kafka Streams: install Maven 3.6 or later")
         for name, text in sources.items():
             (folder / name).write_text(text)
         jars = folder / "jars"
-        run_installer(
-            [
-                maven,
-                "-q",
-                "-B",
-                "-f",
-                f"{folder / 'pom.xml'}",
-                "dependency:copy-dependencies",
-                f"-DoutputDirectory={jars}",
-            ],
-            what=f"Kafka Streams {KAFKA_VERSION}",
-            advice="Maven must reach Maven Central or a mirror named in its settings.xml",
-            environment=maven_environment(),
-        )
+        copy_jars(folder, jars, f"Kafka Streams {KAFKA_VERSION}")
         every_jar = os.pathsep.join(f"{jar}" for jar in sorted(jars.glob("*.jar")))
         java_files = [f"{folder / name}" for name in sources if name.endswith(".java")]
         compiler = [f"{find_java()}", "-cp", every_jar, _COMPILER, _JAVA_RELEASE, "-cp", every_jar]

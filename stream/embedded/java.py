@@ -10,7 +10,7 @@ import os
 import shutil
 from pathlib import Path
 
-from stream.embedded.cache import InstallError
+from stream.embedded.cache import InstallError, run_installer
 
 
 def find_java() -> Path:
@@ -41,3 +41,24 @@ def maven_environment() -> dict[str, str]:
     if "JAVA_HOME" in os.environ or shutil.which("java") is not None:
         return dict(os.environ)
     return {**os.environ, "JAVA_HOME": str(find_java().parent.parent)}
+
+
+def copy_jars(folder: Path, into: Path, what: str) -> None:
+    """Let Maven copy what the ``pom.xml`` in ``folder`` depends on.
+
+    Raises:
+        InstallError: there is no Maven, or it cannot fetch them.
+    """
+    maven = shutil.which("mvn")
+    if maven is None:
+        raise InstallError(
+            f"no `mvn` on the PATH to fetch the jars of {what}: install Maven 3.6 or later "
+            "(Debian and Ubuntu: `apt-get install maven`; macOS: `brew install maven`)"
+        )
+    command = [maven, "-q", "-B", "-f", f"{folder / 'pom.xml'}"]
+    run_installer(
+        [*command, "dependency:copy-dependencies", f"-DoutputDirectory={into}"],
+        what=what,
+        advice="Maven must reach Maven Central or a mirror named in its settings.xml",
+        environment=maven_environment(),
+    )

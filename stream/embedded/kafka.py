@@ -21,8 +21,8 @@ from pathlib import Path
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 
-from stream.embedded.cache import InstallError, installed, run_installer
-from stream.embedded.java import find_java, maven_environment
+from stream.embedded.cache import installed
+from stream.embedded.java import copy_jars, find_java
 from stream.embedded.ports import free_ports, require_free
 from stream.embedded.process import StartError, Supervised
 
@@ -197,27 +197,8 @@ def install_kafka() -> Path:
     log4j = package.joinpath("log4j2.properties").read_text()
 
     def build(folder: Path) -> None:
-        maven = shutil.which("mvn")
-        if maven is None:
-            raise InstallError(
-                "no `mvn` on the PATH to fetch the embedded Kafka's jars: install Maven 3.6 or later "
-                "(Debian and Ubuntu: `apt-get install maven`; macOS: `brew install maven`)"
-            )
         (folder / "pom.xml").write_text(pom)
         (folder / "log4j2.properties").write_text(log4j)
-        run_installer(
-            [
-                maven,
-                "-q",
-                "-B",
-                "-f",
-                f"{folder / 'pom.xml'}",
-                "dependency:copy-dependencies",
-                f"-DoutputDirectory={folder}",
-            ],
-            what=f"Kafka {KAFKA_VERSION}",
-            advice="Maven must reach Maven Central or a mirror named in its settings.xml",
-            environment=maven_environment(),
-        )
+        copy_jars(folder, folder, f"Kafka {KAFKA_VERSION}")
 
     return installed(f"kafka-{KAFKA_VERSION}", {"pom": pom, "log4j": log4j}, build)

@@ -7,17 +7,17 @@ what came. Called by the demo; a benchmark can use it as well.
 from __future__ import annotations
 
 import math
-import threading
 import time
 from collections.abc import Iterable
 from types import TracebackType
-from typing import Final, NamedTuple, Self
+from typing import Final, NamedTuple
 
 from confluent_kafka import TopicPartition
 
 from stream.configuration.settings import Configuration
 from stream.contracts import topics
 from stream.contracts.codec import decode_alert_event
+from stream.engine.background import Background
 from stream.operations.brokers import bounds_of, make_consumer, partitions_of
 
 _POLL_SECONDS: Final = 0.05
@@ -39,10 +39,11 @@ class SeenAlert(NamedTuple):
         return self.polled_at - self.appended_at
 
 
-class AlertObserver:
+class AlertObserver(Background):
     """Watches from the moment of its start on, in a thread, for as long as its block runs."""
 
     def __init__(self, configuration: Configuration) -> None:
+        super().__init__("observer")
         names = configuration.topics.topic_names()
         self._events = names.physical(topics.EVENTS)
         alerts = [names.physical(topics.ALERTS), names.physical(topics.ALERTS_HOLDOUT)]
@@ -54,8 +55,6 @@ class AlertObserver:
         self._consumer.assign(starts)
         self._appended: dict[tuple[int, int], int] = {}
         self._alerts: list[tuple[int, bytes]] = []
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="observer", daemon=True)
 
     @property
     def transitions(self) -> int:
@@ -84,15 +83,10 @@ class AlertObserver:
             else:
                 self._alerts.append((time.time_ns() // 1_000_000, message.value() or b""))
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._ended.set()
-        self._thread.join()
+        super().__exit__(kind, error, trace)
         self._consumer.close()
 
 

@@ -6,12 +6,12 @@ transaction and the next worker goes on from the last commit. Built by ``stream.
 """
 
 import os
-import threading
 from collections.abc import Callable
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 import structlog
+
+from stream.engine.background import Background
 
 PATIENCE_S: Final = 60.0
 """Ten times as long as any call may take."""
@@ -20,7 +20,7 @@ EXIT_STATUS: Final = os.EX_TEMPFAIL
 _log = structlog.get_logger(__name__)
 
 
-class Watchdog:
+class Watchdog(Background):
     """Looks once a second, for the length of a ``with`` block.
 
     Args:
@@ -29,22 +29,11 @@ class Watchdog:
     """
 
     def __init__(self, waits_for: Callable[[], float], patience_s: float = PATIENCE_S) -> None:
+        super().__init__("tidemark-watchdog")
         self._waits_for = waits_for
         self._patience_s = patience_s
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="tidemark-watchdog", daemon=True)
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._ended.set()
-        self._thread.join()
-
-    def _watch(self) -> None:
+    def _run(self) -> None:
         while not self._ended.wait(min(1.0, self._patience_s / 4)):
             seconds = self._waits_for()
             if seconds > self._patience_s:

@@ -6,13 +6,13 @@ run waits for it after each fault and prints its figures at the end.
 
 import threading
 import time
-from types import TracebackType
-from typing import Final, NamedTuple, Self
+from typing import Final, NamedTuple
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from stream.configuration.settings import Configuration
 from stream.contracts import topics
+from stream.engine.background import Background
 from tests.chaos.crew import GIVEN_UP, Crew, Death
 from tests.chaos.writer import Feed
 
@@ -47,7 +47,7 @@ class Memory(NamedTuple):
     mib: float
 
 
-class Watch:
+class Watch(Background):
     """Looks five times a second, for the length of a ``with`` block.
 
     Args:
@@ -61,6 +61,7 @@ class Watch:
     """
 
     def __init__(self, servers: str, configuration: Configuration, crew: Crew, feed: Feed) -> None:
+        super().__init__("chaos-watch")
         names = configuration.topics.topic_names()
         self.deaths: list[Death] = []
         self.longest_stall: tuple[float, str] = (0.0, "")
@@ -81,8 +82,6 @@ class Watch:
         # Not an AdminClient: librdkafka was seen to abort the process where brokers die under its requests.
         self._readers = {role: _reader(servers, group) for role, group in self._groups.items()}
         self._failure: BaseException | None = None
-        self._ending = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="chaos-watch", daemon=True)
 
     def recovery(self, name: str) -> Recovery:
         """A fault is lifted now."""
@@ -115,19 +114,9 @@ class Watch:
         if self._failure is not None:
             raise self._failure
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._ending.set()
-        self._thread.join()
-
     def _run(self) -> None:
         try:
-            while not self._ending.wait(_POLL_S):
+            while not self._ended.wait(_POLL_S):
                 self.deaths += self._crew.supervise()
                 try:
                     self._look()

@@ -4,18 +4,18 @@ What it has written is known by offset, so that everybody can tell when it is fo
 that write something themselves, and by the end-to-end tests.
 """
 
-import threading
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 from confluent_kafka import KafkaError, Message, Producer
 
 from stream.configuration.clients import producer_properties
 from stream.configuration.settings import Configuration
+from stream.engine.background import Background
 from tests.chaos.input_log import Written
 
 _FLUSH_S: Final = 120.0
@@ -61,7 +61,7 @@ class Writer:
         self.ends[partition] = max(self.ends[partition], (message.offset() or 0) + 1)
 
 
-class Feed:
+class Feed(Background):
     """Writes a log at a pace for the length of a ``with`` block.
 
     Args:
@@ -73,14 +73,13 @@ class Feed:
     """
 
     def __init__(self, writer: Writer, log: Iterator[Written], pace: float) -> None:
+        super().__init__("chaos-feed")
         self.writer = writer
         self.pace = pace
         self.failure: BaseException | None = None
         self._log = log
         self._between: deque[Written] = deque()
         self._latest: deque[Written] = deque(maxlen=_REMEMBERED)
-        self._ending = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="chaos-feed", daemon=True)
 
     def put_in(self, records: Iterable[Written]) -> None:
         """Write these next, on top of the pace."""
@@ -90,10 +89,6 @@ class Feed:
         """What was written last."""
         return list(self._latest)[-most:]
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
@@ -101,7 +96,7 @@ class Feed:
 
     def end(self) -> None:
         """Write no more; what is written is with the broker afterwards. Raises what the thread died of."""
-        self._ending.set()
+        self._ended.set()
         self._thread.join()
         if self.failure is not None:
             raise self.failure
@@ -110,7 +105,7 @@ class Feed:
     def _run(self) -> None:
         try:
             owed, last = 0.0, time.monotonic()
-            while not self._ending.wait(_SLICE_S):
+            while not self._ended.wait(_SLICE_S):
                 now = time.monotonic()
                 owed, last = owed + (now - last) * self.pace, now
                 records = list(islice(self._log, int(owed)))
