@@ -2,6 +2,10 @@
 
 It checks that the server's model is the one this program was made for, and maps every failure to the errors of
 ``serving.scorer``. Batching across calls is the server's work; retries and the circuit breaker are the worker's.
+
+A call that is not answered in time is left alone, not cancelled: cancelled calls can crash a Triton as new as 25.01
+(its issues 7368 and 8034), and there are many just when it is slow or has come back from a stop. The server drops by
+itself what has waited too long in its queue.
 """
 
 from __future__ import annotations
@@ -10,7 +14,7 @@ import asyncio
 from typing import Any, Final
 
 import numpy.typing as npt
-from tritonclient.grpc import InferInput, InferRequestedOutput
+from tritonclient.grpc import InferInput, InferRequestedOutput, InferResult
 from tritonclient.grpc.aio import InferenceServerClient
 from tritonclient.utils import InferenceServerException
 
@@ -23,7 +27,13 @@ FEATURE_SCHEMA_PARAMETER: Final = "feature_schema"
 """Parameter of ``config.pbtxt`` that names the feature schema of the model served."""
 
 _LOADED_WITHIN_S: Final = 60.0
-_LOST_AFTER_S: Final = 1.0
+_GRACE_S: Final = 0.005
+"""An event loop that was busy with other batches finds answer and deadline at once: so long it looks for the answer."""
+_LOST_AFTER_S: Final = 600.0
+"""When gRPC gives up on a call that nobody waits for: only for those that are lost for good."""
+_CLOSING_S: Final = 1.0
+_DROPPED: Final = "Request timeout expired"
+"""What Triton says, under the status of a server that is not there, of a call that was too long in its queue."""
 _TIMEOUTS: Final = frozenset({"StatusCode.DEADLINE_EXCEEDED", "StatusCode.CANCELLED"})
 
 
@@ -45,6 +55,7 @@ class TritonScorer:
         self._card = card
         self._ready_timeout_s = ready_timeout_s
         self._client: InferenceServerClient | None = None
+        self._calls: set[asyncio.Future[InferResult]] = set()
         self._outputs = [InferRequestedOutput(spec.name) for spec in OUTPUTS]
 
     @property
@@ -117,20 +128,10 @@ class TritonScorer:
             tensor.set_data_from_numpy(array)
             inputs.append(tensor)
         try:
-            # gRPC keeps the deadline on threads of its own. A timer of the event loop would also count the time for
-            # which the loop was busy with other batches; it only guards against a call that is lost.
-            async with asyncio.timeout(timeout_s + _LOST_AFTER_S):
-                result = await self._connected().infer(
-                    self._card.name,
-                    inputs,
-                    self._card.repository_version,
-                    self._outputs,
-                    client_timeout=timeout_s,
-                )
-        except TimeoutError as error:
-            raise ScorerTimeout(f"{self.url} did not answer within {timeout_s * 1000:.0f} ms") from error
+            result = await self._call(inputs, timeout_s)
         except InferenceServerException as error:
-            kind = ScorerTimeout if error.status() in _TIMEOUTS else ScorerUnavailable
+            late = error.status() in _TIMEOUTS or _DROPPED in error.message()
+            kind = ScorerTimeout if late else ScorerUnavailable
             raise kind(f"{self.url}: {error.message()}") from error
         except OSError as error:
             raise ScorerUnavailable(f"{self.url}: {error}") from error
@@ -139,7 +140,33 @@ class TritonScorer:
             raise BadOutput(f"{self.url} answered without {', '.join(missing)}")
         return outputs
 
+    async def _call(self, inputs: list[InferInput], timeout_s: float) -> InferResult:
+        call = asyncio.ensure_future(
+            self._connected().infer(
+                self._card.name,
+                inputs,
+                self._card.repository_version,
+                self._outputs,
+                timeout=int(timeout_s * 1_000_000),
+                client_timeout=_LOST_AFTER_S,
+            )
+        )
+        self._calls.add(call)
+        call.add_done_callback(self._ended)
+        for patience_s in (timeout_s, _GRACE_S):
+            done, _ = await asyncio.wait({call}, timeout=patience_s)
+            if done:
+                return call.result()
+        raise ScorerTimeout(f"{self.url} did not answer within {timeout_s * 1000:.0f} ms")
+
+    def _ended(self, call: asyncio.Future[InferResult]) -> None:
+        self._calls.discard(call)
+        if not call.cancelled():
+            call.exception()  # Asked for, so that asyncio does not report one that came when nobody waited any more.
+
     async def close(self) -> None:
+        if self._calls:
+            await asyncio.wait(self._calls, timeout=_CLOSING_S)
         if self._client is not None:
             await self._client.close()
             self._client = None

@@ -20,6 +20,8 @@ GPU_MODEL_FILE: Final = "model.fp16.onnx"
 MAX_QUEUE_DELAY_US: Final = 2_000
 """Two milliseconds: short beside the 250 that a call may take, long enough for the calls of several workers to meet."""
 
+LONGEST_IN_QUEUE_US: Final = 60_000_000
+
 Profile = Literal["cpu", "gpu"]
 
 MODEL_FILES: Final[Mapping[Profile, str]] = {"cpu": MODEL_FILE, "gpu": GPU_MODEL_FILE}
@@ -66,6 +68,13 @@ def batching_text(preferred: Sequence[int]) -> str:
 dynamic_batching {{
   preferred_batch_size: [ {", ".join(map(str, preferred))} ]
   max_queue_delay_microseconds: {MAX_QUEUE_DELAY_US}
+  # Nobody waits any more for a call that has been in the queue for as long as its sender said; a sender can only
+  # shorten the time given here.
+  default_queue_policy {{
+    timeout_action: REJECT
+    default_timeout_microseconds: {LONGEST_IN_QUEUE_US}
+    allow_timeout_override: true
+  }}
 }}"""
 
 

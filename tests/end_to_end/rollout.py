@@ -100,8 +100,22 @@ Places = dict[tuple[int, int], Question]
 """Questions by partition and offset."""
 
 
-def read_questions_and_answers(configuration: Configuration) -> tuple[Places, list[Score]]:
-    """What lies in the two topics now."""
+class Reading(NamedTuple):
+    """Questions, and the answers to these alone."""
+
+    questions: Places
+    scores: list[Score]
+
+    def unanswered(self) -> set[tuple[int, int]]:
+        """Places of questions without an answer."""
+        return self.questions.keys() - {(score.request_partition, score.request_offset) for score in self.scores}
+
+
+def read_when_answered(configuration: Configuration, timeout_s: float) -> Reading:
+    """The questions that are in the topic now, and their answers once all are answered, or the time is over.
+
+    Questions come as long as there are customers, and so do answers to later ones: those are left out.
+    """
     names, admin = configuration.topics.topic_names(), AdminClient(client_properties(configuration.kafka))
     questions: Places = {}
     consumer = make_consumer(configuration.kafka, "read-back", **{"enable.auto.commit": False})
@@ -111,24 +125,23 @@ def read_questions_and_answers(configuration: Configuration) -> tuple[Places, li
             if request.kind == "score":
                 place = (message.partition() or 0, message.offset() or 0)
                 questions[place] = Question(request, message.timestamp()[1])
-        scores = [
-            decode_score(message.value() or b"")
-            for message in read_to_end(consumer, admin, [names.physical(topics.SCORES)])
-        ]
+        deadline = time.monotonic() + timeout_s
+        while True:
+            every = [
+                decode_score(message.value() or b"")
+                for message in read_to_end(consumer, admin, [names.physical(topics.SCORES)])
+            ]
+            scores = [score for score in every if (score.request_partition, score.request_offset) in questions]
+            reading = Reading(questions, scores)
+            if not reading.unanswered() or time.monotonic() > deadline:
+                return reading
     finally:
         consumer.close()
-    return questions, scores
 
 
-def unanswered(configuration: Configuration) -> int:
-    """Questions without an answer so far."""
-    questions, scores = read_questions_and_answers(configuration)
-    return len(questions.keys() - {(score.request_partition, score.request_offset) for score in scores})
-
-
-def read_back(configuration: Configuration, versions: list[RegisteredVersion], rollout: Rollout) -> Found:
-    """Read questions and answers, and work the answers out again."""
-    questions, scores = read_questions_and_answers(configuration)
+def read_back(reading: Reading, versions: list[RegisteredVersion], rollout: Rollout) -> Found:
+    """Work the answers out again."""
+    questions, scores = reading
     answered = Counter((score.request_partition, score.request_offset) for score in scores)
     fallbacks = Counter(score.answer.fallback_reason for score in scores if score.answer.fallback)
     given = [score for score in scores if not score.answer.fallback]
@@ -144,7 +157,7 @@ def read_back(configuration: Configuration, versions: list[RegisteredVersion], r
         half_loaded += int((apart > SAME_WITHIN).sum())
     return Found(
         questions=len(questions),
-        lost=sum(place not in answered for place in questions),
+        lost=len(reading.unanswered()),
         twice=sum(count > 1 for count in answered.values()),
         by_version=dict(Counter(score.answer.model.version for score in given)),
         fallbacks=fallbacks,

@@ -28,7 +28,7 @@ from stream.operations.promotion import in_force, needed_now, switch
 from stream.operations.promotion import load as have_loaded
 from stream.operations.stack import Stack
 from stream.testing.waiting import eventually
-from tests.end_to_end.rollout import read_back, read_questions_and_answers, unanswered, visitors
+from tests.end_to_end.rollout import Reading, read_back, read_when_answered, visitors
 from tests.models.variants import registry_at, shifted, variant
 
 RATE = int(os.environ.get("ROLLOUT_RATE", "150"))
@@ -105,9 +105,8 @@ def test_switching_under_load_loses_nothing_and_asks_no_version_that_is_not_whol
             time.sleep(LEAD_MS / 1000 + BETWEEN_S)
         seconds = time.monotonic() - began
         pace = sent[0] / (seconds + BETWEEN_S)
-    _caught_up(configuration)
     rollout = in_force(configuration, registry)
-    found = read_back(configuration, versions, rollout)
+    found = read_back(_caught_up(configuration), versions, rollout)
     print(f"\n{SWITCHES} switches in {seconds:.0f} s under {pace:,.0f} events/s: {found}")
     assert found.questions > 100
     assert (found.lost, found.twice) == (0, 0)
@@ -132,10 +131,10 @@ def test_a_long_ramp_outlives_a_killed_worker_and_is_taken_back_half_way(running
         _wait_until(there.effective_at + RAMP_MS // 2)
         back = switch(configuration, before.newest(), to.card.version, lead_ms=LEAD_MS)
         _wait_until(back.effective_at + 1_000)
-    _caught_up(configuration)
-    found = read_back(configuration, versions, in_force(configuration, registry))
+    reading = _caught_up(configuration)
+    found = read_back(reading, versions, in_force(configuration, registry))
     assert (found.lost, found.twice, found.half_loaded, found.by_another) == (0, 0, 0, 0)
-    questions, scores = read_questions_and_answers(configuration)
+    questions, scores = reading
     asked = [(questions[each.request_partition, each.request_offset].appended, each) for each in scores]
     on_the_way = [(at, score) for at, score in asked if there.effective_at <= at < back.effective_at]
     taken_over = [at for at, score in on_the_way if score.answer.model.version == to.card.version]
@@ -196,11 +195,12 @@ def test_a_version_that_triton_cannot_load_changes_nothing(running: Running, tmp
     assert in_force(stack.configuration, registry).newest() == before
 
 
-def _caught_up(configuration: Configuration) -> None:
-    # Twice, since visits may be on their way to becoming questions.
-    for _ in range(2):
-        assert eventually(lambda: unanswered(configuration) == 0, timeout=120.0), "the workers do not catch up"
-        time.sleep(1.0)
+def _caught_up(configuration: Configuration) -> Reading:
+    """What was asked and answered until a second after all that had been asked was answered: visits may be on their
+    way to becoming questions."""
+    assert not read_when_answered(configuration, timeout_s=120.0).unanswered(), "the workers do not catch up"
+    time.sleep(1.0)
+    return read_when_answered(configuration, timeout_s=120.0)
 
 
 def _wait_until(at: int) -> None:

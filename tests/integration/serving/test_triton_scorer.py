@@ -1,7 +1,10 @@
 """The shipped model on a real Triton: same answers as in process, and every failure under its name."""
 
 import asyncio
+import re
 import socket
+import urllib.request
+from collections import Counter
 
 import msgspec
 import numpy as np
@@ -14,6 +17,7 @@ from serving.features import tensors
 from serving.in_process import OnnxScorer
 from serving.model_card import model_repository, read_model_card, version_folder
 from serving.scorer import ModelMismatch, ScorerTimeout, ScorerUnavailable
+from stream.testing.waiting import eventually
 from tests.unit.serving.recorded_shop import shop_items
 from tests.unit.serving.test_features import profiles
 
@@ -22,11 +26,16 @@ CARD = read_model_card(FOLDER)
 
 
 @pytest.fixture(scope="module")
-def url():
+def server():
     from stream.embedded.triton import EmbeddedTriton
 
     with EmbeddedTriton(model_repository()) as triton:
-        yield triton.grpc_url
+        yield triton
+
+
+@pytest.fixture(scope="module")
+def url(server):
+    return server.grpc_url
 
 
 def inputs(customers: int) -> dict[str, np.ndarray]:
@@ -95,6 +104,31 @@ def test_a_model_that_is_not_served_is_not_ready_and_not_available(url):
 def test_no_answer_in_time_is_a_timeout(url):
     with pytest.raises(ScorerTimeout):
         on(url, lambda scorer: scorer.infer(inputs(64), timeout_s=0.0001))
+
+
+def test_calls_that_come_too_late_are_dropped_by_the_server_and_not_cancelled(server):
+    made = inputs(256)
+
+    async def too_many(scorer):
+        calls = (scorer.infer(made, timeout_s=0.05) for _ in range(100))
+        return await asyncio.gather(*calls, return_exceptions=True)
+
+    before = failures(server)
+    outcomes = on(server.grpc_url, too_many)
+    late = sum(isinstance(outcome, ScorerTimeout) for outcome in outcomes)
+    assert late > 10, "this machine is too fast for the test: give it more calls"
+    assert late + sum(isinstance(outcome, dict) for outcome in outcomes) == len(outcomes)
+    assert eventually(lambda: failures(server)["REJECTED"] > before["REJECTED"])
+    assert failures(server)["CANCELED"] == before["CANCELED"]
+    assert on(server.grpc_url, lambda scorer: scorer.ready()) is True
+
+
+def failures(server) -> dict[str, float]:
+    """How many calls of the customer model Triton counts as failed, by reason."""
+    with urllib.request.urlopen(server.metrics_url, timeout=5) as answer:  # noqa: S310
+        text = answer.read().decode()
+    found = re.findall(r'^nv_inference_request_failure\{model="customer",reason="(\w+)".*\} (\S+)$', text, re.MULTILINE)
+    return Counter({reason: float(count) for reason, count in found})
 
 
 def test_a_server_that_is_gone_is_unavailable_and_not_ready():
