@@ -7,6 +7,7 @@ from typing import Final, Generic, TypeVar
 import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message
 
+from stream.engine.contact import Contact
 from stream.engine.entries import entry_of
 from stream.engine.holdings import Holdings
 from stream.engine.processor import Parsed, Processor
@@ -42,9 +43,11 @@ class Intake(Generic[S, P]):
         holdings: Holdings[S, P],
         settings: EngineSettings,
         stage: StageRunner[P] | None,
+        contact: Contact,
     ) -> None:
         self.backlog = False
         self._consumer = consumer
+        self._contact = contact
         self._processor = processor
         self._holdings = holdings
         self._settings = settings
@@ -59,6 +62,7 @@ class Intake(Generic[S, P]):
             KafkaException: a fatal error.
             StateLost: the log no longer has the offset that is to be read next.
             ConsumerFenced: another member has taken this one's name.
+            ConsumerLost: the consumer knows no broker any more, though there are some.
             NewerState: a record was written by a newer version.
         """
         room = self._room()
@@ -73,6 +77,10 @@ class Intake(Generic[S, P]):
         elif not messages:
             # consume(n) would wait its whole time-out unless n messages came; for the first one alone it does not.
             messages = self._consumer.consume(1, self._settings.poll_timeout_ms / 1000)
+            if messages:
+                self._contact.heard()
+            else:
+                self._contact.look(self._consumer)
         self.accept(messages)
 
     def _room(self) -> int:

@@ -14,6 +14,7 @@ from confluent_kafka import OFFSET_INVALID, Consumer, KafkaError, TopicPartition
 
 from stream.engine.bounds import Bounds, Questions
 from stream.engine.clients import Properties, make_restore_consumer
+from stream.engine.contact import Contact
 from stream.engine.position import POSITION_KEY, Position, decode_position
 from stream.engine.processor import Processor
 from stream.engine.settings import EngineSettings
@@ -84,6 +85,7 @@ class Restorer:
         self._tasks: dict[int, _Task] = {}
         self._questions = Questions(self._kafka, group, processor)
         self._consumer: Consumer | None = None
+        self._contact = Contact(self._kafka, processor.changelog_topic)
 
     def __bool__(self) -> bool:
         return bool(self._tasks)
@@ -117,6 +119,7 @@ class Restorer:
 
         Raises:
             StateLost: a partition's state and offset do not belong together.
+            ConsumerLost: the changelog's consumer knows no broker any more, though there are some.
         """
         for task in self._tasks.values():
             if not task.reading and self._questions.ask(task.bounds):
@@ -160,6 +163,7 @@ class Restorer:
         task.reading = True
         if self._consumer is None:
             self._consumer = make_restore_consumer(self._kafka, self._group)
+            self._contact.heard()
         # A compacted changelog may begin later than where the store ends: what lies between is there again, newer.
         if task.reached < end:
             start = TopicPartition(self._processor.changelog_topic, task.partition, task.reached)
@@ -169,7 +173,12 @@ class Restorer:
         consumer = self._consumer
         if consumer is None:
             return
-        for message in consumer.consume(self._settings.restore_batch, _READ_S):
+        messages = consumer.consume(self._settings.restore_batch, _READ_S)
+        if messages:
+            self._contact.heard()
+        else:
+            self._contact.look(consumer)
+        for message in messages:
             task = self._tasks.get(message.partition() or 0)
             if task is None or not task.reading:
                 continue

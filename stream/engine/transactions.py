@@ -17,29 +17,41 @@ _CALL_S: Final = 0.2
 _INIT_S: Final = 10.0
 _OFFSETS_S: Final = 5.0
 """Longer than a coordinator takes that is well: a call that is repeated asks it once more."""
+_PATIENCE_S: Final = 20.0
+"""For how long a call is repeated. A client that met a frozen broker was seen to fail for ever, in calls that come back
+in time, long after the broker was well again: then another producer is taken."""
 
 
 class GivenUp(Exception):
     """A call that may be repeated was not, because the worker is to end."""
 
 
-def initialise(producer: Producer, keep_trying: Callable[[], bool]) -> None:
-    """Register a transactional producer, which fences an older one of its id and aborts what that one left open.
+def initialised(make: Callable[[], Producer], keep_trying: Callable[[], bool]) -> Producer:
+    """A transactional producer that is registered, which fences an older one of its id and aborts what that one left
+    open.
+
+    Args:
+        make: gives a new client; asked for another one where one finds no coordinator for long.
 
     Raises:
         KafkaException: trying again cannot help.
         GivenUp: while stopping.
     """
     while True:
-        try:
-            producer.init_transactions(_INIT_S)
-            return
-        except KafkaException as exception:
-            error = error_of(exception)
-            if error.fatal() or not error.retriable():
-                raise
-            if not keep_trying():
-                raise GivenUp(str(exception)) from exception
+        producer = make()
+        until = time.monotonic() + _PATIENCE_S
+        while time.monotonic() < until:
+            try:
+                producer.init_transactions(_INIT_S)
+                return producer
+            except KafkaException as exception:
+                error = error_of(exception)
+                if error.fatal() or not error.retriable():
+                    raise
+                if not keep_trying():
+                    raise GivenUp(str(exception)) from exception
+        # Gone before the next one begins: one that lived on was seen to raise its epoch once more and so to fence it.
+        del producer
 
 
 class PartitionCommit:
@@ -87,7 +99,8 @@ class Transactions:
         offsets: list[TopicPartition],
         group_metadata: Any,
     ) -> None:
-        """Raises ``KafkaException``: fatal, or abort and fold again; ``GivenUp`` while stopping."""
+        """Raises ``KafkaException``: fatal, also where the client has failed for long, or abort and fold again;
+        ``GivenUp`` while stopping."""
         self._again(self._producer.begin_transaction)
         try:
             self.produce(outputs, partitions)
@@ -146,6 +159,7 @@ class Transactions:
                 self._producer.poll(_QUEUE_FULL_POLL_S)
 
     def _again(self, call: Callable[[], T]) -> T:
+        until = time.monotonic() + _PATIENCE_S
         while True:
             self.waiting_since = time.monotonic()
             try:
@@ -156,6 +170,8 @@ class Transactions:
                     raise
                 if not self._keep_trying():
                     raise GivenUp(str(error)) from exception
+                if time.monotonic() > until:
+                    raise KafkaException(KafkaError(KafkaError._TIMED_OUT, str(error), fatal=True)) from exception
             finally:
                 self.waiting_since = 0.0
             time.sleep(_RETRY_PAUSE_S)

@@ -19,6 +19,7 @@ from prometheus_client import CollectorRegistry
 from stream.engine.clients import Properties, check_properties, make_admin, make_consumer, make_producer
 from stream.engine.cluster import check_topics
 from stream.engine.commits import Commits
+from stream.engine.contact import ConsumerLost, Contact
 from stream.engine.fencing import Fencing
 from stream.engine.holdings import Held, Holdings
 from stream.engine.intake import ConsumerFenced, Intake
@@ -30,7 +31,7 @@ from stream.engine.settings import EngineSettings
 from stream.engine.stage import StageRunner
 from stream.engine.steps import DeadLetters
 from stream.engine.stores.store import StoreFactory
-from stream.engine.transactions import GivenUp, Transactions, initialise
+from stream.engine.transactions import GivenUp, Transactions, initialised
 from stream.engine.upkeep import Upkeep
 
 S = TypeVar("S")
@@ -145,13 +146,13 @@ class Worker(Generic[S, P]):
             self._close()
 
     def _worked(self) -> bool:
-        """Work until told to stop. False: the consumer was fenced."""
+        """Work until told to stop. False: another consumer is needed."""
         try:
             while not self._stopping.is_set():
                 self._step()
             self._commits.commit()
-        except ConsumerFenced as error:
-            _log.warning("fenced: joining the group anew", role=self._processor.role, error=str(error))
+        except (ConsumerFenced, ConsumerLost) as error:
+            _log.warning("joining the group anew", role=self._processor.role, error=str(error))
             return False
         return True
 
@@ -170,7 +171,8 @@ class Worker(Generic[S, P]):
         transactions = self._open_transactions()
         extra = self._consumer_properties
         consumer = self._consumer = make_consumer(self._kafka, settings, self.group, self._instance, extra)
-        self._intake = Intake(consumer, processor, holdings, settings, self._stage)
+        contact = Contact(self._kafka, processor.input_topic)
+        self._intake = Intake(consumer, processor, holdings, settings, self._stage, contact)
         self._commits = Commits(consumer, processor, holdings, transactions, self._metrics, self._instance)
         self._upkeep = Upkeep(consumer, processor, holdings, settings, self._stage, self._metrics)
         self._membership = Membership(
@@ -190,8 +192,10 @@ class Worker(Generic[S, P]):
     def _open_transactions(self) -> Transactions:
         """A new producer: it fences an older one of the same name and aborts what that one left open."""
         transactional_id = f"{self.group}.{self._instance}"
-        producer = make_producer(self._kafka, self._settings, transactional_id, self._producer_properties)
-        initialise(producer, self._keep_trying)
+        producer = initialised(
+            lambda: make_producer(self._kafka, self._settings, transactional_id, self._producer_properties),
+            self._keep_trying,
+        )
         self._transactions = self._make_transactions(producer, self._processor.changelog_topic, self._keep_trying)
         return self._transactions
 

@@ -35,10 +35,9 @@ class CatalogueReader(Follower):
     """
 
     def __init__(self, kafka: Properties, topic: str, empty: Catalogue) -> None:
-        super().__init__("catalogue", kafka, {"fetch.wait.max.ms": 100})
+        super().__init__("catalogue", kafka, {"fetch.wait.max.ms": 100}, topic)
         self.snapshot = empty
         self._kafka = dict(kafka)
-        self._topic = topic
         self._behind: set[int] = set()
         """Partitions of which the end was not reached yet."""
         self._loaded = threading.Event()
@@ -58,10 +57,10 @@ class CatalogueReader(Follower):
         if self._failure is not None:
             raise self._failure
 
-    def _begin(self, consumer: Consumer) -> None:
+    def _starts(self, consumer: Consumer) -> list[TopicPartition]:
         partitions = range(count_partitions(AdminClient(self._kafka), self._topic))
-        consumer.assign([TopicPartition(self._topic, number, 0) for number in partitions])
         self._behind.update(partitions)
+        return [TopicPartition(self._topic, number, 0) for number in partitions]
 
     def _step(self, consumer: Consumer) -> None:
         changes: dict[str, CatalogueItem | None] = {}

@@ -32,8 +32,7 @@ class ControlReader(Follower):
     """
 
     def __init__(self, kafka: Properties, topic: str, role: str, on_resume: Callable[[], None]) -> None:
-        super().__init__("control", kafka, {"fetch.wait.max.ms": 500})
-        self._topic = topic
+        super().__init__("control", kafka, {"fetch.wait.max.ms": 500}, topic)
         self._role = role
         self._on_resume = on_resume
 
@@ -44,10 +43,10 @@ class ControlReader(Follower):
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _begin(self, consumer: Consumer) -> None:
+    def _starts(self, consumer: Consumer) -> list[TopicPartition]:
         partition = TopicPartition(self._topic, 0)
         _, partition.offset = consumer.get_watermark_offsets(partition, timeout=_TIMEOUT_S)
-        consumer.assign([partition])
+        return [partition]
 
     def _step(self, consumer: Consumer) -> None:
         message = consumer.poll(_POLL_S)

@@ -8,11 +8,15 @@ import threading
 from abc import ABC, abstractmethod
 from typing import Any, Final
 
-from confluent_kafka import Consumer
+import structlog
+from confluent_kafka import Consumer, TopicPartition
 
 from stream.engine.clients import Properties
+from stream.engine.contact import ConsumerLost, Contact
 
 _JOIN_S: Final = 10.0
+
+_log = structlog.get_logger(__name__)
 
 
 class Follower(ABC):
@@ -22,9 +26,12 @@ class Follower(ABC):
         name: of the thread and of the group, which never commits.
         kafka: client properties.
         properties: of this consumer, under those of ``kafka``.
+        topic: physical name.
     """
 
-    def __init__(self, name: str, kafka: Properties, properties: Properties) -> None:
+    def __init__(self, name: str, kafka: Properties, properties: Properties, topic: str) -> None:
+        self._topic = topic
+        self._contact = Contact(kafka, topic)
         self._properties: dict[str, Any] = {
             **properties,
             **kafka,
@@ -46,8 +53,8 @@ class Follower(ABC):
             self._thread.join(timeout=_JOIN_S)
 
     @abstractmethod
-    def _begin(self, consumer: Consumer) -> None:
-        """Assign the partitions."""
+    def _starts(self, consumer: Consumer) -> list[TopicPartition]:
+        """The partitions, each with the offset to begin at."""
 
     @abstractmethod
     def _step(self, consumer: Consumer) -> None:
@@ -58,13 +65,29 @@ class Follower(ABC):
         """It follows no more."""
 
     def _run(self) -> None:
+        places: list[TopicPartition] = []
         try:
-            consumer = Consumer(self._properties)
-            try:
-                self._begin(consumer)
-                while not self._stopping.is_set():
-                    self._step(consumer)
-            finally:
-                consumer.close()
+            while not self._stopping.is_set():
+                consumer = Consumer(self._properties)
+                try:
+                    places = self._follow(consumer, places or self._starts(consumer))
+                finally:
+                    consumer.close()
         except Exception as error:
             self._failed(error)
+
+    def _follow(self, consumer: Consumer, places: list[TopicPartition]) -> list[TopicPartition]:
+        """Until told to stop, or the consumer is lost. Returns where another one is to go on."""
+        consumer.assign(places)
+        self._contact.heard()
+        try:
+            while not self._stopping.is_set():
+                self._step(consumer)
+                self._contact.look(consumer)
+        except ConsumerLost as error:
+            _log.warning("taking another consumer", error=str(error))
+        reached = {place.partition: place.offset for place in consumer.position(places)}
+        return [
+            TopicPartition(place.topic, place.partition, max(place.offset, reached[place.partition]))
+            for place in places
+        ]

@@ -37,9 +37,8 @@ class SwitchReader(Follower):
     """
 
     def __init__(self, kafka: Properties, topic: str, default: str) -> None:
-        super().__init__("switches", kafka, {"fetch.wait.max.ms": 500})
+        super().__init__("switches", kafka, {"fetch.wait.max.ms": 500}, topic)
         self.rollout = Rollout(default)
-        self._topic = topic
         self._default = default
         self._records: list[Control] = []
         self._loaded = threading.Event()
@@ -58,8 +57,8 @@ class SwitchReader(Follower):
         if self._failure is not None:
             raise self._failure
 
-    def _begin(self, consumer: Consumer) -> None:
-        consumer.assign([TopicPartition(self._topic, 0, 0)])
+    def _starts(self, consumer: Consumer) -> list[TopicPartition]:
+        return [TopicPartition(self._topic, 0, 0)]
 
     def _step(self, consumer: Consumer) -> None:
         message = consumer.poll(_POLL_S)

@@ -13,8 +13,8 @@ import structlog
 
 from stream.engine.background import Background
 
-PATIENCE_S: Final = 60.0
-"""Ten times as long as any call may take."""
+PATIENCE_S: Final = 30.0
+"""Three times as long as any call may take."""
 EXIT_STATUS: Final = os.EX_TEMPFAIL
 
 _log = structlog.get_logger(__name__)

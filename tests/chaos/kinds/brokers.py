@@ -14,7 +14,9 @@ from tests.chaos.read_back import in_sync
 _OPEN: Final[tuple[Site, ...]] = ("produced", "offsets_sent", "completing")
 _LATEST_COMMIT: Final = 4
 _FROZEN_S: Final = 2.0
-"""Shorter than the broker's session with its controller; what a longer one does is in docs/decisions/0019-faults.md."""
+"""Shorter than the broker's session with its controller: after a longer one an only broker says for a moment that there
+are no brokers, and the harness's own clients are lost for good (docs/decisions/0019-faults.md)."""
+_LONG_FROZEN_S: Final = 10.0
 _DOWN_S: Final = 10.0
 
 
@@ -54,14 +56,15 @@ class KilledInTransaction(_OfBrokers):
 
 class Frozen(_OfBrokers):
     name = "broker frozen"
-    what = "SIGSTOP of a broker for two seconds: its port accepts, nothing answers"
+    what = "SIGSTOP of a broker for two seconds, or of one of three for up to ten: its port accepts, nothing answers"
 
     def strike_brokers(self, scene: Scene, brokers: Brokers) -> str:
         node = scene.draw.choice(brokers.nodes)
+        seconds = scene.draw.uniform(_FROZEN_S, _LONG_FROZEN_S) if len(brokers.nodes) > 1 else _FROZEN_S
         node.pause()
-        time.sleep(_FROZEN_S)
+        time.sleep(seconds)
         node.resume()
-        return _named(node, brokers)
+        return f"{_named(node, brokers)} for {seconds:.0f} s"
 
 
 class OneDown(_OfBrokers):

@@ -45,7 +45,7 @@ class Way:
         self.partition.begin(None, 0)
         holdings: Holdings[Any, Any] = Holdings(self.processor.input_topic)
         self.held = holdings.held[0] = Held(self.partition, engine)
-        self.intake = Intake(None, self.processor, holdings, engine, None)  # type: ignore[arg-type]
+        self.intake = Intake(None, self.processor, holdings, engine, None, None)  # type: ignore[arg-type]
         self.taken = 0
         self._holdings, self._settings = holdings, engine
 
