@@ -49,8 +49,11 @@ def added_fields(array: bytes | memoryview, known: int) -> AddedFields | None:
     """What ``array`` has behind its first ``known`` elements; None: nothing.
 
     Raises:
-        msgspec.DecodeError: it is no array of MessagePack.
+        msgspec.DecodeError: it is no array of MessagePack; where its head says ``known``, that is not looked at.
     """
+    own = head(known)
+    if array[: len(own)] == own:
+        return None
     elements = _decode(array)
     return AddedFields(len(elements), b"".join(elements[known:])) if len(elements) > known else None
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
-from stream.profiles.added_fields import CarriesAddedFields, added_fields, head, put_back
+from stream.profiles.added_fields import AddedFields, CarriesAddedFields, added_fields, head, put_back
 from stream.profiles.profile import Profile
 
 CODEC_VERSION: Final = 1
@@ -68,6 +68,11 @@ def decode(state: bytes) -> Profile:
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise StateUnreadable(f"profile of version {CODEC_VERSION} cannot be read: {error}") from error
     return upcast(state, CODEC_VERSION, UPCASTERS)
+
+
+def added_behind(state: bytes, fields: int) -> AddedFields | None:
+    """What the bytes of a profile of this version have behind so many fields; None: nothing."""
+    return added_fields(memoryview(state)[1:], fields)
 
 
 def _decode_other(array: memoryview) -> Profile:

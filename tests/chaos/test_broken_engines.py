@@ -50,6 +50,19 @@ def dies_between_offsets_and_outputs(crew: Crew) -> None:
 
 def comes_back_in_the_middle_of_a_commit(crew: Crew) -> None:
     """The owner sleeps before its commit until another has restored its partitions, and then commits."""
+    _outlive(crew).signal(signal.SIGCONT)
+
+
+def dies_in_the_middle_of_a_commit(crew: Crew) -> None:
+    """The owner sleeps before its commit until another has restored its partitions, and then dies: the broker aborts
+    the transaction when it comes back."""
+    owner = _outlive(crew)
+    owner.kill()
+    owner.start()
+
+
+def _outlive(crew: Crew) -> Member:
+    """The owner, asleep in the middle of a commit, when its heir has restored its partitions."""
     owner, heir = crew.of("decisions")
     heir.await_ready()
     owner.arm("freeze", "offsets_sent", 5)
@@ -60,7 +73,7 @@ def comes_back_in_the_middle_of_a_commit(crew: Crew) -> None:
     assert eventually(lambda: heir.log_tail().rpartition(TAKES_OVER)[2].count(RESTORED) >= PARTITIONS), (
         "nobody restores"
     )
-    owner.signal(signal.SIGCONT)
+    return owner
 
 
 def nothing_happens(crew: Crew) -> None:
@@ -72,6 +85,7 @@ def nothing_happens(crew: Crew) -> None:
 STRIKES: Final[dict[Engine, tuple[Callable[[Crew], None], dict[str, int]]]] = {
     "offsets_first": (dies_between_offsets_and_outputs, {"profiles": 1}),
     "last_stable_offset_only": (comes_back_in_the_middle_of_a_commit, {"profiles": 1, "decisions": 2}),
+    "high_watermark_only": (dies_in_the_middle_of_a_commit, {"profiles": 1, "decisions": 2}),
     "no_dedupe": (nothing_happens, {"profiles": 1}),
 }
 
@@ -97,6 +111,10 @@ def test_offsets_committed_before_outputs_lose_events(verdicts: Verdicts) -> Non
 
 def test_a_restore_that_does_not_wait_for_the_former_owner_does_things_twice(verdicts: Verdicts) -> None:
     assert verdicts["last_stable_offset_only"].result().twice
+
+
+def test_a_restore_to_the_high_watermark_loses_what_a_former_owner_did_not_commit(verdicts: Verdicts) -> None:
+    assert verdicts["high_watermark_only"].result().lost
 
 
 def test_a_fold_that_knows_no_ids_makes_wrong_states(verdicts: Verdicts) -> None:
