@@ -22,6 +22,7 @@ from tests.chaos.checker import Verdict, compare, read_everything
 from tests.chaos.crew import Crew, Member
 from tests.chaos.deployment import configuration_text, create
 from tests.chaos.expectations import expected_of
+from tests.chaos.faults import Site
 from tests.chaos.input_log import PARTITIONS, chapters
 from tests.chaos.run import CUSTOMERS, await_catching_up
 from tests.chaos.writer import Feed, Writer
@@ -50,22 +51,22 @@ def dies_between_offsets_and_outputs(crew: Crew) -> None:
 
 def comes_back_in_the_middle_of_a_commit(crew: Crew) -> None:
     """The owner sleeps before its commit until another has restored its partitions, and then commits."""
-    _outlive(crew).signal(signal.SIGCONT)
+    _outlive(crew, "offsets_sent").signal(signal.SIGCONT)
 
 
 def dies_in_the_middle_of_a_commit(crew: Crew) -> None:
-    """The owner sleeps before its commit until another has restored its partitions, and then dies: the broker aborts
-    the transaction when it comes back."""
-    owner = _outlive(crew)
+    """The owner sleeps, its state and outputs written, until another has restored its partitions, and then dies: the
+    broker aborts the transaction when the owner begins anew."""
+    owner = _outlive(crew, "produced")
     owner.kill()
     owner.start()
 
 
-def _outlive(crew: Crew) -> Member:
-    """The owner, asleep in the middle of a commit, when its heir has restored its partitions."""
+def _outlive(crew: Crew, site: Site) -> Member:
+    """The owner, asleep at ``site`` of a commit, when its heir has restored its partitions."""
     owner, heir = crew.of("decisions")
     heir.await_ready()
-    owner.arm("freeze", "offsets_sent", 5)
+    owner.arm("freeze", site, 5)
     owner.await_frozen()
     before = heir.log_tail().count(TAKES_OVER)
     assert eventually(lambda: heir.log_tail().count(TAKES_OVER) > before), "nobody takes over"
