@@ -1,9 +1,11 @@
 """Workers of an older and of a newer build fold the same customers, and nothing is lost, there twice or wrong.
 
-The newer one has added a field to ``Profile``, which it fills. Four workers, two of each role, go to it one by one
-while events come, and back again. A build with another fold is refused before it disturbs them.
+The newer one has added a field to ``Profile``, which it fills. Two workers of profiles go to it, one after the other,
+while events come, and back again; of the decisions, which read the profiles of both, one worker is of each build. One
+with another fold is refused before it disturbs them.
 """
 
+import time
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -53,6 +55,7 @@ class Upgraded(NamedTuple):
         refused: the end of the log of the worker with another fold.
         disturbed: whether the others had a rebalance meanwhile.
         status: with which that worker ended.
+        pace: events that were written a second.
     """
 
     configuration: Configuration
@@ -61,6 +64,7 @@ class Upgraded(NamedTuple):
     refused: str
     disturbed: bool
     status: int
+    pace: float
 
 
 @pytest.fixture(scope="module")
@@ -75,50 +79,62 @@ def upgraded(embedded_kafka: EmbeddedKafka, tmp_path_factory: pytest.TempPathFac
         configuration = load(kinds["memory"], {}).configuration
         create(configuration)
         names = configuration.topics.topic_names()
-        pairs = [
-            [Member(role, f"{role}-{number}", config, folder, number == 1) for role in ROLES]
-            for number, config in enumerate(kinds.values())
-        ]
+        profiles, decisions = (
+            [
+                Member(role, f"{role}-{number}", config, folder, on_disk=number == 1)
+                for number, config in enumerate(kinds.values())
+            ]
+            for role in ROLES
+        )
+        # One of each build, from the first event to the last.
+        decisions[1].build = newer
         stranger = Member("profiles", "stranger", kinds["memory"], folder)
         stranger.build = another
-        crew = Crew([member for pair in pairs for member in pair])
+        crew = Crew([*profiles, *decisions])
         writer = Writer(configuration, names.physical(topics.EVENTS))
 
         def newest() -> Changelog:
             return read_changelog(servers, names.changelog("profiles"))
 
-        with crew, Feed(writer, chapters(SEED, CUSTOMERS), PACE) as feed:
+        with crew:
             for member in crew.members:
                 member.await_ready()
-            assert eventually(lambda: len(newest().positions) == len(writer.ends)), "not every partition has a state"
-            before = [member.log.read_text() for member in crew.members]
-            stranger.start()
-            status = stranger.await_end()
-            disturbed = any(
-                '"assigned"' in member.log.read_text()[len(log) :]
-                for member, log in zip(crew.members, before, strict=True)
-            )
-            _roll(pairs, newer)
-            assert eventually(lambda: len(_notes(newest())) >= NOTED), "the newer build does not fill its field"
-            at_the_top = newest()
-            _roll(pairs, ROOT)
-            assert eventually(lambda: len(_folded_since(at_the_top, newest())) >= FOLDED_AGAIN)
-            feed.end()
+            began = time.monotonic()
+            with Feed(writer, chapters(SEED, CUSTOMERS), PACE) as feed:
+                assert eventually(lambda: len(newest().positions) == len(writer.ends)), "a partition has no state"
+                before = [len(member.log.read_text()) for member in profiles]
+                try:
+                    stranger.start()
+                    status = stranger.await_end()
+                finally:
+                    stranger.end()
+                logs = [member.log.read_text()[start:] for member, start in zip(profiles, before, strict=True)]
+                _roll(profiles, newer)
+                assert eventually(lambda: len(_notes(newest())) >= NOTED), "the newer build does not fill its field"
+                at_the_top = newest()
+                _roll(profiles, ROOT)
+                assert eventually(lambda: len(_folded_since(at_the_top, newest())) >= FOLDED_AGAIN)
+                feed.end()
+            pace = writer.written / (time.monotonic() - began)
             await_catching_up(configuration, writer.ends, crew)
         return Upgraded(
-            configuration, read_everything(configuration), at_the_top, stranger.log_tail(), disturbed, status
+            configuration,
+            read_everything(configuration),
+            at_the_top,
+            stranger.log_tail(),
+            any('"assigned"' in log for log in logs),
+            status,
+            pace,
         )
 
 
-def _roll(pairs: list[list[Member]], to: Path) -> None:
-    """Stop and start a pair of workers, and then the other, as a roll-out does."""
-    for pair in pairs:
-        for member in pair:
-            member.stop()
-            member.build = to
-            member.start()
-        for member in pair:
-            member.await_ready()
+def _roll(members: list[Member], to: Path) -> None:
+    """Stop and start one after the other, as a roll-out does."""
+    for member in members:
+        member.stop()
+        member.build = to
+        member.start()
+        member.await_ready()
 
 
 def test_a_roll_out_and_its_way_back_lose_nothing_and_do_nothing_twice(upgraded: Upgraded) -> None:
@@ -131,7 +147,7 @@ def test_a_roll_out_and_its_way_back_lose_nothing_and_do_nothing_twice(upgraded:
         _known_outputs(expected_of(reading, upgraded.configuration)),
     )
     codes = {read_verdict(record.headers).code for record in flat(reading.topics[topics.DEAD_LETTERS])}
-    print(verdict.report(8), "dead letters of", *sorted(codes))
+    print(f"{verdict.report(4)} at {upgraded.pace:.0f} events/s; dead letters: {', '.join(sorted(codes))}")
     assert verdict.right
     # What is bad in the log is refused by either build; neither refuses what the other one wrote.
     assert codes.isdisjoint({"quarantined", "fold_error"})
