@@ -18,7 +18,6 @@ _VERSION_BYTE: Final = bytes([CODEC_VERSION])
 
 _FIELDS: Final = len(DecisionState.__struct_fields__)
 _HEAD: Final = _VERSION_BYTE + head(_FIELDS)
-_HEAD_BYTES: Final = len(_HEAD)
 
 
 class _NewerState(CarriesAddedFields, DecisionState, dict=True):
@@ -56,7 +55,7 @@ def decode(state: bytes) -> DecisionState:
         raise StateUnreadable(f"decisions of version {state[0]}: no worker ever wrote it")
     array = memoryview(state)[1:]
     try:
-        return _decode(array) if state[:_HEAD_BYTES] == _HEAD else _decode_other(array)
+        return _decode(array) if state.startswith(_HEAD) else _decode_other(array)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise StateUnreadable(f"decisions of version {CODEC_VERSION} cannot be read: {error}") from error
 

@@ -24,7 +24,6 @@ UPCASTERS: Final[Mapping[int, Upcaster]] = {}
 
 _FIELDS: Final = len(Profile.__struct_fields__)
 _HEAD: Final = _VERSION_BYTE + head(_FIELDS)
-_HEAD_BYTES: Final = len(_HEAD)
 """All profiles begin so, but for those of builds that know fewer fields or more."""
 
 
@@ -61,12 +60,13 @@ def decode(state: bytes) -> Profile:
         StateUnreadable: empty, truncated or of another shape.
         NewerCodec: written by a newer version of this codec.
     """
-    if state[:1] == _VERSION_BYTE:
-        array = memoryview(state)[1:]
-        try:
-            return _decode(array) if state[:_HEAD_BYTES] == _HEAD else _decode_other(array)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise StateUnreadable(f"profile of version {CODEC_VERSION} cannot be read: {error}") from error
+    try:
+        if state.startswith(_HEAD):
+            return _decode(memoryview(state)[1:])
+        if state.startswith(_VERSION_BYTE):
+            return _decode_other(memoryview(state)[1:])
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise StateUnreadable(f"profile of version {CODEC_VERSION} cannot be read: {error}") from error
     return upcast(state, CODEC_VERSION, UPCASTERS)
 
 
