@@ -79,7 +79,8 @@ class Member:
                 [sys.executable, "-m", "tests.chaos.worker", str(self._config), self.role, self.instance, *self._kind],
                 # Python looks for modules there first; what another build lacks is taken from here.
                 cwd=self.build,
-                env=os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])},
+                env=os.environ
+                | {"PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))},
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
