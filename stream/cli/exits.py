@@ -103,7 +103,7 @@ def _kinds() -> dict[Exit, tuple[type[BaseException], ...]]:
     from stream.embedded.cache import InstallError
     from stream.embedded.process import StartError
     from stream.engine.clients import FixedProperty
-    from stream.engine.cluster import ClusterUnreachable, TopicMismatch
+    from stream.engine.cluster import ClusterUnreachable, FoldChanged, TopicMismatch
     from stream.engine.commits import DeadLetterRefused
     from stream.engine.fencing import WorkerFenced
     from stream.engine.instance import InstanceTaken, InvalidInstance
@@ -142,6 +142,7 @@ def _kinds() -> dict[Exit, tuple[type[BaseException], ...]]:
         TopicMismatchError,
         TopicMismatch,
         StateLost,
+        FoldChanged,
         NewerState,
         WorkerFenced,
         StoreFailed,

@@ -1,7 +1,8 @@
 """The bytes of a ``DecisionState``: one version byte, then the state as a MessagePack array.
 
 Used for the changelog and the local store, as ``stream.profiles.codec`` is for profiles, whose errors it shares. A
-field added at the end of the state needs no new version; whatever else changes the array does.
+field added at the end of the state needs no new version, and is handed on by builds that do not know it; whatever else
+changes the array does.
 """
 
 from typing import Final
@@ -9,18 +10,32 @@ from typing import Final
 import msgspec
 
 from stream.decisions.state import DecisionState
+from stream.profiles.added_fields import CarriesAddedFields, added_fields, head, put_back
 from stream.profiles.codec import NewerCodec, StateUnreadable
 
 CODEC_VERSION: Final = 1
 _VERSION_BYTE: Final = bytes([CODEC_VERSION])
 
+_FIELDS: Final = len(DecisionState.__struct_fields__)
+_HEAD: Final = _VERSION_BYTE + head(_FIELDS)
+
+
+class _NewerState(CarriesAddedFields, DecisionState, dict=True):
+    """A state that a newer build has written: this build's fields, and beside them what it does not know."""
+
+
 _encode: Final = msgspec.msgpack.Encoder(order="deterministic").encode
 _decode: Final = msgspec.msgpack.Decoder(DecisionState).decode
+_decode_newer: Final = msgspec.msgpack.Decoder(_NewerState).decode
 
 
 def encode(state: DecisionState) -> bytes:
-    """Bytes of a state, ``CODEC_VERSION`` first; the same for the same state, whatever happened on the way to it."""
-    return _VERSION_BYTE + _encode(state)
+    """Bytes of a state, ``CODEC_VERSION`` first; the same for the same state, whatever happened on the way to it.
+
+    What a newer build has added to it stands in them as it came.
+    """
+    array = _encode(state)
+    return _VERSION_BYTE + (put_back(array, _FIELDS, state.added) if isinstance(state, _NewerState) else array)
 
 
 def decode(state: bytes) -> DecisionState:
@@ -38,7 +53,18 @@ def decode(state: bytes) -> DecisionState:
         )
     if state[0] < CODEC_VERSION:
         raise StateUnreadable(f"decisions of version {state[0]}: no worker ever wrote it")
+    array = memoryview(state)[1:]
     try:
-        return _decode(memoryview(state)[1:])
+        return _decode(array) if state.startswith(_HEAD) else _decode_other(array)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise StateUnreadable(f"decisions of version {CODEC_VERSION} cannot be read: {error}") from error
+
+
+def _decode_other(array: memoryview) -> DecisionState:
+    """A state of a build that knows fewer fields or more. Raises ``msgspec.DecodeError``."""
+    added = added_fields(array, _FIELDS)
+    if added is None:
+        return _decode(array)
+    state = _decode_newer(array)
+    state.added = added
+    return state

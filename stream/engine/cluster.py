@@ -1,10 +1,15 @@
-"""What a worker asks the cluster before it begins: do its topics fit together, what is a local store stamped with?"""
+"""What a worker asks the cluster before it begins: do its topics fit together, what is a local store stamped with, and
+was the state made by the fold that it has?
 
+Asked before it joins its group, so that one that has to be refused disturbs nobody. Called by ``stream.engine.worker``.
+"""
+
+import json
 import time
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
-from confluent_kafka import KafkaException, TopicCollection
+from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from stream.engine.processor import Processor
@@ -14,10 +19,19 @@ _TIMEOUT_S: Final = 10.0
 _PAUSE_S: Final = 0.2
 _MISSING_S: Final = 2.0
 """A topic that was just created is not known to every broker at once."""
+_GROUP_S: Final = 10.0
+"""A group whose coordinator is not found for so long is joined unasked: the restore looks at each state again."""
+
+FOLD_FACT: Final = "fold"
+"""Names the fold version in the metadata of committed offsets."""
 
 
 class TopicMismatch(RuntimeError):
     """Topics are missing, or their partitions do not fit together."""
+
+
+class FoldChanged(RuntimeError):
+    """The state was made by another fold. Going on with it would mix what two folds make of one log."""
 
 
 class ClusterUnreachable(RuntimeError):
@@ -78,6 +92,55 @@ def check_topics(admin: AdminClient, processor: Processor[Any, Any], keep_trying
         fold_version=processor.fold_version,
     )
     return Checked(stamp, inputs)
+
+
+def check_fold(
+    admin: AdminClient, processor: Processor[Any, Any], partitions: int, keep_trying: Callable[[], bool]
+) -> None:
+    """Ask with what fold the group's last commits were made, as far as they say.
+
+    Args:
+        partitions: of the input.
+
+    Raises:
+        FoldChanged: with another one than the processor's.
+    """
+    wanted = [TopicPartition(processor.input_topic, number) for number in range(partitions)]
+    patience = time.monotonic() + _GROUP_S
+    while True:
+        try:
+            asked = admin.list_consumer_group_offsets(
+                [ConsumerGroupTopicPartitions(processor.group, wanted)], request_timeout=_TIMEOUT_S
+            )
+            commits = asked[processor.group].result().topic_partitions
+            break
+        except KafkaException:
+            if not keep_trying() or time.monotonic() > patience:
+                return
+            time.sleep(_PAUSE_S)
+    for commit in commits:
+        written = _fold_of(commit.metadata)
+        if written is not None:
+            refuse_other_fold(processor, commit.partition, written)
+
+
+def _fold_of(metadata: str | None) -> int | None:
+    """The fold version in a commit's metadata; None where it does not say."""
+    try:
+        written = json.loads(metadata or "{}").get(FOLD_FACT)
+    except (ValueError, AttributeError):
+        return None
+    return written if isinstance(written, int) else None
+
+
+def refuse_other_fold(processor: Processor[Any, Any], partition: int, written: int) -> None:
+    """Raises ``FoldChanged`` unless ``written`` is the processor's fold version."""
+    if written != processor.fold_version:
+        raise FoldChanged(
+            f"{processor.input_topic}[{partition}]: the state was made by fold version {written} and this is version "
+            f"{processor.fold_version}: run a build of fold version {written}, or fold the log anew "
+            "(`tidemark rebuild`; by hand where this build has no such command: docs/operations.md says how)"
+        )
 
 
 def _topics(admin: AdminClient, wanted: list[str]) -> Any:

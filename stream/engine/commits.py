@@ -13,6 +13,7 @@ import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from stream.engine.clients import error_of
+from stream.engine.cluster import FOLD_FACT
 from stream.engine.holdings import Held, Holdings, seek_to_committed
 from stream.engine.intake import ConsumerFenced
 from stream.engine.metrics import EngineMetrics
@@ -108,11 +109,12 @@ class Commits(Generic[S, P]):
         self._metrics.commit_seconds.labels(role).observe(time.monotonic() - self.last)
 
     def _facts(self, held: Held[S, P], partition_time: int) -> str:
-        """What `tidemark status` reads from the committed offset's metadata, as JSON."""
+        """What `tidemark status` and workers that start read from the committed offset's metadata, as JSON."""
         facts: dict[str, str | int] = {
             "at": int(time.time() * 1000),
             "time": partition_time,
             "instance": self._instance,
+            FOLD_FACT: self._processor.fold_version,
             **self._processor.worth_noting(),
         }
         if held.guard.tripped:

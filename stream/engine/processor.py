@@ -170,7 +170,8 @@ class Processor(ABC, Generic[S, P]):
         input_topic: physical name.
         changelog_topic: physical name, with as many partitions as the input.
         dead_letter_topic: physical name.
-        fold_version: raised whenever the fold would make another state of the same log.
+        fold_version: raised whenever the fold would make something else of the same log, in what it puts out or in the
+            fields that a state had before. A field that is added, with a default, is no other fold.
         codec: of the state of one key.
         time_grid_ms: ``on_time`` is called for the first time in each cell of this grid.
         plain: a compiled way with plain records, or None. Only a processor without a stage may have one, which never

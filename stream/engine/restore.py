@@ -14,6 +14,7 @@ from confluent_kafka import OFFSET_INVALID, Consumer, KafkaError, TopicPartition
 
 from stream.engine.bounds import Bounds, Questions
 from stream.engine.clients import Properties, make_restore_consumer
+from stream.engine.cluster import refuse_other_fold
 from stream.engine.contact import Contact
 from stream.engine.position import POSITION_KEY, Position, decode_position
 from stream.engine.processor import Processor
@@ -119,6 +120,7 @@ class Restorer:
 
         Raises:
             StateLost: a partition's state and offset do not belong together.
+            FoldChanged: another fold has made a partition's state.
             ConsumerLost: the changelog's consumer knows no broker any more, though there are some.
         """
         for task in self._tasks.values():
@@ -251,6 +253,7 @@ class Restorer:
 
         Raises:
             StateLost: it is not.
+            FoldChanged: another fold has made the state.
         """
         position, committed = task.position, task.bounds.committed
         where = f"{self._processor.input_topic}[{task.partition}]"
@@ -266,11 +269,7 @@ class Restorer:
                     f"{repair}"
                 )
             return None
-        if position.fold_version != self._processor.fold_version:
-            raise StateLost(
-                f"{where}: the state was made by fold version {position.fold_version} and this is version "
-                f"{self._processor.fold_version}: {repair}, or run the older version"
-            )
+        refuse_other_fold(self._processor, task.partition, position.fold_version)
         if committed == OFFSET_INVALID:
             _log.warning(
                 "no committed offset: going on from the changelog's position", input=where, offset=position.offset

@@ -17,7 +17,7 @@ from confluent_kafka import Consumer
 from prometheus_client import CollectorRegistry
 
 from stream.engine.clients import Properties, check_properties, make_admin, make_consumer, make_producer
-from stream.engine.cluster import check_topics
+from stream.engine.cluster import check_fold, check_topics
 from stream.engine.commits import Commits
 from stream.engine.contact import ConsumerLost, Contact
 from stream.engine.fencing import Fencing
@@ -124,6 +124,7 @@ class Worker(Generic[S, P]):
 
         Raises:
             StateLost: state and offsets do not belong together; the message names the command that repairs it.
+            FoldChanged: the state was made by another fold; the message names the command that folds the log anew.
             WorkerFenced: another live worker has the same instance name.
             NewerState: the state was written by a newer version.
             TopicMismatch: topics are missing or do not fit together.
@@ -158,7 +159,9 @@ class Worker(Generic[S, P]):
 
     def _open(self) -> None:
         processor = self._processor
-        self._checked = check_topics(make_admin(self._kafka), processor, self._keep_trying)
+        admin = make_admin(self._kafka)
+        self._checked = check_topics(admin, processor, self._keep_trying)
+        check_fold(admin, processor, self._checked.partitions, self._keep_trying)
         self._fencing = Fencing(self._kafka, processor.role, self.group, self._instance, self._keep_trying)
         if processor.stage is not None:
             self._stage = StageRunner(processor.stage)

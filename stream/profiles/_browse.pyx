@@ -4,7 +4,8 @@
 It reads such an event straight from its record and folds it, to the same bytes as ``validation.read_event`` and
 ``fold`` do: they are the definition, and ``tests/unit/profiles/test_browse.py`` holds the two together. Whatever is
 less plain (another type, an escape in a string, a field out of its bounds) it leaves to them, untouched. Where there
-was no compiler they do it all. Called by the engine's fast path, for the profiles role.
+was no compiler, or the fold is not the one that was compiled, they do it all. Called by the engine's fast path, for the
+profiles role.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
@@ -12,15 +13,30 @@ from libc.math cimport exp2
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy
 
+from zlib import crc32 as crc32_of
+
 import msgspec
 
 from stream.contracts.emission import Rejected
 from stream.contracts.events import Item
 from stream.contracts.times import LATEST_MS
 from stream.profiles import asking, bound, categories, decay, interactions
+from stream.profiles.fold import FOLD_VERSION
 from stream.profiles.lines import CENTS, line_of
 from stream.profiles.profile import Profile
 from stream.profiles.validation import EARLIEST_MS, item_amount
+
+# Compiled in. The Python beside it may be older or newer, or a field was added that this fold does not fill: then it
+# would make other profiles than ``fold``. Whoever changes ``Profile`` sees to that here first.
+_FOLD = 1
+_FIELDS = 0xC61C4576
+"""CRC-32 of the names of the profile's fields, with commas between them."""
+
+if FOLD_VERSION != _FOLD or crc32_of(",".join(Profile.__struct_fields__).encode()) != _FIELDS:
+    raise ImportError(
+        f"compiled for fold version {_FOLD} of the profile that it had then, and this is version {FOLD_VERSION} or a "
+        "profile with other fields"
+    )
 
 cdef extern from "Python.h":
     int PyFloat_Pack2(double value, char *at, int little_endian) except -1

@@ -15,6 +15,11 @@ CUSTOMER_BOUND: Final = 4096
 VISITOR_BOUND: Final = 1536
 """Bytes encoded, never exceeded."""
 
+FIELDS: Final = 52
+"""Fields of a profile that count against its bound: those of this fold version. What a build adds behind them does not,
+or its customers' tables would give way sooner than on a build that does not know it; the next fold version counts all.
+"""
+
 SLACK: Final = 128
 """When a profile has to give way it does so by this much more, so that not every event of a busy customer pays."""
 
@@ -152,7 +157,7 @@ def fit(profile: Profile) -> None:
 
 
 def _give_way(profile: Profile, limit: int) -> None:
-    size = len(codec.encode(profile))
+    size = _size(profile)
     if size <= limit:
         return
     for rung in VISITOR_LADDER if profile.anonymous else CUSTOMER_LADDER:
@@ -164,6 +169,12 @@ def _give_way(profile: Profile, limit: int) -> None:
             surplus = size - (limit - SLACK)
             if rows > rung.floor:
                 drop(profile, max(rung.floor, rows - surplus // row_size - 1))
-        size = len(codec.encode(profile))
+        size = _size(profile)
         if size <= limit - SLACK:
             return
+
+
+def _size(profile: Profile) -> int:
+    encoded = codec.encode(profile)
+    added = codec.added_behind(encoded, FIELDS)
+    return len(encoded) - (len(added.encoded) if added is not None else 0)

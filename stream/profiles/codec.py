@@ -1,7 +1,8 @@
 """The bytes of a profile: one version byte, then the profile as a MessagePack array.
 
 Used for the changelog, the local store and the snapshot inside a score request. A field added at the end of
-``Profile`` needs no new version; whatever else changes the array does, and an upcaster from the version before.
+``Profile`` needs no new version: newer builds read what older ones wrote, and older ones hand on what they do not know.
+Whatever else changes the array needs one, and an upcaster from the version before.
 """
 
 from collections.abc import Callable, Mapping
@@ -9,6 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
+from stream.profiles.added_fields import AddedFields, CarriesAddedFields, added_fields, head, put_back
 from stream.profiles.profile import Profile
 
 CODEC_VERSION: Final = 1
@@ -20,8 +22,18 @@ Upcaster = Callable[[list[Any]], list[Any]]
 UPCASTERS: Final[Mapping[int, Upcaster]] = {}
 """By the version that each one reads."""
 
+_FIELDS: Final = len(Profile.__struct_fields__)
+_HEAD: Final = _VERSION_BYTE + head(_FIELDS)
+"""All profiles begin so, but for those of builds that know fewer fields or more."""
+
+
+class _NewerProfile(CarriesAddedFields, Profile, dict=True, gc=True):
+    """A profile that a newer build has written: this build's fields, and beside them what it does not know."""
+
+
 _encode: Final = msgspec.msgpack.Encoder().encode
 _decode: Final = msgspec.msgpack.Decoder(Profile).decode
+_decode_newer: Final = msgspec.msgpack.Decoder(_NewerProfile).decode
 _decode_array: Final = msgspec.msgpack.Decoder(list[Any]).decode
 
 
@@ -34,8 +46,11 @@ class NewerCodec(ValueError):
 
 
 def encode(profile: Profile) -> bytes:
-    """Bytes of a profile, ``CODEC_VERSION`` first."""
-    return _VERSION_BYTE + _encode(profile)
+    """Bytes of a profile, ``CODEC_VERSION`` first. What a newer build has added to it stands in them as it came."""
+    # In this order, since isinstance of a struct takes longer.
+    if type(profile) is Profile or not isinstance(profile, _NewerProfile):
+        return _VERSION_BYTE + _encode(profile)
+    return _VERSION_BYTE + put_back(_encode(profile), _FIELDS, profile.added)
 
 
 def decode(state: bytes) -> Profile:
@@ -45,12 +60,29 @@ def decode(state: bytes) -> Profile:
         StateUnreadable: empty, truncated or of another shape.
         NewerCodec: written by a newer version of this codec.
     """
-    if state[:1] == _VERSION_BYTE:
-        try:
+    try:
+        if state.startswith(_HEAD):
             return _decode(memoryview(state)[1:])
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise StateUnreadable(f"profile of version {CODEC_VERSION} cannot be read: {error}") from error
+        if state.startswith(_VERSION_BYTE):
+            return _decode_other(memoryview(state)[1:])
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise StateUnreadable(f"profile of version {CODEC_VERSION} cannot be read: {error}") from error
     return upcast(state, CODEC_VERSION, UPCASTERS)
+
+
+def added_behind(state: bytes, fields: int) -> AddedFields | None:
+    """What the bytes of a profile of this version have behind so many fields; None: nothing."""
+    return added_fields(memoryview(state)[1:], fields)
+
+
+def _decode_other(array: memoryview) -> Profile:
+    """A profile of a build that knows fewer fields or more. Raises ``msgspec.DecodeError``."""
+    added = added_fields(array, _FIELDS)
+    if added is None:
+        return _decode(array)
+    profile = _decode_newer(array)
+    profile.added = added
+    return profile
 
 
 def upcast(state: bytes, version: int, upcasters: Mapping[int, Upcaster]) -> Profile:

@@ -30,7 +30,8 @@ from stream.profiles.profile import Profile
 from stream.profiles.settings import ProfileSettings
 
 FOLD_VERSION: Final = 1
-"""Changes with any change of what a fold does to a profile; a new one is rolled out by rebuilding from the log."""
+"""Changes with any change of what a fold does to the fields that a profile had before, or asks; a new one is rolled out
+by folding the log anew. A field that is added at the end, and filled from then on, is no other fold."""
 
 _ID_SIZE: Final = bound.EVENT_ID_SIZE
 _IDS_SIZE: Final = bound.EVENT_IDS * _ID_SIZE

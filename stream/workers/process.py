@@ -56,7 +56,8 @@ def run_worker(configuration: Configuration, role: str, instance: str | None, me
 
     Raises:
         ConfigurationError: metrics cannot be served where they are set to be.
-        InstanceTaken, StateLost, WorkerFenced, NewerState, TopicMismatch, ClusterUnreachable: with what to do.
+        InstanceTaken, StateLost, FoldChanged, WorkerFenced, NewerState, TopicMismatch, ClusterUnreachable: with what to
+            do.
     """
     configure_logging(configuration.log_level)
     registry = CollectorRegistry()

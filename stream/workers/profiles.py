@@ -8,6 +8,7 @@ import struct
 from typing import Any, Final
 
 import msgspec
+import structlog
 
 from stream.contracts import codec as messages
 from stream.contracts import topics
@@ -25,10 +26,15 @@ from stream.profiles.profile import Profile
 from stream.profiles.settings import ProfileSettings
 from stream.profiles.validation import read_event
 
+_OTHER_FOLD = ""
+"""Why the compiled fold may not be used; "" where it may, or where there is none."""
 try:
     from stream.profiles._browse import BrowsePath
-except ImportError:  # There was no compiler.
+except ImportError as error:
     BrowsePath = None  # type: ignore[assignment,misc]
+    # Else there was no compiler.
+    if not isinstance(error, ModuleNotFoundError):
+        _OTHER_FOLD = str(error)
 
 ROLE: Final = "profiles"
 
@@ -37,6 +43,8 @@ TIME_GRID_MS: Final = 15 * MINUTE_MS
 An alert of a silent customer ends at most this much too late."""
 
 _GRID: Final = struct.Struct(">q")
+
+_log = structlog.get_logger(__name__)
 
 
 class ProfileCodec:
@@ -94,6 +102,8 @@ class ProfilesProcessor(Processor[Profile, Folding]):
         self._tick_headers: Headers = ((TICK, version.encode()),)
         self._browse = None if BrowsePath is None else BrowsePath(settings, partitions, self._ask)
         self.plain = self._browse
+        if _OTHER_FOLD:
+            _log.warning("fast path is not used, Python does its work: compile it anew", reason=_OTHER_FOLD)
 
     @property
     def group(self) -> str:

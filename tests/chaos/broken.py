@@ -8,23 +8,24 @@ from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import msgspec
-from confluent_kafka import OFFSET_INVALID, IsolationLevel, TopicPartition
+from confluent_kafka import OFFSET_INVALID, Consumer, IsolationLevel, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from stream.contracts.events import Event
 from stream.contracts.ids import event_id_hash
-from stream.engine import bounds
+from stream.engine import bounds, restore
+from stream.engine.clients import Properties
 from stream.engine.position import Position
 from stream.engine.processor import OutputRecord
 from stream.engine.restore import Restorer
 from stream.engine.stores.store import Store
-from stream.engine.transactions import PartitionCommit
+from stream.engine.transactions import PartitionCommit, Transactions
 from stream.profiles import fold as folding
 from stream.profiles.profile import Profile
 from stream.workers import profiles
 from tests.chaos.faults import StruckTransactions
 
-Engine = Literal["shipped", "offsets_first", "last_stable_offset_only", "no_dedupe"]
+Engine = Literal["shipped", "offsets_first", "last_stable_offset_only", "high_watermark_only", "no_dedupe"]
 
 
 class OffsetsFirst(StruckTransactions):
@@ -46,12 +47,32 @@ class OffsetsFirst(StruckTransactions):
         self._strike_at("offsets_sent")
 
 
-class Hasty(AdminClient):
-    """Does not wait for an offset that a transaction is about to commit, and takes the last stable offset for the end
-    of the changelog."""
+class StruckWithOutputs(StruckTransactions):
+    """Is struck where there is something to lose: transactions without outputs do not count."""
+
+    def commit(
+        self,
+        outputs: Sequence[Sequence[OutputRecord]],
+        partitions: Sequence[PartitionCommit],
+        offsets: list[TopicPartition],
+        group_metadata: Any,
+    ) -> None:
+        if any(outputs):
+            super().commit(outputs, partitions, offsets, group_metadata)
+        else:
+            self._site = None
+            Transactions.commit(self, outputs, partitions, offsets, group_metadata)
+
+
+class Impatient(AdminClient):
+    """Does not wait for an offset that a transaction is about to commit."""
 
     def list_consumer_group_offsets(self, requests: Any, **settings: Any) -> Any:  # type: ignore[override]
         return super().list_consumer_group_offsets(requests, **{**settings, "require_stable": False})
+
+
+class Hasty(Impatient):
+    """Takes the last stable offset for the end of the changelog, too."""
 
     def list_offsets(self, offsets: Any, **settings: Any) -> Any:  # type: ignore[override]
         return super().list_offsets(offsets, **{**settings, "isolation_level": IsolationLevel.READ_COMMITTED})
@@ -66,6 +87,12 @@ def break_engine(engine: Engine) -> Callable[..., StruckTransactions]:
         case "last_stable_offset_only":
             _believe_the_group()
             bounds.make_admin = Hasty  # type: ignore[attr-defined, assignment]
+            return StruckWithOutputs
+        case "high_watermark_only":
+            _believe_the_state()
+            bounds.make_admin = Impatient  # type: ignore[attr-defined, assignment]
+            restore.make_restore_consumer = _uncommitted  # type: ignore[attr-defined]
+            return StruckWithOutputs
         case "no_dedupe":
             profiles.fold = _without_dedupe  # type: ignore[attr-defined, assignment]
             # Compiled, it knows ids by itself.
@@ -85,6 +112,30 @@ def _believe_the_group() -> None:
         return msgspec.structs.replace(position, offset=task.bounds.committed)
 
     Restorer._verified = unverified  # type: ignore[method-assign]
+
+
+def _believe_the_state() -> None:
+    """Go on from where the state is that was restored, whatever the group has committed."""
+
+    def unverified(self: Restorer, task: Any, store: Store) -> Position | None:
+        position: Position | None = task.position
+        return position
+
+    Restorer._verified = unverified  # type: ignore[method-assign]
+
+
+def _uncommitted(common: Properties, group: str) -> Consumer:
+    """Reads the changelog up to the high watermark, what is not committed too, and waits for nobody."""
+    return Consumer(
+        {
+            **common,
+            "group.id": f"{group}.restore",
+            "isolation.level": "read_uncommitted",
+            "enable.auto.commit": False,
+            "auto.offset.reset": "error",
+            "enable.partition.eof": True,
+        }
+    )
 
 
 def _without_dedupe(profile: Profile | None, event: Event, *more: Any) -> Any:

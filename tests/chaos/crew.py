@@ -4,6 +4,7 @@ A supervisor as a machine has one: whoever ends without having been told to is n
 worker has a log in the run's folder, which outlives it. What a worker runs is ``worker.py``'s.
 """
 
+import os
 import resource
 import signal
 import subprocess
@@ -47,6 +48,7 @@ class Member:
         lives: how often it was started.
         wanted: whether it is started again when it ends; whoever strikes it says no first.
         on_disk: whether it keeps its state in RocksDB.
+        build: folder whose ``stream`` it runs when it is started next.
     """
 
     def __init__(
@@ -64,6 +66,7 @@ class Member:
         self.lives = 0
         self.wanted = False
         self.on_disk = on_disk
+        self.build = ROOT
         self._config = config
         self._folder = folder
         self._kind = (answers, engine)
@@ -74,7 +77,10 @@ class Member:
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "tests.chaos.worker", str(self._config), self.role, self.instance, *self._kind],
-                cwd=ROOT,
+                # Python looks for modules there first; what another build lacks is taken from here.
+                cwd=self.build,
+                env=os.environ
+                | {"PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))},
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,

@@ -22,6 +22,7 @@ from tests.chaos.checker import Verdict, compare, read_everything
 from tests.chaos.crew import Crew, Member
 from tests.chaos.deployment import configuration_text, create
 from tests.chaos.expectations import expected_of
+from tests.chaos.faults import Site
 from tests.chaos.input_log import PARTITIONS, chapters
 from tests.chaos.run import CUSTOMERS, await_catching_up
 from tests.chaos.writer import Feed, Writer
@@ -50,9 +51,22 @@ def dies_between_offsets_and_outputs(crew: Crew) -> None:
 
 def comes_back_in_the_middle_of_a_commit(crew: Crew) -> None:
     """The owner sleeps before its commit until another has restored its partitions, and then commits."""
+    _outlive(crew, "offsets_sent").signal(signal.SIGCONT)
+
+
+def dies_in_the_middle_of_a_commit(crew: Crew) -> None:
+    """The owner sleeps, its state and outputs written, until another has restored its partitions, and then dies: the
+    broker aborts the transaction when the owner begins anew."""
+    owner = _outlive(crew, "produced")
+    owner.kill()
+    owner.start()
+
+
+def _outlive(crew: Crew, site: Site) -> Member:
+    """The owner, asleep at ``site`` of a commit, when its heir has restored its partitions."""
     owner, heir = crew.of("decisions")
     heir.await_ready()
-    owner.arm("freeze", "offsets_sent", 5)
+    owner.arm("freeze", site, 5)
     owner.await_frozen()
     before = heir.log_tail().count(TAKES_OVER)
     assert eventually(lambda: heir.log_tail().count(TAKES_OVER) > before), "nobody takes over"
@@ -60,7 +74,7 @@ def comes_back_in_the_middle_of_a_commit(crew: Crew) -> None:
     assert eventually(lambda: heir.log_tail().rpartition(TAKES_OVER)[2].count(RESTORED) >= PARTITIONS), (
         "nobody restores"
     )
-    owner.signal(signal.SIGCONT)
+    return owner
 
 
 def nothing_happens(crew: Crew) -> None:
@@ -72,6 +86,7 @@ def nothing_happens(crew: Crew) -> None:
 STRIKES: Final[dict[Engine, tuple[Callable[[Crew], None], dict[str, int]]]] = {
     "offsets_first": (dies_between_offsets_and_outputs, {"profiles": 1}),
     "last_stable_offset_only": (comes_back_in_the_middle_of_a_commit, {"profiles": 1, "decisions": 2}),
+    "high_watermark_only": (dies_in_the_middle_of_a_commit, {"profiles": 1, "decisions": 2}),
     "no_dedupe": (nothing_happens, {"profiles": 1}),
 }
 
@@ -97,6 +112,10 @@ def test_offsets_committed_before_outputs_lose_events(verdicts: Verdicts) -> Non
 
 def test_a_restore_that_does_not_wait_for_the_former_owner_does_things_twice(verdicts: Verdicts) -> None:
     assert verdicts["last_stable_offset_only"].result().twice
+
+
+def test_a_restore_to_the_high_watermark_loses_what_a_former_owner_did_not_commit(verdicts: Verdicts) -> None:
+    assert verdicts["high_watermark_only"].result().lost
 
 
 def test_a_fold_that_knows_no_ids_makes_wrong_states(verdicts: Verdicts) -> None:

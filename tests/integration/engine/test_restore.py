@@ -16,7 +16,7 @@ from confluent_kafka.admin import (
 )
 
 from stream.embedded.kafka import EmbeddedKafka
-from stream.engine.cluster import TopicMismatch
+from stream.engine.cluster import FoldChanged, TopicMismatch
 from stream.engine.position import POSITION_KEY, Position, encode_position, frame
 from stream.engine.restore import StateLost
 from stream.engine.stores.rocks import RocksStores
@@ -172,13 +172,29 @@ class Later(Counting):
     fold_version = 2
 
 
-def test_a_changed_fold_is_refused(single: Deployment) -> None:
+def test_a_changed_fold_is_refused_before_it_touches_anything(single: Deployment, tmp_path: Path) -> None:
+    stores = RocksStores(tmp_path, HOUR_MS)
     single.produce([("a", "1000 1")])
-    with single.running():
+    with single.running(stores=stores):
         single.folded([1])
-    message = lost(single, processor=Later(single.topics.prefix))
-    assert "fold version 1 and this is version 2" in message
-    assert "fold the log anew" in message
+    error = single.start(stores=stores, processor=Later(single.topics.prefix)).ended_with()
+    assert isinstance(error, FoldChanged), repr(error)
+    assert "fold version 1 and this is version 2" in str(error)
+    assert "`tidemark rebuild`" in str(error)
+    single.runs.clear()
+    with single.running(stores=stores) as run:
+        assert eventually(lambda: run.worker.partitions == [0])
+        assert run.metric("tidemark_restored_records_total") == 0, "its store is as it was"
+
+
+def test_a_changed_fold_is_refused_where_the_commits_do_not_tell(single: Deployment) -> None:
+    single.produce([("a", "1000 1")])
+    former = FormerOwner(single)
+    former.commit({b"a": Sum(total=1)}, 1)
+    former.leave()
+    error = single.start(processor=Later(single.topics.prefix)).ended_with()
+    assert isinstance(error, FoldChanged), repr(error)
+    single.runs.clear()
 
 
 def test_an_offset_without_state_stops_the_worker(single: Deployment) -> None:

@@ -51,6 +51,17 @@ def test_a_truncated_state_is_unreadable(state, data):
         codec.decode(written[:cut])
 
 
+@given(states, st.lists(st.binary(max_size=300) | st.lists(st.none(), max_size=20), min_size=1, max_size=20))
+def test_a_build_that_does_not_know_a_field_hands_it_on(state, added):
+    def newer(known):
+        return known[:1] + msgspec.msgpack.encode([*msgspec.msgpack.decode(known[1:], type=list[msgspec.Raw]), *added])
+
+    changed = codec.decode(newer(codec.encode(state)))
+    assert codec.encode(changed) == newer(codec.encode(state))
+    changed.shown = state.shown = ["p"]
+    assert codec.encode(changed) == newer(codec.encode(state))
+
+
 @given(st.binary(max_size=64))
 def test_arbitrary_bytes_are_refused_in_one_of_two_ways(noise):
     try:

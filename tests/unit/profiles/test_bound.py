@@ -62,6 +62,26 @@ def test_no_history_passes_the_bound(seed: int, count: int, anonymous: bool) -> 
         assert len(codec.encode(profile)) <= limit
 
 
+def test_what_a_newer_build_has_added_takes_no_row_from_a_table() -> None:
+    notes = ["x" * 300, 7]
+
+    def newer(profile: Profile) -> bytes:
+        encoded = codec.encode(profile)
+        return encoded[:1] + msgspec.msgpack.encode([*msgspec.msgpack.decode(encoded[1:]), *notes])
+
+    alone: Profile | None = None
+    beside: Profile | None = None
+    for offset, one in enumerate(wild(random.Random(5), 60)):
+        alone, beside = step(alone, one, offset).profile, step(beside, one, offset).profile
+        assert alone is not None
+        assert beside is not None
+        if offset:
+            assert codec.encode(beside) == newer(alone)
+        else:
+            beside = codec.decode(newer(beside))
+    assert len(codec.encode(alone)) > CUSTOMER_BOUND - bound.SLACK - 300, "it had to give way"
+
+
 @pytest.mark.parametrize(("anonymous", "limit"), [(False, CUSTOMER_BOUND), (True, VISITOR_BOUND)])
 def test_a_thousand_events_of_every_kind_stay_within_the_bound(anonymous: bool, limit: int) -> None:
     profile = folded(wild(random.Random(7), 1000, anonymous))

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stream.profiles import codec
@@ -56,6 +56,30 @@ def test_bytes_from_before_a_field_was_added_are_read() -> None:
     fields = msgspec.msgpack.decode(codec.encode(Profile(customer_id="c-1", browses=3))[1:])
     shorter = bytes([CODEC_VERSION]) + msgspec.msgpack.encode(fields[:-2])
     assert codec.decode(shorter) == Profile(customer_id="c-1", browses=3)
+
+
+NOTES = st.lists(
+    st.one_of(st.integers(0, 2**60), st.text(max_size=9), st.binary(max_size=300), st.lists(st.none(), max_size=40)),
+    min_size=1,
+    max_size=20,
+)
+
+
+def newer(state: bytes, notes: list[Any]) -> bytes:
+    """The state as a build writes it that keeps these notes too."""
+    return bytes([CODEC_VERSION]) + msgspec.msgpack.encode([*msgspec.msgpack.decode(state[1:]), *notes])
+
+
+@given(histories(), NOTES)
+@settings(max_examples=30)
+def test_a_build_that_does_not_know_a_field_folds_beside_it_and_hands_it_on(
+    history: list[Any], notes: list[Any]
+) -> None:
+    if len(history) > 1:
+        older, last = codec.encode(folded(history[:-1])), history[-1:]
+        assert codec.encode(codec.decode(newer(older, notes))) == newer(older, notes)
+        beside = codec.encode(folded(last, codec.decode(newer(older, notes))))
+        assert beside == newer(codec.encode(folded(last, codec.decode(older))), notes)
 
 
 def test_an_older_version_is_brought_up_step_by_step() -> None:

@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from datetime import timedelta
 from typing import Any
 
@@ -24,6 +26,7 @@ from stream.engine.stores.memory import MemoryStore
 from stream.engine.worker import Worker
 from stream.operations.simulate import CLICKSTREAM, Load, synthetic
 from stream.profiles.settings import ProfileSettings
+from stream.workers import profiles
 from stream.workers.profiles import ProfilesProcessor
 
 START = 1_298_000_000_000
@@ -84,8 +87,22 @@ def message(
 def _compiled() -> None:
     if Way(fast=True).partition.fast_path is None:
         if shutil.which("cc") or shutil.which("gcc") or shutil.which("clang"):
-            pytest.fail("the fast path was not compiled, and there is a compiler: run `make setup`")
+            pytest.fail(f"there is a compiler, and no fast path ({profiles._OTHER_FOLD}): run `make setup`")
         pytest.skip("no compiler: there is no fast path to test")
+
+
+OTHER_BUILDS = {
+    "another fold": "from stream.profiles import fold; fold.FOLD_VERSION += 1",
+    "a field more": "from stream.profiles import profile as p; p.Profile = type('Profile', (p.Profile,), {'more': 0, "
+    "'__annotations__': {'more': int}})",
+}
+
+
+@pytest.mark.parametrize("build", OTHER_BUILDS)
+def test_a_fold_that_is_not_the_one_that_was_compiled_is_left_to_python(build: str) -> None:
+    look = "from stream.workers import profiles; print(profiles.BrowsePath, profiles._OTHER_FOLD)"
+    found = subprocess.run([sys.executable, "-c", f"{OTHER_BUILDS[build]}\n{look}"], capture_output=True, text=True)
+    assert found.stdout.startswith("None compiled for fold version 1"), found
 
 
 TIMES = st.one_of(
