@@ -50,6 +50,16 @@ class Bounds:
         self._asked: AdminClient | None = None
         self._ask_at = 0.0
 
+    @property
+    def known(self) -> bool:
+        """Whether all are answered."""
+        return self.input_start is not None
+
+    def doubt_end(self) -> None:
+        """Have the end asked for again, and what is asked after it."""
+        self.end = self.input_start = None
+        self._ask_at = time.monotonic() + _ASK_AGAIN_S
+
 
 class Questions:
     """Asks for the bounds of one processor's partitions."""
@@ -87,7 +97,7 @@ class Questions:
                 # A client that has seen FENCED_LEADER_EPOCH may never recover.
                 self._admin = make_admin(self._kafka)
             return False
-        return bounds.input_start is not None
+        return bounds.known
 
     def _next_question(self, bounds: Bounds) -> Future[Any]:
         if bounds.committed is None:

@@ -23,6 +23,9 @@ from stream.engine.stores.store import Stamp, Store, StoreFactory
 
 _READ_S: Final = 0.01
 _WATERMARK_TIMEOUT_S: Final = 10.0
+_DOUBT_S: Final = 5.0
+"""For how long an end of the changelog that lies before what was committed is asked for again. While brokers are
+restarted in turn, a new leader was seen to give one that was long passed."""
 
 _log = structlog.get_logger(__name__)
 
@@ -58,6 +61,25 @@ class _Task:
         self.buffer: dict[bytes, bytes | None] = {}
         self.records = 0
         self.started = time.monotonic()
+        self._doubted_since = 0.0
+
+    def doubts(self) -> bool:
+        """The changelog seems to end too early: ask again, and read on. False: that was done for long enough."""
+        now = time.monotonic()
+        self._doubted_since = self._doubted_since or now
+        if now - self._doubted_since > _DOUBT_S:
+            return False
+        self.bounds.doubt_end()
+        self.reading = False
+        return True
+
+    @property
+    def behind(self) -> bool:
+        """Whether what was read does not reach the committed offset."""
+        committed = self.bounds.committed
+        if committed is None or committed == OFFSET_INVALID:
+            return False
+        return self.position is None or self.position.offset < committed
 
 
 class Restorer:
@@ -133,7 +155,10 @@ class Restorer:
             read = task.reading and task.bounds.end is not None and task.reached >= task.bounds.end
             if read and task.partition in located:
                 self._apply(task)
-                ready.append(self._finish(task))
+                if task.behind and task.doubts():
+                    self._unassign(task.partition)
+                else:
+                    ready.append(self._finish(task))
         if not self._tasks:
             self._close_consumer()
         return ready
@@ -158,6 +183,8 @@ class Restorer:
         if task.store is None:
             task.store = self._stores(task.partition, self._stamp)
         if not 0 <= task.store.changelog_offset() <= end:
+            if task.doubts():
+                return
             _log.warning("local store is outside the changelog: wiped", partition=task.partition)
             task.store.wipe()
         task.position = task.store.position()

@@ -80,7 +80,10 @@ class Member:
                 # Python looks for modules there first; what another build lacks is taken from here.
                 cwd=self.build,
                 env=os.environ
-                | {"PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))},
+                | {
+                    "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])),
+                    "PYTHONFAULTHANDLER": "1",
+                },
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
@@ -16,6 +17,7 @@ from confluent_kafka.admin import (
 )
 
 from stream.embedded.kafka import EmbeddedKafka
+from stream.engine.bounds import Bounds, Questions
 from stream.engine.cluster import FoldChanged, TopicMismatch
 from stream.engine.position import POSITION_KEY, Position, encode_position, frame
 from stream.engine.restore import StateLost
@@ -155,6 +157,31 @@ def lost(deployment: Deployment, **more: object) -> str:
     assert isinstance(error, StateLost), repr(error)
     deployment.runs.clear()
     return str(error)
+
+
+@pytest.mark.parametrize("too_early", [0, 3])
+def test_an_end_that_was_long_passed_is_asked_for_again(
+    single: Deployment, too_early: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a broker gives it that has just become the leader."""
+    single.produce([("a", f"{1_000 + number} 1") for number in range(10)])
+    with single.running():
+        single.folded([10])
+    take, told = Questions._take_answer, []
+
+    def once_too_early(questions: Questions, bounds: Bounds, answer: Any) -> None:
+        asked_for_end = bounds.committed is not None and bounds.end is None
+        take(questions, bounds, answer)
+        if asked_for_end and not told:
+            told.append(bounds.end)
+            bounds.end = too_early
+
+    monkeypatch.setattr(Questions, "_take_answer", once_too_early)
+    single.produce([("a", f"{2_000 + number} 1") for number in range(10)])
+    with single.running():
+        single.folded([20])
+    assert told
+    single.assert_exact()
 
 
 def test_state_and_offset_that_do_not_belong_together_stop_the_worker(single: Deployment) -> None:
