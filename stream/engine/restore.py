@@ -69,6 +69,13 @@ class _Task:
         self._doubted_since = self._doubted_since or now
         if now - self._doubted_since > _DOUBT_S:
             return False
+        _log.info(
+            "the changelog seems to end before what was committed: asking again",
+            partition=self.partition,
+            end=self.bounds.end,
+            reached=self.reached,
+            committed=self.bounds.committed,
+        )
         self.bounds.doubt_end()
         self.reading = False
         return True
@@ -183,9 +190,12 @@ class Restorer:
         if task.store is None:
             task.store = self._stores(task.partition, self._stamp)
         if not 0 <= task.store.changelog_offset() <= end:
+            task.reached = task.store.changelog_offset()
             if task.doubts():
                 return
-            _log.warning("local store is outside the changelog: wiped", partition=task.partition)
+            _log.warning(
+                "local store is outside the changelog: wiped", partition=task.partition, at=task.reached, end=end
+            )
             task.store.wipe()
         task.position = task.store.position()
         task.reached = task.store.changelog_offset()
