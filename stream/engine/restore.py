@@ -12,20 +12,18 @@ from typing import Any, Final
 import structlog
 from confluent_kafka import OFFSET_INVALID, Consumer, KafkaError, TopicPartition
 
-from stream.engine.bounds import Bounds, Questions
+from stream.engine.bounds import Questions
 from stream.engine.clients import Properties, make_restore_consumer
 from stream.engine.cluster import refuse_other_fold
 from stream.engine.contact import Contact
 from stream.engine.position import POSITION_KEY, Position, decode_position
 from stream.engine.processor import Processor
+from stream.engine.restore_task import RestoreTask
 from stream.engine.settings import EngineSettings
 from stream.engine.stores.store import Stamp, Store, StoreFactory
 
 _READ_S: Final = 0.01
 _WATERMARK_TIMEOUT_S: Final = 10.0
-_DOUBT_S: Final = 5.0
-"""For how long an end of the changelog that lies before what was committed is asked for again. While brokers are
-restarted in turn, a new leader was seen to give one that was long passed."""
 
 _log = structlog.get_logger(__name__)
 
@@ -46,47 +44,6 @@ class Restored:
         self.offset = offset
         self.records = 0
         self.seconds = 0.0
-
-
-class _Task:
-    """How far one partition's restore is."""
-
-    def __init__(self, partition: int, store: Store | None) -> None:
-        self.partition = partition
-        self.store = store
-        self.bounds = Bounds(partition)
-        self.reading = False
-        self.reached = 0
-        self.position: Position | None = None
-        self.buffer: dict[bytes, bytes | None] = {}
-        self.records = 0
-        self.started = time.monotonic()
-        self._doubted_since = 0.0
-
-    def doubts(self) -> bool:
-        """The changelog seems to end too early: ask again, and read on. False: that was done for long enough."""
-        now = time.monotonic()
-        self._doubted_since = self._doubted_since or now
-        if now - self._doubted_since > _DOUBT_S:
-            return False
-        _log.info(
-            "the changelog seems to end before what was committed: asking again",
-            partition=self.partition,
-            end=self.bounds.end,
-            reached=self.reached,
-            committed=self.bounds.committed,
-        )
-        self.bounds.doubt_end()
-        self.reading = False
-        return True
-
-    @property
-    def behind(self) -> bool:
-        """Whether what was read does not reach the committed offset."""
-        committed = self.bounds.committed
-        if committed is None or committed == OFFSET_INVALID:
-            return False
-        return self.position is None or self.position.offset < committed
 
 
 class Restorer:
@@ -112,7 +69,7 @@ class Restorer:
         self._settings = settings
         self._stores = stores
         self._stamp = stamp
-        self._tasks: dict[int, _Task] = {}
+        self._tasks: dict[int, RestoreTask] = {}
         self._questions = Questions(self._kafka, group, processor)
         self._consumer: Consumer | None = None
         self._contact = Contact(self._kafka, processor.changelog_topic)
@@ -129,7 +86,7 @@ class Restorer:
         Args:
             store: kept from before, when the partition was ours already. Only what was written since is read.
         """
-        self._tasks[partition] = _Task(partition, store)
+        self._tasks[partition] = RestoreTask(partition, store)
 
     def give_up(self, partition: int) -> Store | None:
         """The partition was taken away before it was ready. Returns its store, as far as it is restored."""
@@ -185,7 +142,7 @@ class Restorer:
 
     # -- reading -----------------------------------------------------
 
-    def _open(self, task: _Task) -> None:
+    def _open(self, task: RestoreTask) -> None:
         end = task.bounds.end or 0
         if task.store is None:
             task.store = self._stores(task.partition, self._stamp)
@@ -238,7 +195,7 @@ class Restorer:
                 if task.buffer:
                     self._apply(task)
 
-    def _take_error(self, task: _Task, error: KafkaError, offset: int | None) -> None:
+    def _take_error(self, task: RestoreTask, error: KafkaError, offset: int | None) -> None:
         if error.code() == KafkaError._PARTITION_EOF:
             # What lies between the last record and the end are markers of transactions, which are never delivered.
             task.reached = max(task.reached, offset or 0)
@@ -248,7 +205,7 @@ class Restorer:
         elif not error.retriable():
             _log.warning("changelog cannot be read", partition=task.partition, error=str(error))
 
-    def _start_again(self, task: _Task) -> None:
+    def _start_again(self, task: RestoreTask) -> None:
         if self._consumer is None or task.store is None:
             return
         task.store.wipe()
@@ -260,14 +217,14 @@ class Restorer:
         self._consumer.incremental_unassign([TopicPartition(changelog, task.partition)])
         self._consumer.incremental_assign([TopicPartition(changelog, task.partition, low)])
 
-    def _apply(self, task: _Task) -> None:
+    def _apply(self, task: RestoreTask) -> None:
         if task.store is not None:
             task.store.write(task.buffer, task.position, task.reached, restoring=True)
         task.buffer = {}
 
     # -- end ---------------------------------------------------------
 
-    def _finish(self, task: _Task) -> Restored:
+    def _finish(self, task: RestoreTask) -> Restored:
         store, input_start = task.store, task.bounds.input_start
         assert store is not None and input_start is not None  # noqa: S101, PT018 - for the type checker
         position = self._verified(task, store)
@@ -285,7 +242,7 @@ class Restorer:
         restored.seconds = time.monotonic() - task.started
         return restored
 
-    def _verified(self, task: _Task, store: Store) -> Position | None:
+    def _verified(self, task: RestoreTask, store: Store) -> Position | None:
         """The position, which has to be equal to the committed offset.
 
         Raises:
