@@ -26,9 +26,9 @@ from stream.profiles.settings import ProfileSettings
 from stream.profiles.validation import read_event
 
 try:
-    from stream.profiles._browse import BrowsePath
+    from stream.profiles._plain import PlainPath
 except ImportError:  # There was no compiler.
-    BrowsePath = None  # type: ignore[assignment,misc]
+    PlainPath = None  # type: ignore[assignment,misc]
 
 ROLE: Final = "profiles"
 
@@ -92,8 +92,8 @@ class ProfilesProcessor(Processor[Profile, Folding]):
         self._settings = settings
         self._partitions = partitions
         self._tick_headers: Headers = ((TICK, version.encode()),)
-        self._browse = None if BrowsePath is None else BrowsePath(settings, partitions, self._ask)
-        self.plain = self._browse
+        self._compiled = None if PlainPath is None else PlainPath(settings, partitions, self._ask)
+        self.plain = self._compiled
 
     @property
     def group(self) -> str:
@@ -147,7 +147,7 @@ class ProfilesProcessor(Processor[Profile, Folding]):
         return messages.encode(Event(event_id=f"tick-{time}", type="tick", time=time)), self._tick_headers
 
     def counters(self) -> dict[str, int]:
-        return {"duplicates": self.duplicates + (self._browse.duplicates if self._browse is not None else 0)}
+        return {"duplicates": self.duplicates + (self._compiled.duplicates if self._compiled is not None else 0)}
 
     def new_shared(self) -> Grid:
         return Grid()

@@ -1,0 +1,317 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
+"""The fast path of the commonest events, compiled: a customer looks at one item, carts or buys it, or opens a message.
+
+It reads such an event straight from its record and folds it, to the same bytes as ``validation.read_event`` and
+``fold`` do: they are the definition, and ``tests/unit/workers/test_fast_path.py`` holds the two together. Whatever is
+less plain (another type, an escape in a string, a field out of its bounds) it leaves to them, untouched. Where there
+was no compiler they do it all. Called by the engine's fast path, for the profiles role.
+"""
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from libc.math cimport exp2
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
+from libc.string cimport memcmp, memcpy
+
+import msgspec
+
+from stream.contracts.emission import Rejected
+from stream.contracts.events import Engagement, Item
+from stream.contracts.times import LATEST_MS
+from stream.profiles import asking, bound, cart, categories, codec, decay, interactions, items, purchases
+from stream.profiles.lines import CENTS, line_of
+from stream.profiles.profile import Profile
+from stream.profiles.validation import EARLIEST_MS, item_amount
+
+cdef enum:
+    _NOT_MINE = 0
+    _FOLDED = 1
+    _ASKS = 2
+
+cdef int64_t ERA_MS = decay.ERA_MS
+cdef double DAY = decay.HALF_LIVES[0]
+cdef double WEEK = decay.HALF_LIVES[1]
+cdef double MONTH = decay.HALF_LIVES[2]
+cdef double QUARTER = decay.HALF_LIVES[3]
+cdef Py_ssize_t ID_SIZE = bound.EVENT_ID_SIZE
+cdef Py_ssize_t IDS_SIZE = bound.EVENT_IDS * bound.EVENT_ID_SIZE
+cdef Py_ssize_t EVIDENCE = asking.EVIDENCE
+cdef Py_ssize_t RING = interactions.CAPACITY * interactions.ROW.size
+cdef Py_ssize_t CATEGORIES = categories.CAPACITY * categories.ROW.size
+cdef Py_ssize_t CART_SIZE = cart.CAPACITY * cart.ROW.size
+cdef double BROWSED = categories.BROWSED
+cdef double CARTED = categories.CARTED
+cdef double NOTHING = categories.NOTHING
+cdef Py_ssize_t SMALL = bound.SMALL
+cdef Py_ssize_t SHORT_ID = bound.SHORT_ID
+cdef Py_ssize_t LARGEST = bound.CUSTOMER_BOUND - bound.RESERVE
+cdef Py_ssize_t ROOMY = LARGEST - bound.SCALARS
+cdef Py_ssize_t ID_BYTES = bound.ID_BYTES
+cdef int64_t EARLIEST = EARLIEST_MS
+cdef int64_t LATEST = LATEST_MS
+
+cdef enum:
+    # The layouts of ``interactions.ROW``, ``categories.ROW`` and ``cart.ROW``.
+    ROW = 19
+    TYPE_AT = 4
+    TAIL = 14
+    QUANTITY_AT = 15
+    CATEGORY = 12
+    CART_ROW = 28
+    # Products remembered by the bytes of their item: most events are about one that others have just been about.
+    PRODUCTS = 1 << 16
+
+cdef enum Type:
+    OTHER = 0
+    # As in a row of the ring of interactions.
+    BROWSE = 1
+    CART = 2
+    PURCHASE = 3
+    ENGAGEMENT = 100
+
+cdef enum Action:
+    NO_ACTION
+    ADD
+    REMOVE
+    SET
+
+assert (interactions.ROW.size, interactions.TYPE_AT) == (ROW, TYPE_AT)
+assert (categories.ROW.size, cart.ROW.size) == (CATEGORY, CART_ROW)
+assert (interactions.BROWSE, interactions.CART, interactions.PURCHASE) == (BROWSE, CART, PURCHASE)
+
+cdef uint32_t[256] CRC
+_decode_item = msgspec.json.Decoder(Item).decode
+_decode_engagement = msgspec.json.Decoder(Engagement).decode
+
+
+cdef void _fill_crc() noexcept:
+    cdef uint32_t number, value
+    cdef int bit
+    for number in range(256):
+        value = number
+        for bit in range(8):
+            value = (value >> 1) ^ (0xEDB88320 if value & 1 else 0)
+        CRC[number] = value
+
+
+_fill_crc()
+
+
+cdef struct Text:
+    const char *at
+    Py_ssize_t size
+
+
+cdef struct Cursor:
+    const char *at
+    const char *end
+    bint foreign  # whether a byte beyond ASCII was seen
+
+
+cdef struct PlainEvent:
+    # The texts lie in the value of its record.
+    Type type
+    Action action
+    int64_t time
+    uint32_t by  # hash of its id
+    bint simulated
+    Text event_id, customer, order, traceparent
+    Text item, engagement  # their JSON
+
+
+cdef packed struct CartRow:
+    # As ``cart.ROW``.
+    uint64_t item
+    int64_t time
+    uint32_t by
+    float quantity
+    float price
+
+
+cdef class Product:
+    """What a profile keeps of an item: the end of its row in the ring, its row in the cart, and its category."""
+
+    cdef char[TAIL] tail
+    cdef uint64_t item
+    cdef float quantity, price
+    cdef uint32_t category
+    cdef bint priced
+    cdef object line
+
+
+include "_plain_json.pxi"
+include "_plain_event.pxi"
+include "_plain_tables.pxi"
+include "_plain_changes.pxi"
+
+
+cdef class PlainPath:
+    """Reads and folds plain events. One for each worker: ``fold`` and ``ask`` are about what was read last.
+
+    Args:
+        settings: ``ProfileSettings`` of the deployment.
+        partitions: of the events topic.
+        emit: writes a ``ScoreRequest`` with the context that the engine gives.
+
+    Attributes:
+        duplicates: events whose id was seen before.
+    """
+
+    cdef readonly int64_t duplicates
+    cdef object settings, emit
+    cdef dict products
+    cdef bytes currency
+    cdef int32_t partitions
+    cdef int64_t lateness, tolerance, browse_every_n, ask_interval
+    cdef Py_ssize_t longest_event, longest_id
+    # Of the event read last, whose texts lie in ``value``.
+    cdef bytes value
+    cdef PlainEvent event
+    cdef Product product
+    cdef str engaged
+
+    def __init__(self, settings, int partitions, emit):
+        self.duplicates = 0
+        self.settings = settings
+        self.emit = emit
+        self.products = {}
+        self.currency = settings.currency.encode()
+        self.partitions = partitions
+        self.lateness = settings.allowed_lateness_ms
+        self.tolerance = settings.future_tolerance_ms
+        self.browse_every_n = settings.browse_every_n
+        self.ask_interval = settings.ask_interval_ms
+        self.longest_event = settings.limits.event_bytes
+        self.longest_id = settings.limits.id_length
+
+    cpdef int64_t read(self, bytes value, bytes key, int64_t append_time, int32_t partition) except -2:
+        """The time of the event in a record without headers, epoch milliseconds; -1: it is not plain.
+
+        Args:
+            value: of the record.
+            key: of the record.
+            append_time: of the record, epoch milliseconds.
+            partition: on which the record lies.
+        """
+        cdef PlainEvent *event = &self.event
+        if PyBytes_GET_SIZE(value) > self.longest_event or not read_event(value, self.currency, self.longest_id, event):
+            return -1
+        if (
+            event.customer.size != PyBytes_GET_SIZE(key)
+            or memcmp(event.customer.at, PyBytes_AS_STRING(key), event.customer.size) != 0
+            or event.time < EARLIEST
+            or event.time >= LATEST
+            or event.time > append_time + self.tolerance
+            or (murmur2(key) & 0x7FFFFFFF) % <uint32_t>self.partitions != <uint32_t>partition
+        ):
+            return -1
+        self.value = value
+        if event.type == ENGAGEMENT:
+            self.engaged = action_in(event.engagement)
+            return event.time if self.engaged is not None else -1
+        self.product = self.product_of(event.item)
+        if self.product is None or (event.type == PURCHASE and not self.product.priced):
+            return -1
+        return event.time
+
+    cdef Product product_of(self, Text item):
+        """What is kept of an item, by its JSON; None where the item is not to be believed, or is none."""
+        cdef bytes text = PyBytes_FromStringAndSize(item.at, item.size)
+        cdef Product product = self.products.get(text)
+        if product is not None:
+            return product
+        try:
+            decoded = _decode_item(text)
+            if item_amount(0, decoded, 1.0, self.settings.limits, False) > self.settings.limits.amount:
+                return None
+        except (msgspec.DecodeError, Rejected):
+            return None
+        product = Product.__new__(Product)
+        line = line_of(decoded.item_id, decoded.quantity, decoded.price, decoded.item_category, 1.0 * CENTS)
+        product.line = line
+        packed = interactions.row(0, BROWSE, line.item, line.quantity, line.price)
+        memcpy(product.tail, PyBytes_AS_STRING(packed) + ROW - TAIL, TAIL)
+        product.item = line.item
+        # As ``struct`` does, which refuses what is beyond a float.
+        _, _, _, product.quantity, product.price = cart.ROW.unpack(cart.ROW.pack(0, 0, 0, line.quantity, line.price))
+        product.category = line.category
+        product.priced = decoded.price is not None
+        if len(self.products) >= PRODUCTS:
+            self.products.clear()
+        self.products[text] = product
+        return product
+
+    cpdef int fold(self, profile, int64_t offset) except -1:
+        """Folds the event read last into the profile of its customer, or leaves it as it is.
+
+        Args:
+            profile: ``Profile``, changed in place.
+            offset: of the record.
+
+        Returns:
+            0: the profile was not touched, ``fold`` has to do it. 1: folded. 2: folded, and it raises a question, or
+            moves a timer: call ``ask``.
+        """
+        cdef PlainEvent *event = &self.event
+        cdef int64_t last_time = profile.last_time
+        cdef double[4] part
+        cdef bint asks
+        if (
+            event.time < last_time - self.lateness
+            or event.time // ERA_MS != last_time // ERA_MS
+            or profile.anonymous
+        ):
+            return _NOT_MINE
+        event.by = crc32(event.event_id)
+        if holds(profile.event_ids, event.by):
+            self.duplicates += 1
+            return _FOLDED
+        last_time = begin(profile, event, offset)
+        weigh(part, event.time, last_time)
+        if event.type == BROWSE:
+            browse(profile, event, self.product, part)
+            asks = self.saw_enough(profile, last_time)
+        elif event.type == CART:
+            asks = change_cart(profile, event, self.product, part, last_time - self.lateness)
+        elif event.type == PURCHASE:
+            purchase(profile, event, self.product, self.settings)
+            asks = True
+        else:
+            engage(profile, self.engaged, part)
+            asks = False
+        fit(profile)
+        return _ASKS if asks else _FOLDED
+
+    cdef bint saw_enough(self, profile, int64_t last_time) except -1:
+        """Whether enough was looked at since the last question for another one."""
+        cdef int64_t asked_at, due
+        if <int64_t>profile.browses_since_ask < self.browse_every_n:
+            return False
+        # As ``asking.consider`` while the interval lasts: its end is set as a timer, and nothing happens if it is.
+        asked_at = profile.asked_at
+        due = asked_at + self.ask_interval
+        return not (asked_at and last_time < due and <int64_t>profile.ask_due == due)
+
+    def new(self, bytes key):
+        """The profile of a customer not seen before, to fold the event read last into."""
+        return Profile(customer_id=key.decode(), first_time=self.event.time, last_time=self.event.time)
+
+    def ask(self, profile, context):
+        """Put the question that the event folded last raises, unless it has to wait, or is not allowed."""
+        cdef Text parent = self.event.traceparent
+        traceparent = parent.at[: parent.size].decode() if parent.size else ""
+        if self.event.type == CART:
+            trigger = "cart_emptied"
+        else:
+            trigger = "browse" if self.event.type == BROWSE else "purchase"
+        request = asking.consider(profile, trigger, context.origin, self.settings, traceparent)
+        if request is not None:
+            self.emit(request, context)
+
+
+cdef str action_in(Text engagement):
+    """What became of a message, by the JSON of an engagement; None where it is none, or changes what is allowed."""
+    try:
+        action = _decode_engagement(PyBytes_FromStringAndSize(engagement.at, engagement.size)).action
+    except msgspec.DecodeError:
+        return None
+    return None if action == "unsubscribed" else action
