@@ -8,6 +8,7 @@ was no compiler they do it all. Called by the engine's fast path, for the profil
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.object cimport PyObject
 from libc.math cimport exp2
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy
@@ -19,7 +20,6 @@ from stream.contracts.events import Engagement, Item
 from stream.contracts.times import LATEST_MS
 from stream.profiles import asking, bound, cart, categories, codec, decay, interactions, items, purchases
 from stream.profiles.lines import CENTS, line_of
-from stream.profiles.profile import Profile
 from stream.profiles.validation import EARLIEST_MS, item_amount
 
 cdef enum:
@@ -138,6 +138,7 @@ cdef class Product:
     cdef object line
 
 
+include "_plain_profile.pxi"
 include "_plain_json.pxi"
 include "_plain_event.pxi"
 include "_plain_tables.pxi"
@@ -240,7 +241,7 @@ cdef class PlainPath:
         self.products[text] = product
         return product
 
-    cpdef int fold(self, profile, int64_t offset) except -1:
+    cpdef int fold(self, Profile profile, int64_t offset) except -1:
         """Folds the event read last into the profile of its customer, or leaves it as it is.
 
         Args:
@@ -281,7 +282,7 @@ cdef class PlainPath:
         fit(profile)
         return _ASKS if asks else _FOLDED
 
-    cdef bint saw_enough(self, profile, int64_t last_time) except -1:
+    cdef bint saw_enough(self, Profile profile, int64_t last_time) except -1:
         """Whether enough was looked at since the last question for another one."""
         cdef int64_t asked_at, due
         if <int64_t>profile.browses_since_ask < self.browse_every_n:

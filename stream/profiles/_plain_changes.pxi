@@ -1,7 +1,7 @@
 # What a plain event changes in a profile, type by type, as in ``fold``. Part of ``_plain.pyx``. What is seldom needed
 # is called where it is defined, in Python.
 
-cdef inline int64_t begin(profile, PlainEvent *event, int64_t offset) except -1:
+cdef inline int64_t begin(Profile profile, PlainEvent *event, int64_t offset) except -1:
     """What every event changes, and the time of the newest one then."""
     cdef int64_t last_time = profile.last_time
     if event.time > last_time:
@@ -27,7 +27,7 @@ cdef inline void weigh(double *part, int64_t time, int64_t last_time) noexcept:
     part[3] = exp2(since / QUARTER)
 
 
-cdef inline int interact(profile, int64_t time, Type type, Product product, bint taken_out) except -1:
+cdef inline int interact(Profile profile, int64_t time, Type type, Product product, bint taken_out) except -1:
     """As ``items.interact`` with one row."""
     cdef bytes ring = profile.interactions
     cdef Py_ssize_t size = PyBytes_GET_SIZE(ring)
@@ -53,7 +53,7 @@ cdef inline int interact(profile, int64_t time, Type type, Product product, bint
     return 0
 
 
-cdef inline int browse(profile, PlainEvent *event, Product product, double *part) except -1:
+cdef inline int browse(Profile profile, PlainEvent *event, Product product, double *part) except -1:
     """As ``fold`` with a view of one item, but for the question that it may raise."""
     profile.browses += 1
     profile.browse_counts = counted(profile.browse_counts, part)
@@ -64,7 +64,7 @@ cdef inline int browse(profile, PlainEvent *event, Product product, double *part
     return 0
 
 
-cdef inline bint change_cart(profile, PlainEvent *event, Product product, double *part, int64_t late) except -1:
+cdef inline bint change_cart(Profile profile, PlainEvent *event, Product product, double *part, int64_t late) except -1:
     """As ``fold`` with an item put into the cart or taken out. True: that has emptied it.
 
     Args:
@@ -81,7 +81,7 @@ cdef inline bint change_cart(profile, PlainEvent *event, Product product, double
     return was_open and not is_open(profile.cart)
 
 
-cdef inline int write_cart(profile, int64_t time, uint32_t by, Product product, bint taken_out, int64_t late) except -1:
+cdef inline int write_cart(Profile profile, int64_t time, uint32_t by, Product product, bint taken_out, int64_t late) except -1:
     """As ``cart.write`` with one item."""
     cdef bytes table = profile.cart
     cdef Py_ssize_t size = PyBytes_GET_SIZE(table), at
@@ -119,7 +119,7 @@ cdef inline bint is_open(bytes table) noexcept:
     return False
 
 
-cdef inline int purchase(profile, PlainEvent *event, Product product, settings) except -1:
+cdef inline int purchase(Profile profile, PlainEvent *event, Product product, settings) except -1:
     """As ``fold`` with a purchase of one item, but for the question that it raises."""
     cdef uint32_t order = crc32(event.order) if event.order.size else event.by
     profile.purchases += 1
@@ -128,7 +128,7 @@ cdef inline int purchase(profile, PlainEvent *event, Product product, settings) 
     return 0
 
 
-cdef inline int engage(profile, str action, double *part) except -1:
+cdef inline int engage(Profile profile, str action, double *part) except -1:
     """As ``fold`` with news of a message."""
     if action == "sent":
         profile.messages_sent += 1

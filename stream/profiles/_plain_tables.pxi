@@ -94,9 +94,9 @@ cdef inline bytes replaced(bytes table, Py_ssize_t at, const char *part, Py_ssiz
     return changed
 
 
-cdef inline int fit(profile) except -1:
+cdef inline int fit(Profile profile) except -1:
     """As ``bound.fit``, which is called where the profile is too large."""
-    cdef Py_ssize_t id_length = len(<str>profile.customer_id)
+    cdef Py_ssize_t id_length = len(profile.customer_id)
     cdef Py_ssize_t filled = (
         PyBytes_GET_SIZE(profile.event_ids)
         + PyBytes_GET_SIZE(profile.interactions)
