@@ -16,10 +16,10 @@ from libc.string cimport memcmp, memcpy
 import msgspec
 
 from stream.contracts.emission import Rejected
-from stream.contracts.events import Engagement, Item
+from stream.contracts.events import Engagement, Item, Review
 from stream.contracts.times import LATEST_MS
-from stream.profiles import asking, bound, cart, categories, codec, decay, interactions, items, purchases
-from stream.profiles.lines import CENTS, line_of
+from stream.profiles import asking, bound, cart, categories, codec, decay, interactions, items, purchases, returns
+from stream.profiles.lines import CENTS, each_once, line_of
 from stream.profiles.validation import EARLIEST_MS, item_amount
 
 cdef enum:
@@ -27,117 +27,12 @@ cdef enum:
     _FOLDED = 1
     _ASKS = 2
 
-cdef int64_t ERA_MS = decay.ERA_MS
-cdef double DAY = decay.HALF_LIVES[0]
-cdef double WEEK = decay.HALF_LIVES[1]
-cdef double MONTH = decay.HALF_LIVES[2]
-cdef double QUARTER = decay.HALF_LIVES[3]
-cdef Py_ssize_t ID_SIZE = bound.EVENT_ID_SIZE
-cdef Py_ssize_t IDS_SIZE = bound.EVENT_IDS * bound.EVENT_ID_SIZE
-cdef Py_ssize_t EVIDENCE = asking.EVIDENCE
-cdef Py_ssize_t RING = interactions.CAPACITY * interactions.ROW.size
-cdef Py_ssize_t CATEGORIES = categories.CAPACITY * categories.ROW.size
-cdef Py_ssize_t CART_SIZE = cart.CAPACITY * cart.ROW.size
-cdef double BROWSED = categories.BROWSED
-cdef double CARTED = categories.CARTED
-cdef double NOTHING = categories.NOTHING
-cdef Py_ssize_t SMALL = bound.SMALL
-cdef Py_ssize_t SHORT_ID = bound.SHORT_ID
-cdef Py_ssize_t LARGEST = bound.CUSTOMER_BOUND - bound.RESERVE
-cdef Py_ssize_t ROOMY = LARGEST - bound.SCALARS
-cdef Py_ssize_t ID_BYTES = bound.ID_BYTES
-cdef int64_t EARLIEST = EARLIEST_MS
-cdef int64_t LATEST = LATEST_MS
-
-cdef enum:
-    # The layouts of ``interactions.ROW``, ``categories.ROW`` and ``cart.ROW``.
-    ROW = 19
-    TYPE_AT = 4
-    TAIL = 14
-    QUANTITY_AT = 15
-    CATEGORY = 12
-    CART_ROW = 28
-    # Products remembered by the bytes of their item: most events are about one that others have just been about.
-    PRODUCTS = 1 << 16
-
-cdef enum Type:
-    OTHER = 0
-    # As in a row of the ring of interactions.
-    BROWSE = 1
-    CART = 2
-    PURCHASE = 3
-    ENGAGEMENT = 100
-
-cdef enum Action:
-    NO_ACTION
-    ADD
-    REMOVE
-    SET
-
-assert (interactions.ROW.size, interactions.TYPE_AT) == (ROW, TYPE_AT)
-assert (categories.ROW.size, cart.ROW.size) == (CATEGORY, CART_ROW)
-assert (interactions.BROWSE, interactions.CART, interactions.PURCHASE) == (BROWSE, CART, PURCHASE)
-
-cdef uint32_t[256] CRC
+_TRIGGERS = {BROWSE: "browse", CART: "cart_emptied", PURCHASE: "purchase", RETURN: "return", REVIEW: "review"}
 _decode_item = msgspec.json.Decoder(Item).decode
 _decode_engagement = msgspec.json.Decoder(Engagement).decode
+_decode_review = msgspec.json.Decoder(Review).decode
 
-
-cdef void _fill_crc() noexcept:
-    cdef uint32_t number, value
-    cdef int bit
-    for number in range(256):
-        value = number
-        for bit in range(8):
-            value = (value >> 1) ^ (0xEDB88320 if value & 1 else 0)
-        CRC[number] = value
-
-
-_fill_crc()
-
-
-cdef struct Text:
-    const char *at
-    Py_ssize_t size
-
-
-cdef struct Cursor:
-    const char *at
-    const char *end
-    bint foreign  # whether a byte beyond ASCII was seen
-
-
-cdef struct PlainEvent:
-    # The texts lie in the value of its record.
-    Type type
-    Action action
-    int64_t time
-    uint32_t by  # hash of its id
-    bint simulated
-    Text event_id, customer, order, traceparent
-    Text item, engagement  # their JSON
-
-
-cdef packed struct CartRow:
-    # As ``cart.ROW``.
-    uint64_t item
-    int64_t time
-    uint32_t by
-    float quantity
-    float price
-
-
-cdef class Product:
-    """What a profile keeps of an item: the end of its row in the ring, its row in the cart, and its category."""
-
-    cdef char[TAIL] tail
-    cdef uint64_t item
-    cdef float quantity, price
-    cdef uint32_t category
-    cdef bint priced
-    cdef object line
-
-
+include "_plain_layout.pxi"
 include "_plain_profile.pxi"
 include "_plain_json.pxi"
 include "_plain_event.pxi"
@@ -163,12 +58,15 @@ cdef class PlainPath:
     cdef bytes currency
     cdef int32_t partitions
     cdef int64_t lateness, tolerance, browse_every_n, ask_interval
-    cdef Py_ssize_t longest_event, longest_id
+    cdef Py_ssize_t longest_event, longest_id, most_items
+    cdef double largest_amount
     # Of the event read last, whose texts lie in ``value``.
     cdef bytes value
     cdef PlainEvent event
     cdef Product product
+    cdef list lines
     cdef str engaged
+    cdef object rating
 
     def __init__(self, settings, int partitions, emit):
         self.duplicates = 0
@@ -183,6 +81,8 @@ cdef class PlainPath:
         self.ask_interval = settings.ask_interval_ms
         self.longest_event = settings.limits.event_bytes
         self.longest_id = settings.limits.id_length
+        self.most_items = settings.limits.items
+        self.largest_amount = settings.limits.amount
 
     cpdef int64_t read(self, bytes value, bytes key, int64_t append_time, int32_t partition) except -2:
         """The time of the event in a record without headers, epoch milliseconds; -1: it is not plain.
@@ -206,13 +106,40 @@ cdef class PlainPath:
         ):
             return -1
         self.value = value
-        if event.type == ENGAGEMENT:
-            self.engaged = action_in(event.engagement)
-            return event.time if self.engaged is not None else -1
-        self.product = self.product_of(event.item)
-        if self.product is None or (event.type == PURCHASE and not self.product.priced):
-            return -1
-        return event.time
+        return event.time if self.knows_items(event) and self.knows_detail(event) else -1
+
+    cdef bint knows_items(self, PlainEvent *event) except -1:
+        """Looks the items up. False: one of them, or all together, is not to be believed."""
+        cdef double amount = 0.0
+        cdef bint order = event.type == PURCHASE or event.type == RETURN
+        cdef int at
+        if order:
+            self.lines = []
+        for at in range(event.item_count):
+            self.product = self.product_of(event.items[at])
+            if self.product is None or (event.type == PURCHASE and not self.product.priced):
+                return False
+            amount += self.product.amount
+            if order:
+                self.lines.append(self.product.line)
+        if event.item_count > 1:
+            self.lines = each_once(self.lines)
+        return event.item_count <= self.most_items and amount <= self.largest_amount
+
+    cdef bint knows_detail(self, PlainEvent *event) except -1:
+        """What became of a message, and the rating of a review. False: it is not to be believed, or takes consent back."""
+        cdef bytes text
+        if event.type != ENGAGEMENT and event.type != REVIEW:
+            return True
+        text = PyBytes_FromStringAndSize(event.detail.at, event.detail.size)
+        try:
+            if event.type == ENGAGEMENT:
+                self.engaged = _decode_engagement(text).action
+                return self.engaged != "unsubscribed"
+            self.rating = _decode_review(text).rating
+            return self.rating is None or 1 <= self.rating <= 5
+        except msgspec.DecodeError:
+            return False
 
     cdef Product product_of(self, Text item):
         """What is kept of an item, by its JSON; None where the item is not to be believed, or is none."""
@@ -222,8 +149,7 @@ cdef class PlainPath:
             return product
         try:
             decoded = _decode_item(text)
-            if item_amount(0, decoded, 1.0, self.settings.limits, False) > self.settings.limits.amount:
-                return None
+            amount = item_amount(0, decoded, 1.0, self.settings.limits, False)
         except (msgspec.DecodeError, Rejected):
             return None
         product = Product.__new__(Product)
@@ -235,6 +161,7 @@ cdef class PlainPath:
         # As ``struct`` does, which refuses what is beyond a float.
         _, _, _, product.quantity, product.price = cart.ROW.unpack(cart.ROW.pack(0, 0, 0, line.quantity, line.price))
         product.category = line.category
+        product.amount = amount
         product.priced = decoded.price is not None
         if len(self.products) >= PRODUCTS:
             self.products.clear()
@@ -274,7 +201,13 @@ cdef class PlainPath:
         elif event.type == CART:
             asks = change_cart(profile, event, self.product, part, last_time - self.lateness)
         elif event.type == PURCHASE:
-            purchase(profile, event, self.product, self.settings)
+            purchase(profile, event, self.lines, self.settings)
+            asks = True
+        elif event.type == RETURN:
+            give_back(profile, event, self.lines, part, self.settings, last_time - self.lateness)
+            asks = True
+        elif event.type == REVIEW:
+            review(profile, event, self.product, self.rating, part)
             asks = True
         else:
             engage(profile, self.engaged, part)
@@ -300,19 +233,6 @@ cdef class PlainPath:
         """Put the question that the event folded last raises, unless it has to wait, or is not allowed."""
         cdef Text parent = self.event.traceparent
         traceparent = parent.at[: parent.size].decode() if parent.size else ""
-        if self.event.type == CART:
-            trigger = "cart_emptied"
-        else:
-            trigger = "browse" if self.event.type == BROWSE else "purchase"
-        request = asking.consider(profile, trigger, context.origin, self.settings, traceparent)
+        request = asking.consider(profile, _TRIGGERS[self.event.type], context.origin, self.settings, traceparent)
         if request is not None:
             self.emit(request, context)
-
-
-cdef str action_in(Text engagement):
-    """What became of a message, by the JSON of an engagement; None where it is none, or changes what is allowed."""
-    try:
-        action = _decode_engagement(PyBytes_FromStringAndSize(engagement.at, engagement.size)).action
-    except msgspec.DecodeError:
-        return None
-    return None if action == "unsubscribed" else action

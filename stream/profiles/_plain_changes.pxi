@@ -119,12 +119,34 @@ cdef inline bint is_open(bytes table) noexcept:
     return False
 
 
-cdef inline int purchase(Profile profile, PlainEvent *event, Product product, settings) except -1:
-    """As ``fold`` with a purchase of one item, but for the question that it raises."""
+cdef inline int purchase(Profile profile, PlainEvent *event, list bought, settings) except -1:
+    """As ``fold`` with a purchase, but for the question that it raises."""
     cdef uint32_t order = crc32(event.order) if event.order.size else event.by
     profile.purchases += 1
-    purchases.buy(profile, order, event.time, event.by, [product.line])
+    purchases.buy(profile, order, event.time, event.by, bought)
     asking.listen(profile, settings)
+    return 0
+
+
+cdef inline int give_back(
+    Profile profile, PlainEvent *event, list returned, double *part, settings, int64_t late
+) except -1:
+    """As ``fold`` with a return, but for the question that it raises; ``late`` as above."""
+    profile.returns += 1
+    profile.return_counts = counted(profile.return_counts, part)
+    returns.give_back(profile, crc32(event.order) if event.order.size else 0, event.time, returned, late)
+    asking.listen(profile, settings)
+    return 0
+
+
+cdef inline int review(Profile profile, PlainEvent *event, Product product, rating, double *part) except -1:
+    """As ``fold`` with a review of one item, but for the question that it raises."""
+    profile.reviews += 1
+    profile.review_counts = counted(profile.review_counts, part)
+    if rating is not None:
+        profile.rating_sum += rating * part[3]
+        profile.rating_weight += part[3]
+    items.interact(profile, [interactions.row(event.time, REVIEW, product.line.item, rating or 0.0, 0.0)])
     return 0
 
 

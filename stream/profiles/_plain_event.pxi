@@ -17,6 +17,7 @@ cdef enum Field:
     COUNTRY = 4096
     ACTION = 8192
     ENGAGED = 16384
+    REVIEWED = 32768
     # What no event can do without.
     NEEDED = 4 | 8 | 16 | 32
 
@@ -53,6 +54,8 @@ cdef inline int field_of(Text name) noexcept:
         return ACTION
     if is_(name, b"engagement", 10):
         return ENGAGED
+    if is_(name, b"review", 6):
+        return REVIEWED
     return 0
 
 
@@ -69,6 +72,7 @@ cdef bint read_event(bytes value, bytes currency, Py_ssize_t longest_id, PlainEv
     event.simulated = False
     event.traceparent.size = 0
     event.order.size = 0
+    event.item_count = 0
     if not token(&cursor, b"{"):
         return False
     while True:
@@ -96,9 +100,9 @@ cdef inline bint read_field(
     cdef Text text
     spaces(cursor)
     if field == ITEMS:
-        return token(cursor, b"[") and flat_object(cursor, &event.item) and token(cursor, b"]")
-    if field == ENGAGED:
-        return flat_object(cursor, &event.engagement)
+        return read_items(cursor, event)
+    if field == ENGAGED or field == REVIEWED:
+        return flat_object(cursor, &event.detail)
     if field == SIMULATED:
         event.simulated = word(cursor, b"true", 4)
         return event.simulated or word(cursor, b"false", 5)
@@ -138,6 +142,20 @@ cdef inline bint read_field(
     return True
 
 
+cdef inline bint read_items(Cursor *cursor, PlainEvent *event) noexcept:
+    """The items, at least one. False: they are not plain, or too many."""
+    event.item_count = 0
+    if not token(cursor, b"["):
+        return False
+    while event.item_count < MOST_ITEMS and flat_object(cursor, &event.items[event.item_count]):
+        event.item_count += 1
+        if token(cursor, b"]"):
+            return True
+        if not token(cursor, b","):
+            return False
+    return False
+
+
 cdef inline Type type_of(Text text) noexcept:
     if is_(text, b"browse", 6):
         return BROWSE
@@ -147,6 +165,10 @@ cdef inline Type type_of(Text text) noexcept:
         return PURCHASE
     if is_(text, b"engagement", 10):
         return ENGAGEMENT
+    if is_(text, b"return", 6):
+        return RETURN
+    if is_(text, b"review", 6):
+        return REVIEW
     return OTHER
 
 
@@ -163,8 +185,11 @@ cdef inline Action action_of(Text text) noexcept:
 
 cdef inline bint has_content(PlainEvent *event, int seen) noexcept:
     """Whether it has what its type cannot do without, and nothing that would have to be looked at besides."""
+    cdef int content = seen & (ENGAGED | REVIEWED | ITEMS)
     if event.type == ENGAGEMENT:
-        return seen & (ENGAGED | ITEMS) == ENGAGED
-    if event.type == CART and not seen & ACTION:
+        return content == ENGAGED
+    if event.type == PURCHASE or event.type == RETURN:
+        return content == ITEMS
+    if event.item_count != 1 or (event.type == CART and not seen & ACTION):
         return False
-    return seen & (ENGAGED | ITEMS) == ITEMS
+    return content == (ITEMS | REVIEWED if event.type == REVIEW else ITEMS)

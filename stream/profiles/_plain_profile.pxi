@@ -29,8 +29,8 @@ cdef extern from *:
         cdef str customer_id
         cdef object anonymous, mode, simulated
         cdef object first_time, last_time, cart_cleared_at, cart_cleared_by, asked_at, ask_due, first_offset
-        cdef object browses, cart_changes, purchases, messages_sent, messages_opened, messages_clicked
-        cdef object browses_since_ask
+        cdef object browses, cart_changes, purchases, returns, reviews, rating_sum, rating_weight
+        cdef object messages_sent, messages_opened, messages_clicked, browses_since_ask
         cdef bytes event_ids, evidence, interactions, items, categories, cart, baskets, pending_returns
         cdef bytes settled_revenue, purchase_amounts, browse_counts, cart_counts, purchase_counts, return_counts
         cdef bytes review_counts, engagement_counts

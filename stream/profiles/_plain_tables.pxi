@@ -1,6 +1,22 @@
 # The packed tables of a profile, as ``asking``, ``bound``, ``categories`` and ``decay`` write them. Part of
 # ``_plain.pyx``.
 
+cdef uint32_t[256] CRC
+
+
+cdef void _fill_crc() noexcept:
+    cdef uint32_t number, value
+    cdef int bit
+    for number in range(256):
+        value = number
+        for bit in range(8):
+            value = (value >> 1) ^ (0xEDB88320 if value & 1 else 0)
+        CRC[number] = value
+
+
+_fill_crc()
+
+
 cdef inline uint32_t crc32(Text text) noexcept:
     """As ``ids.event_id_hash``."""
     cdef uint32_t value = 0xFFFFFFFF

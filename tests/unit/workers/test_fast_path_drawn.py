@@ -57,7 +57,9 @@ EVENTS = st.fixed_dictionaries(
         "event_id": st.one_of(
             st.integers(0, 400).map(lambda number: f"e-{number}"), st.sampled_from(["é", "", "y" * 129, 7, "a\tb"])
         ),
-        "type": st.sampled_from(["browse"] * 8 + ["purchase", "cart", "engagement", "erase", "stroll"]),
+        "type": st.sampled_from(
+            ["browse"] * 8 + ["purchase", "cart", "return", "review", "engagement", "erase", "stroll"]
+        ),
         "time": TIMES,
     },
     optional={
@@ -68,6 +70,7 @@ EVENTS = st.fixed_dictionaries(
         "currency": st.sampled_from(["GBP", "", "USD", "XYZ"]),
         "items": st.lists(ITEMS, max_size=2),
         "action": st.sampled_from(["add", "remove", "set", "clear", "steal"]),
+        "review": st.sampled_from([{"rating": 4}, {"rating": 7}, {}, 3]),
         "engagement": st.sampled_from([{"action": "opened"}, {"action": "burnt"}, {}, 3]),
         "channel": st.sampled_from(["web", 3]),
         "country": st.sampled_from(["GB", "Österreich"]),
@@ -88,20 +91,28 @@ PLAIN_ITEMS = st.lists(
         optional={"quantity": st.sampled_from([1, 2.5, 3, 70_000])},
     ),
     min_size=1,
-    max_size=1,
+    max_size=3,
 )
 CONTENT = st.one_of(
-    st.fixed_dictionaries({"type": st.just("browse"), "items": PLAIN_ITEMS}),
+    st.fixed_dictionaries({"type": st.just("browse"), "items": PLAIN_ITEMS.map(lambda items: items[:1])}),
     st.fixed_dictionaries(
         {"type": st.just("cart"), "items": PLAIN_ITEMS, "action": st.sampled_from(["add", "remove", "set", "clear"])}
     ),
     st.fixed_dictionaries(
-        {"type": st.just("purchase"), "items": PLAIN_ITEMS},
+        {"type": st.sampled_from(["purchase", "purchase", "return"]), "items": PLAIN_ITEMS},
         optional={"transaction_id": st.integers(0, 9).map(lambda number: f"t-{number}")},
     ),
     st.fixed_dictionaries(
         {
+            "type": st.just("review"),
+            "items": PLAIN_ITEMS.map(lambda items: items[:1]),
+            "review": st.fixed_dictionaries({}, optional={"rating": st.sampled_from([1, 4.5, 6]), "text": st.text()}),
+        }
+    ),
+    st.fixed_dictionaries(
+        {
             "type": st.just("engagement"),
+            "review": st.sampled_from([{"rating": 4}, {"rating": 7}, {}, 3]),
             "engagement": st.fixed_dictionaries(
                 {"action": st.sampled_from(["sent", "delivered", "opened", "clicked", "unsubscribed"])},
                 optional={"channel": st.sampled_from(["email", 'a"b'])},
@@ -123,8 +134,9 @@ def records(draw: st.DrawFn) -> tuple[bytes | None, bytes | None, Any]:
         }
         if event["type"] == "engagement":
             event.pop("items", None)
-        if event["type"] != "engagement" and not draw(st.booleans()):
-            event.pop("engagement", None)
+        for name in ("engagement", "review"):
+            if event["type"] != name and draw(st.integers(0, 9)):
+                event.pop(name, None)
         for name in ("anonymous_id", "currency", "simulated", "mode", "channel", "unknown", "session_id"):
             if not draw(st.booleans()):
                 event.pop(name, None)

@@ -17,7 +17,12 @@ pytestmark = pytest.mark.usefixtures("compiled")
 ITEM = '"items":[{"item_id":"mug","item_category":"k","price":2.5,"quantity":2}]'
 CART = '"type":"cart","action":"add",' + ITEM
 PURCHASE = '"type":"purchase","transaction_id":"t-%d",' + ITEM
+SEVERAL = PURCHASE.replace("]", ',{"item_id":"pot","price":1.25,"quantity":3},{"item_id":"jug","price":0.1}]')
+RETURN = '"type":"return","transaction_id":"t-3",' + ITEM
+REVIEW = '"type":"review","review":{"rating":4,"text":"Holds tea."},' + ITEM
 ENGAGEMENT = '"type":"engagement","engagement":{"action":"opened","channel":"email"}'
+MOST_ITEMS = 32
+"""Lines of a purchase that is plain."""
 SOUND = {
     "put into the cart": CART,
     "quantity set": CART.replace("add", "set"),
@@ -33,6 +38,18 @@ SOUND = {
     "bought in thousandths": PURCHASE.replace('"quantity":2', '"quantity":0.0015'),
     "more than a half float": PURCHASE.replace('"quantity":2', '"quantity":70000').replace("2.5", "7000"),
     "bought with an action": PURCHASE.replace('"type"', '"action":"set","type"'),
+    "several bought": SEVERAL,
+    "one in two lines": SEVERAL.replace("pot", "mug"),
+    "one in two lines, the price of one": SEVERAL.replace("pot", "mug").replace('"price":2.5', '"price":0'),
+    "given back": RETURN,
+    "half of it given back": RETURN.replace('"quantity":2', '"quantity":1'),
+    "given back before it came": RETURN.replace("t-3", "t-%d"),
+    "given back without an order": RETURN.replace('"transaction_id":"t-3",', ""),
+    "given back without a price": RETURN.replace('"price":2.5,', ""),
+    "several given back": SEVERAL.replace("purchase", "return").replace("t-%d", "t-3"),
+    "reviewed": REVIEW,
+    "reviewed by halves": REVIEW.replace("4", "3.5"),
+    "reviewed without a rating": REVIEW.replace('"rating":4,', ""),
     "opened": ENGAGEMENT,
     "clicked": ENGAGEMENT.replace("opened", "clicked"),
     "sent": ENGAGEMENT.replace("opened", "sent"),
@@ -63,7 +80,24 @@ UNSOUND = {
     "a view with news": ENGAGEMENT.replace('"type":"engagement"', '"type":"browse"') + "," + ITEM,
     "a view with broken news": '"type":"browse","engagement":{"action":7},' + ITEM,
     "a view with an unknown action": '"type":"browse","action":"steal",' + ITEM,
-    "a return": PURCHASE.replace("purchase", "return"),
+    "several looked at": SEVERAL.replace("purchase", "browse"),
+    "several carted": SEVERAL.replace("purchase", "cart").replace('"type"', '"action":"add","type"'),
+    "too many lines": PURCHASE.replace("]", ',{"item_id":"pot","price":1}' * MOST_ITEMS + "]"),
+    "too dear together": SEVERAL.replace("2.5", "900000")
+    .replace('"quantity":2', '"quantity":1000')
+    .replace("1.25", "34e6"),
+    "one of them without a price": SEVERAL.replace('"price":1.25,', ""),
+    "one of them not believed": SEVERAL.replace("1.25", "-1"),
+    "a comma too many": SEVERAL.replace("]", ",]"),
+    "an order given back whole": '"type":"return","transaction_id":"t-3"',
+    "an order given back whole, with no items": '"type":"return","transaction_id":"t-3","items":[]',
+    "six stars": REVIEW.replace("4", "6"),
+    "no stars": REVIEW.replace("4", "0.5"),
+    "stars in words": REVIEW.replace("4", '"four"'),
+    "reviewed without a review": REVIEW.replace('"review":{"rating":4,"text":"Holds tea."},', ""),
+    "a review with an escape": REVIEW.replace("Holds tea.", "Holds\\ntea."),
+    "a review of nothing": REVIEW.replace("," + ITEM, ""),
+    "a view with a review": REVIEW.replace('"type":"review"', '"type":"browse"'),
 }
 
 
@@ -76,7 +110,7 @@ def record(offset: int, content: str, time: int, customer: str = "ann") -> Messa
 
 def around(content: str) -> list[Message]:
     """Events of every type, and ``content`` twice among them, a minute apart."""
-    before = [CART, CART.replace("mug", "pot"), PURCHASE, CART, ENGAGEMENT]
+    before = [CART, CART.replace("mug", "pot"), ENGAGEMENT, PURCHASE.replace("t-%d", "t-3"), CART]
     texts = [*before, content, content, *before, PURCHASE]
     return [record(offset, text, START + offset * MINUTE_MS) for offset, text in enumerate(texts)]
 
