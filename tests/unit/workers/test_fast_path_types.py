@@ -148,7 +148,9 @@ def test_both_ways_make_the_same_of_a_long_history_of_every_type(seed: int) -> N
 def test_a_cart_of_many_items_is_the_same_on_both_ways() -> None:
     adds = [CART.replace("mug", f"item {number}") for number in range(cart.CAPACITY + 3)]
     removes = [text.replace("add", "remove") for text in adds]
-    log = [record(offset, text, START + offset * MINUTE_MS) for offset, text in enumerate([*adds, *removes, *adds])]
+    # The first item's row stays the first, and is the newest.
+    texts = [*adds[: cart.CAPACITY], adds[0], *adds[cart.CAPACITY :], *removes, *adds]
+    log = [record(offset, text, START + offset * MINUTE_MS) for offset, text in enumerate(texts)]
     assert same(log, commit_every=5).taken == len(log)
 
 
