@@ -1,9 +1,9 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
-"""The fast path of the commonest events, compiled: a customer looks at one item, carts or buys it, or opens a message.
+"""The fast path of plain events, compiled: items looked at, carted, bought, given back or reviewed, news of messages.
 
 It reads such an event straight from its record and folds it, to the same bytes as ``validation.read_event`` and
-``fold`` do: they are the definition, and ``tests/unit/workers/test_fast_path.py`` holds the two together. Whatever is
-less plain (another type, an escape in a string, a field out of its bounds) it leaves to them, untouched. Where there
+``fold`` do: they are the definition, and ``tests/unit/workers/test_fast_path*.py`` hold the two together. Whatever is
+less plain (a rare type, an escape in a string, a field out of its bounds) it leaves to them, untouched. Where there
 was no compiler they do it all. Called by the engine's fast path, for the profiles role.
 """
 
@@ -127,7 +127,7 @@ cdef class PlainPath:
         return event.item_count <= self.most_items and amount <= self.largest_amount
 
     cdef bint knows_detail(self, PlainEvent *event) except -1:
-        """What became of a message, and the rating of a review. False: it is not to be believed, or takes consent back."""
+        """What became of a message, or the rating of a review. False: it is not plain."""
         cdef bytes text
         if event.type != ENGAGEMENT and event.type != REVIEW:
             return True

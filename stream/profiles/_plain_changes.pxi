@@ -81,7 +81,9 @@ cdef inline bint change_cart(Profile profile, PlainEvent *event, Product product
     return was_open and not is_open(profile.cart)
 
 
-cdef inline int write_cart(Profile profile, int64_t time, uint32_t by, Product product, bint taken_out, int64_t late) except -1:
+cdef inline int write_cart(
+    Profile profile, int64_t time, uint32_t by, Product product, bint taken_out, int64_t late
+) except -1:
     """As ``cart.write`` with one item."""
     cdef bytes table = profile.cart
     cdef Py_ssize_t size = PyBytes_GET_SIZE(table), at
