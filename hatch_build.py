@@ -11,7 +11,7 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-SOURCES = ("stream/engine/_fast_path.pyx", "stream/profiles/_browse.pyx")
+SOURCES = ("stream/engine/_fast_path.pyx", "stream/profiles/_plain.pyx")
 
 
 class CompileFastPath(BuildHookInterface):  # type: ignore[type-arg]

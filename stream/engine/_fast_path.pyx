@@ -1,5 +1,5 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False
-"""The fast path of one partition, compiled: a record that the processor can read and fold by itself, with no timer due.
+"""The fast path of one partition, compiled: a record that the processor can read and fold by itself.
 
 It does what ``Intake`` and ``Partition.process`` do with such a record, without the objects on the way; whatever is
 not so plain it leaves to them, untouched. Called by ``Intake``, which sees to the order.
@@ -47,7 +47,7 @@ cdef class FastPath:
         self.number = partition.number
 
     cpdef bint take(self, message) except -1:
-        """Fold a record. False: it is not plain, and nothing was done.
+        """Fold a record. False: it is not plain, and at most those timers were fired that are due before it.
 
         Args:
             message: ``confluent_kafka.Message`` of this partition, without an error; no record before it is pending.
@@ -67,8 +67,25 @@ cdef class FastPath:
         append_time = message.timestamp()[1]
         try:
             time = self.plain.read(value, key, append_time, self.number)
-            if time < 0:
+        except MemoryError:
+            raise
+        except Exception:
+            # Nothing was touched: the long way finds the same, and says what it is.
+            return False
+        if time < 0:
+            return False
+        moved_to = partition.moved_to
+        if time > moved_to:
+            heap = self.timers.heap
+            if time >= <int64_t>self.timers.horizon or (heap and <int64_t>heap[0][0] <= time):
+                if not partition.move_for(_new(Origin, (self.topic, self.number, offset)), time):
+                    return False
+                moved_to = time
+        else:
+            due = self.states.due_of(key)
+            if due and <int64_t>due <= time:
                 return False
+        try:
             state = self.decoded.get(key)
             if state is None:
                 state = self.states.get(key)
@@ -77,17 +94,7 @@ cdef class FastPath:
         except (NewerState, MemoryError):
             raise
         except Exception:
-            # Nothing was touched: the long way finds the same, and says what it is.
             return False
-        moved_to = partition.moved_to
-        if time > moved_to:
-            heap = self.timers.heap
-            if time >= <int64_t>self.timers.horizon or (heap and <int64_t>heap[0][0] <= time):
-                return False
-        else:
-            due = self.states.due_of(key)
-            if due and <int64_t>due <= time:
-                return False
         try:
             code = self.plain.fold(state, offset)
             if code == NOT_MINE:

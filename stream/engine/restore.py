@@ -200,7 +200,10 @@ class Restorer:
             # What lies between the last record and the end are markers of transactions, which are never delivered.
             task.reached = max(task.reached, offset or 0)
         elif error.code() in (KafkaError.OFFSET_OUT_OF_RANGE, KafkaError._AUTO_OFFSET_RESET):
-            _log.warning("local store is outside the changelog: wiped", partition=task.partition)
+            if task.doubts():
+                self._unassign(task.partition)
+                return
+            _log.warning("local store is outside the changelog: wiped", partition=task.partition, at=task.reached)
             self._start_again(task)
         elif not error.retriable():
             _log.warning("changelog cannot be read", partition=task.partition, error=str(error))

@@ -14,8 +14,9 @@ from stream.engine.position import Position
 from stream.engine.stores.store import Store
 
 _DOUBT_S: Final = 5.0
-"""For how long an end of the changelog that lies before what was committed is asked for again. While brokers are
-restarted in turn, a new leader was seen to give one that was long passed."""
+_DOUBTS: Final = 10
+"""For so long, and so often, a changelog that seems to end before what was committed is asked about again. While
+brokers are restarted in turn, a new leader was seen to give an end that was long passed; an answer can take seconds."""
 
 _log = structlog.get_logger(__name__)
 
@@ -44,13 +45,15 @@ class RestoreTask:
         self.records = 0
         self.started = time.monotonic()
         self._doubted_since = 0.0
+        self._doubts = 0
 
     def doubts(self) -> bool:
         """The changelog seems to end too early: ask again, and read on. False: that was done for long enough."""
         now = time.monotonic()
         self._doubted_since = self._doubted_since or now
-        if now - self._doubted_since > _DOUBT_S:
+        if now - self._doubted_since > _DOUBT_S and self._doubts >= _DOUBTS:
             return False
+        self._doubts += 1
         _log.info(
             "the changelog seems to end before what was committed: asking again",
             partition=self.partition,

@@ -131,7 +131,8 @@ def _change(
             return _cart(profile, event, time, by, products, settings)
         case "purchase":
             profile.purchases += 1
-            purchases.buy(profile, event, time, by, products)
+            order = event_id_hash(event.transaction_id) if event.transaction_id else by
+            purchases.buy(profile, order, time, by, products)
             _listen(profile, settings, fires)
             return "purchase"
         case "return":

@@ -59,7 +59,7 @@ def lines(event: Event, settings: ProfileSettings) -> list[Line]:
     products = [
         line_of(item.item_id, item.quantity, item.price, item.item_category, cents_per_price) for item in event.items
     ]
-    return products if len(products) == 1 else _each_once(products)
+    return products if len(products) == 1 else each_once(products)
 
 
 @lru_cache(maxsize=1 << 16)
@@ -71,7 +71,8 @@ def line_of(item_id: str, quantity: float | None, price: float | None, category:
     return priced(item_hash(item_id), quantity, cents, category_hash(category) if category else 0)
 
 
-def _each_once(products: list[Line]) -> list[Line]:
+def each_once(products: list[Line]) -> list[Line]:
+    """Each item once, the lines of an item added up."""
     found: dict[int, Line] = {}
     for line in products:
         same = found.get(line.item)

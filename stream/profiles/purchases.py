@@ -4,25 +4,22 @@ Returns of the same order that came before it are waiting in ``pending_returns``
 fold.
 """
 
-from stream.contracts.events import Event
-from stream.contracts.ids import event_id_hash
 from stream.profiles import baskets, cart, categories, decay, interactions, items, returns
 from stream.profiles.baskets import Basket
 from stream.profiles.lines import Line
 from stream.profiles.profile import Profile
 
 
-def buy(profile: Profile, event: Event, time: int, by: int, bought: list[Line]) -> None:
+def buy(profile: Profile, order: int, time: int, by: int, bought: list[Line]) -> None:
     """Folds a purchase.
 
     Args:
         profile: changed in place.
-        event: the purchase.
-        time: its time.
-        by: 32-bit hash of its id.
+        order: 32-bit hash of its ``transaction_id``, or of the event's id where there is none.
+        time: of the purchase.
+        by: 32-bit hash of the event's id.
         bought: its products.
     """
-    order = event_id_hash(event.transaction_id) if event.transaction_id else by
     tag = interactions.tag_of(order)
     second = time - time % 1000  # As in the ring, from which a return takes it back.
     weight = categories.BOUGHT * decay.weight(second, profile.last_time, categories.HALF_LIFE)

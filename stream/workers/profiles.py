@@ -29,9 +29,9 @@ from stream.profiles.validation import read_event
 _OTHER_FOLD = ""
 """Why the compiled fold may not be used; "" where it may, or where there is none."""
 try:
-    from stream.profiles._browse import BrowsePath
+    from stream.profiles._plain import PlainPath
 except ImportError as error:
-    BrowsePath = None  # type: ignore[assignment,misc]
+    PlainPath = None  # type: ignore[assignment,misc]
     # Else there was no compiler.
     if not isinstance(error, ModuleNotFoundError):
         _OTHER_FOLD = str(error)
@@ -100,8 +100,8 @@ class ProfilesProcessor(Processor[Profile, Folding]):
         self._settings = settings
         self._partitions = partitions
         self._tick_headers: Headers = ((TICK, version.encode()),)
-        self._browse = None if BrowsePath is None else BrowsePath(settings, partitions, self._ask)
-        self.plain = self._browse
+        self._compiled = None if PlainPath is None else PlainPath(settings, partitions, self._ask)
+        self.plain = self._compiled
         if _OTHER_FOLD:
             _log.warning("fast path is not used, Python does its work: compile it anew", reason=_OTHER_FOLD)
 
@@ -157,7 +157,7 @@ class ProfilesProcessor(Processor[Profile, Folding]):
         return messages.encode(Event(event_id=f"tick-{time}", type="tick", time=time)), self._tick_headers
 
     def counters(self) -> dict[str, int]:
-        return {"duplicates": self.duplicates + (self._browse.duplicates if self._browse is not None else 0)}
+        return {"duplicates": self.duplicates + (self._compiled.duplicates if self._compiled is not None else 0)}
 
     def new_shared(self) -> Grid:
         return Grid()

@@ -96,7 +96,7 @@ def break_engine(engine: Engine) -> Callable[..., StruckTransactions]:
         case "no_dedupe":
             profiles.fold = _without_dedupe  # type: ignore[attr-defined, assignment]
             # Compiled, it knows ids by itself.
-            profiles.BrowsePath = None  # type: ignore[misc, assignment]
+            profiles.PlainPath = None  # type: ignore[misc, assignment]
         case "shipped":
             pass
     return StruckTransactions

@@ -1,242 +1,26 @@
-"""The compiled path takes plain events to the same bytes as the long way, and leaves whatever is not plain to it."""
+"""The compiled path takes plain views to the same bytes as the long way, and leaves whatever is not plain to it."""
 
 import json
-import shutil
 import subprocess
 import sys
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from confluent_kafka import Message
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from stream.contracts.codec import encode
-from stream.contracts.emission import Rejected
 from stream.contracts.partitioning import partition_for
 from stream.contracts.times import DAY_MS, EPOCH, HOUR_MS, MINUTE_MS
-from stream.contracts.topics import TopicNames
-from stream.engine.holdings import Held, Holdings
-from stream.engine.intake import Intake
-from stream.engine.partition import Partition
-from stream.engine.processor import OutputRecord, Record
-from stream.engine.settings import EngineSettings
-from stream.engine.stores.memory import MemoryStore
-from stream.engine.worker import Worker
 from stream.operations.simulate import CLICKSTREAM, Load, synthetic
-from stream.profiles.settings import ProfileSettings
-from stream.workers import profiles
-from stream.workers.profiles import ProfilesProcessor
+from tests.unit.workers.ways import SETTINGS, START, Way, message
 
-START = 1_298_000_000_000
-SETTINGS = ProfileSettings(browse_every_n=3, ask_interval_ms=10 * MINUTE_MS, exchange_rates={"USD": 0.8})
-APPENDED = START + 900 * DAY_MS
-
-
-def bury(record: Record, refusal: Rejected) -> OutputRecord:
-    return OutputRecord("dead", record.key, record.value, (("why", str(refusal).encode()),), -1)
-
-
-class Way:
-    """One partition that is fed by the intake, with the fast path or without."""
-
-    def __init__(self, fast: bool, most_bytes: int = 900_000, partitions: int = 1) -> None:
-        self.processor = ProfilesProcessor(TopicNames(), SETTINGS, partitions, "test")
-        engine = EngineSettings()
-        self.partition = Partition(0, self.processor, MemoryStore(), bury, most_bytes, 2, fast)
-        self.partition.begin(None, 0)
-        holdings: Holdings[Any, Any] = Holdings(self.processor.input_topic)
-        self.held = holdings.held[0] = Held(self.partition, engine)
-        self.intake = Intake(None, self.processor, holdings, engine, None, None)  # type: ignore[arg-type]
-        self.taken = 0
-        self._holdings, self._settings = holdings, engine
-
-    def feed(self, messages: list[Message]) -> None:
-        if self.partition.fast_path is not None:
-            before = len(self.partition._window)
-            self.intake.accept(messages)
-            self.taken += sum(isinstance(one, Message) for one in self.partition._window[before:])
-        else:
-            self.intake.accept(messages)
-        while self.held.pending:
-            Worker._fold(self, self.held, 1 << 60)  # type: ignore[arg-type]
-
-    def commit(self) -> tuple[Any, ...]:
-        changes, position = self.partition.changes()
-        outputs = list(self.partition.context.outputs)
-        self.partition.committed(changes, position, 1)
-        return changes, position, outputs, self.partition.tally, self.partition.timers.next_due()
-
-
-def message(
-    offset: int, key: bytes | None, value: bytes | None, headers: Any = None, appended: int = APPENDED
-) -> Message:
-    return Message(
-        topic="customer.events.v1",
-        partition=0,
-        offset=offset,
-        key=key,
-        value=value,
-        headers=headers,
-        timestamp=(2, appended),
-    )
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _compiled() -> None:
-    if Way(fast=True).partition.fast_path is None:
-        if shutil.which("cc") or shutil.which("gcc") or shutil.which("clang"):
-            pytest.fail(f"there is a compiler, and no fast path ({profiles._OTHER_FOLD}): run `make setup`")
-        pytest.skip("no compiler: there is no fast path to test")
-
+pytestmark = pytest.mark.usefixtures("compiled")
 
 OTHER_BUILDS = {
     "another fold": "from stream.profiles import fold; fold.FOLD_VERSION += 1",
     "a field more": "from stream.profiles import profile as p; p.Profile = type('Profile', (p.Profile,), {'more': 0, "
     "'__annotations__': {'more': int}})",
 }
-
-
-@pytest.mark.parametrize("build", OTHER_BUILDS)
-def test_a_fold_that_is_not_the_one_that_was_compiled_is_left_to_python(build: str) -> None:
-    look = "from stream.workers import profiles; print(profiles.BrowsePath, profiles._OTHER_FOLD)"
-    found = subprocess.run([sys.executable, "-c", f"{OTHER_BUILDS[build]}\n{look}"], capture_output=True, text=True)
-    assert found.stdout.startswith("None compiled for fold version 1"), found
-
-
-TIMES = st.one_of(
-    st.integers(0, 3 * 24 * 6).map(lambda part: START + part * 10 * MINUTE_MS),
-    st.sampled_from(
-        [
-            START + 700 * DAY_MS,
-            START - 700 * DAY_MS,
-            APPENDED + HOUR_MS,
-            1_298_000_000,
-            1_298_000_000_000.0,
-            "2011-03-13T07:06:40Z",
-            "2011-03-13T07:06:40.5Z",
-            "2011-03-13T07:06:40.123456Z",
-            "2011-03-13T07:06:40.1234567Z",
-            "2011-03-13T07:06:40.Z",
-            "2011-03-13T07:06:40",
-            "2011-03-13t07:06:40z",
-            "2011-03-13T08:06:40+01:00",
-            "2011-02-29T07:06:40Z",
-            "2012-02-29T07:06:40Z",
-            "2011-03-13T24:00:00Z",
-            "2011-03-13T07:06:60Z",
-            "2011-13-13T07:06:40Z",
-            "1989-12-31T23:59:59Z",
-            "2000-02-29T23:59:59.999Z",
-            "20110313T070640Z",
-            None,
-        ]
-    ),
-)
-ITEMS = st.fixed_dictionaries(
-    {"item_id": st.sampled_from(["mug", "pot", "Tüte", "", "x" * 200, "a\\b", 'q"q'])},
-    optional={
-        "item_name": st.sampled_from(["Teekännchen", "line\nbreak", "a {brace} [and] more", "\ud83d\ude00"]),
-        "item_category": st.sampled_from([f"category {number}" for number in range(14)]),
-        "price": st.sampled_from([2.5, 0, 1e-9, 70_000, 1e7, -1, "2.5", None, 0.1 + 0.2]),
-        "quantity": st.sampled_from([1, 2.5, 0, 1e-4, 65_519, 1e6, 2e6, None]),
-        "colour": st.sampled_from(["blue", {"deep": [1]}]),
-    },
-)
-EVENTS = st.fixed_dictionaries(
-    {
-        "event_id": st.one_of(
-            st.integers(0, 400).map(lambda number: f"e-{number}"), st.sampled_from(["é", "", "y" * 129, 7, "a\tb"])
-        ),
-        "type": st.sampled_from(["browse"] * 12 + ["purchase", "cart", "engagement", "erase", "stroll"]),
-        "time": TIMES,
-    },
-    optional={
-        "customer_id": st.sampled_from(["ann", "bob", "cat", "žofie", ""]),
-        "anonymous_id": st.sampled_from(["visitor"]),
-        "session_id": st.sampled_from(["s-1", "z" * 129]),
-        "transaction_id": st.sampled_from(["t-1", "t-2"]),
-        "currency": st.sampled_from(["GBP", "", "USD", "XYZ"]),
-        "items": st.lists(ITEMS, max_size=2),
-        "action": st.just("add"),
-        "channel": st.sampled_from(["web", 3]),
-        "country": st.sampled_from(["GB", "Österreich"]),
-        "simulated": st.sampled_from([True, False, "yes"]),
-        "mode": st.sampled_from(["live", "live", "backfill", "test"]),
-        "traceparent": st.sampled_from(["00-1-2-01", ""]),
-        "unknown": st.sampled_from([1, "specversion"]),
-    },
-)
-
-
-@st.composite
-def records(draw: st.DrawFn) -> tuple[bytes | None, bytes | None, Any]:
-    event = draw(EVENTS)
-    # Mostly plain, so that the two ways meet in the same customers.
-    if draw(st.integers(0, 3)):
-        event |= {
-            "type": "browse",
-            "time": START + draw(st.integers(0, 72 * 6)) * 10 * MINUTE_MS,
-            "event_id": f"p-{draw(st.integers(0, 400))}",
-            "customer_id": draw(st.sampled_from(["ann", "bob"])),
-            "items": [
-                {
-                    "item_id": draw(st.sampled_from(["mug", "pot", "jug"])),
-                    "item_category": f"category {draw(st.integers(0, 13))}",
-                    "price": 2.5,
-                }
-            ],
-        }
-        for name in ("anonymous_id", "currency", "simulated", "mode", "channel", "unknown", "session_id"):
-            if not draw(st.booleans()):
-                event.pop(name, None)
-    text = json.dumps(
-        event,
-        ensure_ascii=draw(st.booleans()),
-        separators=draw(st.sampled_from([(",", ":"), (", ", ": ")])),
-        indent=draw(st.sampled_from([None, None, None, 1])),
-    )
-    value = text.encode(errors="surrogatepass")
-    damage = draw(st.integers(0, 30))
-    at = draw(st.integers(0, len(value)))
-    if damage == 0:
-        value = value[:at]
-    elif damage == 1:
-        value = value[:at] + draw(st.binary(min_size=1, max_size=3)) + value[at:]
-    elif damage == 2:
-        value = value[:1] + b'"type":"browse",' + value[1:]
-    elif damage == 3:
-        value = b" " + value + b"\n "
-    subject = event.get("customer_id") or event.get("anonymous_id") or ""
-    key = draw(st.sampled_from([subject.encode()] * 15 + [b"ann", None]))
-    headers = draw(st.sampled_from([None] * 15 + [[("tidemark-redriven", b"1")], [("x", b"y")]]))
-    return key, draw(st.sampled_from([value] * 40 + [None])), headers
-
-
-STEPS = st.lists(st.one_of(st.lists(records(), min_size=1, max_size=12), st.sampled_from(["commit", "abort"])))
-
-
-@given(STEPS, st.sampled_from([900_000, 900_000, 700]))
-@settings(max_examples=40, deadline=None)
-def test_both_ways_make_the_same_of_any_records(steps: list[Any], most_bytes: int) -> None:
-    fast, long = Way(True, most_bytes), Way(False, most_bytes)
-    log: list[Message] = []
-    for step in [*steps, "commit"]:
-        if step == "commit":
-            assert fast.commit() == long.commit()
-        elif step == "abort":
-            for way in (fast, long):
-                way.partition.roll_back()
-                way.feed(log[way.partition.next_offset :])
-        else:
-            new = [message(len(log) + number, *record) for number, record in enumerate(step)]
-            log += new
-            fast.feed(new)
-            long.feed(new)
-        assert fast.partition.next_offset == long.partition.next_offset == len(log)
-        assert fast.partition.behind == long.partition.behind
-
 
 HEAD = '{"event_id":"e-%d","type":"browse","time":1298000000000,"customer_id":"ann",'
 LINE = '{"item_id":"mug","item_category":"k","price":2.5}'
@@ -300,6 +84,13 @@ CHANGES = {
     "long session": ('"channel"', '"session_id":"' + "s" * 129 + '","channel"'),
     "envelope": ('"channel"', '"specversion":"1.0","channel"'),
 }
+
+
+@pytest.mark.parametrize("build", OTHER_BUILDS)
+def test_a_fold_that_is_not_the_one_that_was_compiled_is_left_to_python(build: str) -> None:
+    look = "from stream.workers import profiles; print(profiles.PlainPath, profiles._OTHER_FOLD)"
+    found = subprocess.run([sys.executable, "-c", f"{OTHER_BUILDS[build]}\n{look}"], capture_output=True, text=True)
+    assert found.stdout.startswith("None compiled for fold version 1"), found
 
 
 @pytest.mark.parametrize("name", CHANGES)

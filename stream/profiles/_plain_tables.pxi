@@ -1,5 +1,21 @@
 # The packed tables of a profile, as ``asking``, ``bound``, ``categories`` and ``decay`` write them. Part of
-# ``_browse.pyx``.
+# ``_plain.pyx``.
+
+cdef uint32_t[256] CRC
+
+
+cdef void _fill_crc() noexcept:
+    cdef uint32_t number, value
+    cdef int bit
+    for number in range(256):
+        value = number
+        for bit in range(8):
+            value = (value >> 1) ^ (0xEDB88320 if value & 1 else 0)
+        CRC[number] = value
+
+
+_fill_crc()
+
 
 cdef inline uint32_t crc32(Text text) noexcept:
     """As ``ids.event_id_hash``."""
@@ -94,10 +110,15 @@ cdef inline bytes replaced(bytes table, Py_ssize_t at, const char *part, Py_ssiz
     return changed
 
 
-cdef inline int fit(profile, Py_ssize_t filled) except -1:
-    """As ``bound.fit``, which is called where the profile may be too large."""
-    cdef Py_ssize_t id_length = len(<str>profile.customer_id)
-    filled += PyBytes_GET_SIZE(profile.items)
+cdef inline int fit(Profile profile) except -1:
+    """As ``bound.fit``, which is called where the profile is too large."""
+    cdef Py_ssize_t id_length = len(profile.customer_id)
+    cdef Py_ssize_t filled = (
+        PyBytes_GET_SIZE(profile.event_ids)
+        + PyBytes_GET_SIZE(profile.interactions)
+        + PyBytes_GET_SIZE(profile.items)
+        + PyBytes_GET_SIZE(profile.evidence)
+    )
     if filled < SMALL and id_length <= SHORT_ID:
         return 0
     filled += (
@@ -115,6 +136,7 @@ cdef inline int fit(profile, Py_ssize_t filled) except -1:
         + PyBytes_GET_SIZE(profile.engagement_counts)
         + PyBytes_GET_SIZE(profile.purchase_amounts)
     )
-    if filled > ROOMY:
+    # A busy customer's profile is mostly so full that only its bytes tell.
+    if filled > ROOMY and PyBytes_GET_SIZE(codec.encode(profile)) > LARGEST:
         bound.fit(profile)
     return 0

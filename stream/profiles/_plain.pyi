@@ -5,7 +5,7 @@ from stream.contracts.scores import ScoreRequest
 from stream.profiles.profile import Profile
 from stream.profiles.settings import ProfileSettings
 
-class BrowsePath:
+class PlainPath:
     duplicates: int
     def __init__(
         self, settings: ProfileSettings, partitions: int, emit: Callable[[ScoreRequest, Any], None], /

@@ -1,4 +1,4 @@
-# The JSON of a plain event: a scanner that knows no escapes, and gives up rather than guess. Part of ``_browse.pyx``.
+# The JSON of a plain event: a scanner that knows no escapes, and gives up rather than guess. Part of ``_plain.pyx``.
 
 cdef inline void spaces(Cursor *cursor) noexcept:
     while cursor.at < cursor.end and (
