@@ -2,10 +2,16 @@ from typing import Any
 
 from confluent_kafka import Message
 
-from stream.engine.processor import Plain
+from stream.engine.processor import Plain, Processor
 
 class FastPath:
     def __init__(
         self, partition: Any, plain: Plain[Any], topic: str, states: Any, steps: Any, window: list[Any], /
+    ) -> None: ...
+    def take(self, message: Message, /) -> bool: ...
+
+class FoldPath:
+    def __init__(
+        self, partition: Any, processor: Processor[Any, Any], states: Any, steps: Any, window: list[Any], /
     ) -> None: ...
     def take(self, message: Message, /) -> bool: ...

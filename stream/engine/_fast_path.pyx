@@ -7,8 +7,9 @@ not so plain it leaves to them, untouched. Called by ``Intake``, which sees to t
 
 from libc.stdint cimport int64_t
 
-from stream.contracts.emission import Origin
-from stream.engine.processor import NewerState
+from stream.contracts.emission import Origin, Rejected
+from stream.engine.processor import NewerState, Processor, Record
+from stream.engine.timers import FOREVER
 
 _new = tuple.__new__
 
@@ -112,6 +113,112 @@ cdef class FastPath:
                 self.states.keep(key, state)
         except (NewerState, MemoryError):
             raise
+        except Exception:
+            self.states.spoil(key)
+            partition.start_over()
+            return False
+        partition.uncommitted += 1
+        partition.behind = append_time - time
+        partition.next_offset = offset + 1
+        self.window.append(message)
+        return True
+
+
+cdef class FoldPath:
+    """Takes records in for one partition whose processor has no compiled fold: what it saves are the objects and calls
+    on the way to ``Processor.fold``.
+
+    Args:
+        partition: ``Partition``; its states, timers and outputs are changed as by ``process``.
+        processor: without a stage.
+        states, steps, window: of the partition.
+    """
+
+    cdef object partition, states, timers, steps, context, topic, parse, fold, due
+    cdef dict decoded
+    cdef set touched
+    cdef list window
+    cdef int number
+    cdef bint waits
+
+    def __init__(self, partition, processor, states, steps, list window):
+        self.partition = partition
+        self.topic = processor.input_topic
+        self.parse = processor.parse
+        self.fold = processor.fold
+        self.due = processor.due
+        self.waits = type(processor).waiting is not Processor.waiting
+        self.states = states
+        self.timers = states.timers
+        self.steps = steps
+        self.context = partition.context
+        self.decoded = states.decoded
+        self.touched = states.touched
+        self.window = window
+        self.number = partition.number
+
+    cpdef bint take(self, message) except -1:
+        """Fold a record. False: a timer is due before it, it is refused, or it belongs to nobody; nothing was folded.
+
+        Args:
+            message: ``confluent_kafka.Message`` of this partition, without an error; no record before it is pending.
+
+        Raises:
+            NewerState: record or state were written by a newer version.
+        """
+        cdef object partition = self.partition, parsed, key, state, after, heap, due
+        cdef int64_t offset = message.offset(), time, append_time, moved_to
+        if (
+            self.steps.careful or self.states.muted or not partition.clear
+            or offset < <int64_t>partition.next_offset
+        ):
+            return False
+        append_time = message.timestamp()[1]
+        try:
+            parsed = self.parse(
+                Record(
+                    self.topic, self.number, offset, append_time, message.key(), message.value(),
+                    message.headers() or (),
+                )
+            )
+            key = parsed.key
+            if key is None or parsed.signal:
+                return False
+            state = self.decoded.get(key)
+            if state is None:
+                state = self.states.get(key)
+        except (NewerState, MemoryError):
+            raise
+        except Exception:
+            # Nothing was touched: the long way finds the same, and says what it is.
+            return False
+        time = parsed.time
+        moved_to = partition.moved_to
+        heap = self.timers.heap
+        if time > moved_to:
+            if time >= <int64_t>self.timers.horizon or (heap and <int64_t>heap[0][0] <= time):
+                return False
+        else:
+            due = self.states.due_of(key)
+            if due and <int64_t>due <= time:
+                return False
+        self.context.origin = _new(Origin, (self.topic, self.number, offset))
+        try:
+            if time > moved_to:
+                self.context.time = partition.moved_to = time
+                if time >= <int64_t>partition.announce_at:
+                    partition.announce(time)
+            after = self.fold(state, parsed, None, self.context)
+            if after is None or self.waits or heap or self.timers.horizon != FOREVER or self.due(after):
+                self.states.keep(key, after)
+            else:
+                self.decoded[key] = after
+                self.touched.add(key)
+        except (NewerState, MemoryError):
+            raise
+        except Rejected:
+            # Before it changed anything, as a processor has promised.
+            return False
         except Exception:
             self.states.spoil(key)
             partition.start_over()

@@ -20,9 +20,9 @@ from stream.engine.stores.store import Store
 from stream.engine.timers import Timers
 
 try:
-    from stream.engine._fast_path import FastPath
+    from stream.engine._fast_path import FastPath, FoldPath
 except ImportError:  # There was no compiler.
-    FastPath = None  # type: ignore[assignment,misc]
+    FastPath = FoldPath = None  # type: ignore[assignment,misc]
 
 S = TypeVar("S")
 P = TypeVar("P")
@@ -42,7 +42,8 @@ class Partition(Generic[S, P]):
         tally: of everything committed since the partition was taken up.
         moved_to: event time up to which everything was fired.
         announce_at: where the next cell of the processor's grid of time begins.
-        fast_path: takes plain records in; None where there is none.
+        fast_path: takes plain records in, or any that is nothing special where the processor has no compiled fold; None
+            where there is no compiled path.
         behind: milliseconds by which the newest record that was not refused was appended after its event time; None
             before there was one.
     """
@@ -77,10 +78,13 @@ class Partition(Generic[S, P]):
         self._noted = False
         self._committed_time = 0
         self._committed_shared = b""
-        self.fast_path: FastPath | None = None
-        if fast and processor.plain is not None and FastPath is not None:
-            self.fast_path = FastPath(
-                self, processor.plain, processor.input_topic, self._states, self._steps, self._window
+        self.fast_path: FastPath | FoldPath | None = None
+        if fast and processor.stage is None and FastPath is not None:
+            states, steps, window = self._states, self._steps, self._window
+            self.fast_path = (
+                FoldPath(self, processor, states, steps, window)
+                if processor.plain is None
+                else FastPath(self, processor.plain, processor.input_topic, states, steps, window)
             )
 
     def begin(self, position: Position | None, offset: int) -> None:
