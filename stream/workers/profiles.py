@@ -100,7 +100,9 @@ class ProfilesProcessor(Processor[Profile, Folding]):
         self._settings = settings
         self._partitions = partitions
         self._tick_headers: Headers = ((TICK, version.encode()),)
-        self._compiled = None if PlainPath is None else PlainPath(settings, partitions, self._ask)
+        # A fold that is derived from this one would be passed by.
+        own_fold = type(self).fold is not ProfilesProcessor.fold
+        self._compiled = None if own_fold or PlainPath is None else PlainPath(settings, partitions, self._ask)
         self.plain = self._compiled
         if _OTHER_FOLD:
             _log.warning("fast path is not used, Python does its work: compile it anew", reason=_OTHER_FOLD)

@@ -34,6 +34,8 @@ def main(config: str, role: str, instance: str, answers: Answers, engine: Engine
     configure_logging("info")
     fault = Fault()
     threading.Thread(target=_listen, args=(fault,), daemon=True).start()
+    # Before the processor is built, which may look at what is broken.
+    transactions = break_engine(engine)
     stage = DrawnStage(longest_ms=_SLOWEST_DRAW_MS) if answers == "drawn" else None
     with (
         Instance(Path(configuration.data_dir), role, instance) as named,
@@ -46,7 +48,7 @@ def main(config: str, role: str, instance: str, answers: Answers, engine: Engine
             named.name,
             stores(configuration, named.name),
             dead_letter_maker(processor.dead_letter_topic),
-            make_transactions=partial(break_engine(engine), fault=fault),
+            make_transactions=partial(transactions, fault=fault),
             consumer_properties=configuration.kafka.consumer,
             producer_properties=configuration.kafka.producer,
         )

@@ -11,7 +11,9 @@ import pytest
 from stream.contracts.codec import encode
 from stream.contracts.partitioning import partition_for
 from stream.contracts.times import DAY_MS, EPOCH, HOUR_MS, MINUTE_MS
+from stream.contracts.topics import TopicNames
 from stream.operations.simulate import CLICKSTREAM, Load, synthetic
+from stream.workers.profiles import ProfilesProcessor
 from tests.unit.workers.ways import SETTINGS, START, Way, message
 
 pytestmark = pytest.mark.usefixtures("compiled")
@@ -204,3 +206,12 @@ def test_a_record_on_another_partition_than_its_key_s_is_not_plain() -> None:
     way = Way(True, partitions=7)
     way.feed([message(0, key, value)])
     assert [output.headers[0][1][:15] for output in way.partition.context.outputs] == [b"wrong_partition"]
+
+
+def test_a_processor_with_a_fold_of_its_own_is_not_passed_by() -> None:
+    class Own(ProfilesProcessor):
+        def fold(self, state: Any, parsed: Any, answer: Any, context: Any) -> Any:
+            return super().fold(state, parsed, answer, context)
+
+    assert ProfilesProcessor(TopicNames(), SETTINGS, 1, "test").plain is not None
+    assert Own(TopicNames(), SETTINGS, 1, "test").plain is None
