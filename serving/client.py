@@ -11,7 +11,8 @@ itself what has waited too long in its queue.
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Final
+from collections.abc import Coroutine
+from typing import Any, Final, TypeVar
 
 import numpy.typing as npt
 from tritonclient.grpc import InferInput, InferRequestedOutput, InferResult
@@ -22,6 +23,8 @@ from serving.features import FEATURES
 from serving.model_card import ModelCard
 from serving.scorer import OUTPUTS, BadOutput, ModelMismatch, ScorerTimeout, ScorerUnavailable, Tensors, TensorSpec
 from stream.contracts.scores import ModelStamp
+
+T = TypeVar("T")
 
 FEATURE_SCHEMA_PARAMETER: Final = "feature_schema"
 """Parameter of ``config.pbtxt`` that names the feature schema of the model served."""
@@ -55,7 +58,7 @@ class TritonScorer:
         self._card = card
         self._ready_timeout_s = ready_timeout_s
         self._client: InferenceServerClient | None = None
-        self._calls: set[asyncio.Future[InferResult]] = set()
+        self._calls: set[asyncio.Future[Any]] = set()
         self._outputs = [InferRequestedOutput(spec.name) for spec in OUTPUTS]
 
     @property
@@ -71,13 +74,10 @@ class TritonScorer:
     async def ready(self) -> bool:
         client, name, version = self._connected(), self._card.name, self._card.repository_version
         try:
-            async with asyncio.timeout(self._ready_timeout_s):
-                ready = await client.is_model_ready(name, version)
-            if not ready:
+            if not await self._within(self._ready_timeout_s, client.is_model_ready(name, version)):
                 await self._load()
-            async with asyncio.timeout(self._ready_timeout_s):
-                metadata = await client.get_model_metadata(name, version)
-                config = await client.get_model_config(name, version)
+            metadata = await self._within(self._ready_timeout_s, client.get_model_metadata(name, version))
+            config = await self._within(self._ready_timeout_s, client.get_model_config(name, version))
         except (InferenceServerException, TimeoutError, OSError):
             return False
         self._check("input", FEATURES, metadata.inputs)
@@ -141,25 +141,31 @@ class TritonScorer:
         return outputs
 
     async def _call(self, inputs: list[InferInput], timeout_s: float) -> InferResult:
-        call = asyncio.ensure_future(
-            self._connected().infer(
-                self._card.name,
-                inputs,
-                self._card.repository_version,
-                self._outputs,
-                timeout=int(timeout_s * 1_000_000),
-                client_timeout=_LOST_AFTER_S,
-            )
+        call = self._connected().infer(
+            self._card.name,
+            inputs,
+            self._card.repository_version,
+            self._outputs,
+            timeout=int(timeout_s * 1_000_000),
+            client_timeout=_LOST_AFTER_S,
         )
-        self._calls.add(call)
-        call.add_done_callback(self._ended)
-        for patience_s in (timeout_s, _GRACE_S):
-            done, _ = await asyncio.wait({call}, timeout=patience_s)
-            if done:
-                return call.result()
-        raise ScorerTimeout(f"{self.url} did not answer within {timeout_s * 1000:.0f} ms")
+        try:
+            return await self._within(timeout_s, call)
+        except TimeoutError as error:
+            raise ScorerTimeout(f"{self.url} did not answer within {timeout_s * 1000:.0f} ms") from error
 
-    def _ended(self, call: asyncio.Future[InferResult]) -> None:
+    async def _within(self, timeout_s: float, call: Coroutine[Any, Any, T]) -> T:
+        """What the call gives. Raises ``TimeoutError`` when it takes longer, and leaves it alone then."""
+        answer = asyncio.ensure_future(call)
+        self._calls.add(answer)
+        answer.add_done_callback(self._ended)
+        for patience_s in (timeout_s, _GRACE_S):
+            done, _ = await asyncio.wait({answer}, timeout=patience_s)
+            if done:
+                return answer.result()
+        raise TimeoutError
+
+    def _ended(self, call: asyncio.Future[Any]) -> None:
         self._calls.discard(call)
         if not call.cancelled():
             call.exception()  # Asked for, so that asyncio does not report one that came when nobody waited any more.
