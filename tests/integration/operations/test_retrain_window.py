@@ -29,4 +29,5 @@ def test_the_window_holds_what_was_committed_and_counts_what_was_refused(deploym
     found = list(from_log(deployment))
     assert found.count(None) == 1
     assert {event.event_id for event in found if event is not None} == {event.event_id for event in SHOP[:-3]}
-    assert list(from_log(deployment)) == found, "the window was read, not used up"
+    # Partitions are read side by side, in no order.
+    assert sorted(from_log(deployment), key=repr) == sorted(found, key=repr), "the window was read, not used up"
