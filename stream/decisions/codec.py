@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 
 from stream.decisions.state import DecisionState
-from stream.profiles.added_fields import CarriesAddedFields, added_fields, head, put_back
+from stream.profiles.added_fields import CarriesAddedFields, decode_other, head, put_back
 from stream.profiles.codec import NewerCodec, StateUnreadable
 
 CODEC_VERSION: Final = 1
@@ -55,16 +55,6 @@ def decode(state: bytes) -> DecisionState:
         raise StateUnreadable(f"decisions of version {state[0]}: no worker ever wrote it")
     array = memoryview(state)[1:]
     try:
-        return _decode(array) if state.startswith(_HEAD) else _decode_other(array)
+        return _decode(array) if state.startswith(_HEAD) else decode_other(array, _FIELDS, _decode, _decode_newer)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise StateUnreadable(f"decisions of version {CODEC_VERSION} cannot be read: {error}") from error
-
-
-def _decode_other(array: memoryview) -> DecisionState:
-    """A state of a build that knows fewer fields or more. Raises ``msgspec.DecodeError``."""
-    added = added_fields(array, _FIELDS)
-    if added is None:
-        return _decode(array)
-    state = _decode_newer(array)
-    state.added = added
-    return state

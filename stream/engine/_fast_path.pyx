@@ -19,24 +19,23 @@ cdef enum:
     ASKS = 2
 
 
-cdef class FastPath:
-    """Takes plain records in for one partition.
+cdef class _Path:
+    """What both ways into a partition have and do alike.
 
     Args:
         partition: ``Partition``; its states, timers and outputs are changed as by ``process``.
-        plain: the processor's part; see ``processor.Plain``.
+        topic: of the input.
         states, steps, window: of the partition.
     """
 
-    cdef object partition, plain, states, timers, steps, context, topic
+    cdef object partition, states, timers, steps, context, topic
     cdef dict decoded
     cdef set touched
     cdef list window
     cdef int number
 
-    def __init__(self, partition, plain, str topic, states, steps, list window):
+    def __init__(self, partition, str topic, states, steps, list window):
         self.partition = partition
-        self.plain = plain
         self.topic = topic
         self.states = states
         self.timers = states.timers
@@ -46,6 +45,37 @@ cdef class FastPath:
         self.touched = states.touched
         self.window = window
         self.number = partition.number
+
+    cdef bint _is_next(self, int64_t offset) except -1:
+        """Whether nothing stands in the way of a record at ``offset``, and it was not folded before."""
+        return not (
+            self.steps.careful or self.states.muted or not self.partition.clear
+            or offset < <int64_t>self.partition.next_offset
+        )
+
+    cdef int _folded(self, message, int64_t offset, int64_t behind) except -1:
+        """The record is folded; it was appended ``behind`` milliseconds after its event time."""
+        self.partition.uncommitted += 1
+        self.partition.behind = behind
+        self.partition.next_offset = offset + 1
+        self.window.append(message)
+        return 0
+
+
+cdef class FastPath(_Path):
+    """Takes plain records in for one partition.
+
+    Args:
+        partition: ``Partition``; its states, timers and outputs are changed as by ``process``.
+        plain: the processor's part; see ``processor.Plain``.
+        states, steps, window: of the partition.
+    """
+
+    cdef object plain
+
+    def __init__(self, partition, plain, str topic, states, steps, list window):
+        super().__init__(partition, topic, states, steps, window)
+        self.plain = plain
 
     cpdef bint take(self, message) except -1:
         """Fold a record. False: it is not plain, and at most those timers were fired that are due before it.
@@ -61,8 +91,7 @@ cdef class FastPath:
         cdef int code
         if (
             type(value) is not bytes or type(key) is not bytes or message.headers()
-            or self.steps.careful or self.states.muted or not partition.clear
-            or offset < <int64_t>partition.next_offset
+            or not self._is_next(offset)
         ):
             return False
         append_time = message.timestamp()[1]
@@ -117,14 +146,11 @@ cdef class FastPath:
             self.states.spoil(key)
             partition.start_over()
             return False
-        partition.uncommitted += 1
-        partition.behind = append_time - time
-        partition.next_offset = offset + 1
-        self.window.append(message)
+        self._folded(message, offset, append_time - time)
         return True
 
 
-cdef class FoldPath:
+cdef class FoldPath(_Path):
     """Takes records in for one partition whose processor has no compiled fold: what it saves are the objects and calls
     on the way to ``Processor.fold``.
 
@@ -134,28 +160,15 @@ cdef class FoldPath:
         states, steps, window: of the partition.
     """
 
-    cdef object partition, states, timers, steps, context, topic, parse, fold, due
-    cdef dict decoded
-    cdef set touched
-    cdef list window
-    cdef int number
+    cdef object parse, fold, due
     cdef bint waits
 
     def __init__(self, partition, processor, states, steps, list window):
-        self.partition = partition
-        self.topic = processor.input_topic
+        super().__init__(partition, processor.input_topic, states, steps, window)
         self.parse = processor.parse
         self.fold = processor.fold
         self.due = processor.due
         self.waits = type(processor).waiting is not Processor.waiting
-        self.states = states
-        self.timers = states.timers
-        self.steps = steps
-        self.context = partition.context
-        self.decoded = states.decoded
-        self.touched = states.touched
-        self.window = window
-        self.number = partition.number
 
     cpdef bint take(self, message) except -1:
         """Fold a record. False: a timer is due before it, it is refused, or it belongs to nobody; nothing was folded.
@@ -168,10 +181,7 @@ cdef class FoldPath:
         """
         cdef object partition = self.partition, parsed, key, state, after, heap, due
         cdef int64_t offset = message.offset(), time, append_time, moved_to
-        if (
-            self.steps.careful or self.states.muted or not partition.clear
-            or offset < <int64_t>partition.next_offset
-        ):
+        if not self._is_next(offset):
             return False
         append_time = message.timestamp()[1]
         try:
@@ -223,8 +233,5 @@ cdef class FoldPath:
             self.states.spoil(key)
             partition.start_over()
             return False
-        partition.uncommitted += 1
-        partition.behind = append_time - time
-        partition.next_offset = offset + 1
-        self.window.append(message)
+        self._folded(message, offset, append_time - time)
         return True

@@ -4,13 +4,17 @@ While a new build is rolled out, or taken back, both fold the same customers: wh
 the older one. This knows arrays of MessagePack and no state. Called by the codecs of profiles and of decisions.
 """
 
-from typing import Final, NamedTuple
+from collections.abc import Callable
+from typing import Final, NamedTuple, TypeVar
 
 import msgspec
 
 _decode: Final = msgspec.msgpack.Decoder(list[msgspec.Raw]).decode
 _FIX: Final = 16
 """Shorter arrays have a head of one byte."""
+
+
+T = TypeVar("T")
 
 
 class AddedFields(NamedTuple):
@@ -61,3 +65,22 @@ def added_fields(array: bytes | memoryview, known: int) -> AddedFields | None:
 def put_back(array: bytes, known: int, added: AddedFields) -> bytes:
     """An array of ``known`` elements with ``added`` behind them."""
     return head(added.fields) + array[len(head(known)) :] + added.encoded
+
+
+def decode_other(array: memoryview, known: int, own: Callable[[memoryview], T], newer: Callable[[memoryview], T]) -> T:
+    """A struct of a build that knows fewer fields or more.
+
+    Args:
+        known: fields of this build.
+        own, newer: decode to this build's struct, and to one derived from it and from ``CarriesAddedFields``.
+
+    Raises:
+        msgspec.DecodeError: it is neither.
+    """
+    added = added_fields(array, known)
+    if added is None:
+        return own(array)
+    state = newer(array)
+    assert isinstance(state, CarriesAddedFields)  # noqa: S101 - for the type checker
+    state.added = added
+    return state

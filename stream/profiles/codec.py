@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
-from stream.profiles.added_fields import AddedFields, CarriesAddedFields, added_fields, head, put_back
+from stream.profiles.added_fields import AddedFields, CarriesAddedFields, added_fields, decode_other, head, put_back
 from stream.profiles.profile import Profile
 
 CODEC_VERSION: Final = 1
@@ -64,7 +64,7 @@ def decode(state: bytes) -> Profile:
         if state.startswith(_HEAD):
             return _decode(memoryview(state)[1:])
         if state.startswith(_VERSION_BYTE):
-            return _decode_other(memoryview(state)[1:])
+            return decode_other(memoryview(state)[1:], _FIELDS, _decode, _decode_newer)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise StateUnreadable(f"profile of version {CODEC_VERSION} cannot be read: {error}") from error
     return upcast(state, CODEC_VERSION, UPCASTERS)
@@ -73,16 +73,6 @@ def decode(state: bytes) -> Profile:
 def added_behind(state: bytes, fields: int) -> AddedFields | None:
     """What the bytes of a profile of this version have behind so many fields; None: nothing."""
     return added_fields(memoryview(state)[1:], fields)
-
-
-def _decode_other(array: memoryview) -> Profile:
-    """A profile of a build that knows fewer fields or more. Raises ``msgspec.DecodeError``."""
-    added = added_fields(array, _FIELDS)
-    if added is None:
-        return _decode(array)
-    profile = _decode_newer(array)
-    profile.added = added
-    return profile
 
 
 def upcast(state: bytes, version: int, upcasters: Mapping[int, Upcaster]) -> Profile:
