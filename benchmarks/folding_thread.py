@@ -73,7 +73,7 @@ def measure(messages: list[Message], fast: bool) -> tuple[Counter[str], str]:
         )
         partition.begin(None, 0)
         holdings.held[number] = Held(partition, settings)
-    intake = Intake(None, processor, holdings, settings, None)  # type: ignore[arg-type]
+    intake = Intake(None, processor, holdings, settings, None, None)  # type: ignore[arg-type]
     spent: Counter[str] = Counter()
     digest = hashlib.sha256()
     # As the worker does at its start.

@@ -16,7 +16,8 @@ _new = tuple.__new__
 cdef enum:
     NOT_MINE = 0
     FOLDED = 1
-    ASKS = 2
+    MOVED = 2
+    ASKS = 3
 
 
 cdef class _Path:
@@ -139,7 +140,8 @@ cdef class FastPath(_Path):
             if code == ASKS:
                 self.context.origin = _new(Origin, (self.topic, self.number, offset))
                 self.plain.ask(state, self.context)
-                self.states.keep(key, state)
+            if code >= MOVED:
+                self.timers.set(key, self.plain.due(state))
         except (NewerState, MemoryError):
             raise
         except Exception:

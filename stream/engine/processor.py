@@ -154,8 +154,12 @@ class Plain(Protocol[S]):
         ...
 
     def fold(self, state: S, offset: int, /) -> int:
-        """0: not plain, and the state is as it was. 1: folded, and no timer moved. 2: folded, and ``ask`` has to be
-        called."""
+        """0: not plain, and the state is as it was. 1: folded, and its timer did not move. 2: folded, and it may have.
+        3: the same, and ``ask`` has to be called."""
+        ...
+
+    def due(self, state: S, /) -> int:
+        """When the state wants to be called next, as ``Processor.due`` says it."""
         ...
 
     def ask(self, state: S, context: Any, /) -> None:
@@ -176,7 +180,7 @@ class Processor(ABC, Generic[S, P]):
         codec: of the state of one key.
         time_grid_ms: ``on_time`` is called for the first time in each cell of this grid.
         plain: a compiled way with plain records, or None. Only a processor without a stage may have one, which never
-            waits for a signal, and whose timers move only where ``fold`` answers 2.
+            waits for a signal, and whose timers move only where ``fold`` answers 2 or 3.
         stage: slow work before the fold, or None.
     """
 

@@ -9,17 +9,22 @@ profiles role.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.long cimport PyLong_AsLongLongAndOverflow
 from cpython.object cimport PyObject
+from cpython.unicode cimport PyUnicode_GET_LENGTH
 from libc.math cimport exp2
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy
 
 import msgspec
 
 from stream.contracts.emission import Rejected
 from stream.contracts.events import Engagement, Item, Review
+from stream.contracts.times import DAY_MS as _DAY_MS
 from stream.contracts.times import LATEST_MS
-from stream.profiles import asking, bound, cart, categories, codec, decay, interactions, items, purchases, returns
+from stream.profiles import (
+    asking, baskets, bound, cart, categories, codec, decay, interactions, items, purchases, returns,
+)
 from stream.profiles.fold import FOLD_VERSION
 from stream.profiles.lines import CENTS, each_once, line_of
 from stream.profiles.validation import EARLIEST_MS, item_amount
@@ -27,19 +32,21 @@ from stream.profiles.validation import EARLIEST_MS, item_amount
 cdef enum:
     _NOT_MINE = 0
     _FOLDED = 1
-    _ASKS = 2
+    _MOVED = 2
+    _ASKS = 3
 
 _TRIGGERS = {BROWSE: "browse", CART: "cart_emptied", PURCHASE: "purchase", RETURN: "return", REVIEW: "review"}
 _decode_item = msgspec.json.Decoder(Item).decode
 _decode_engagement = msgspec.json.Decoder(Engagement).decode
 _decode_review = msgspec.json.Decoder(Review).decode
 
-include "_plain_layout.pxi"
 include "_plain_profile.pxi"
+include "_plain_layout.pxi"
 include "_plain_json.pxi"
 include "_plain_event.pxi"
 include "_plain_tables.pxi"
 include "_plain_changes.pxi"
+include "_plain_purchase.pxi"
 
 
 cdef class PlainPath:
@@ -62,11 +69,12 @@ cdef class PlainPath:
     cdef int64_t lateness, tolerance, browse_every_n, ask_interval
     cdef Py_ssize_t longest_event, longest_id, most_items
     cdef double largest_amount
+    cdef Silence silence
     # Of the event read last, whose texts lie in ``value``.
     cdef bytes value
     cdef PlainEvent event
     cdef Product product
-    cdef list lines
+    cdef list products_of_order
     cdef str engaged
     cdef object rating
 
@@ -85,6 +93,12 @@ cdef class PlainPath:
         self.longest_id = settings.limits.id_length
         self.most_items = settings.limits.items
         self.largest_amount = settings.limits.amount
+        self.silence.one_time = settings.one_time_silence_ms
+        self.silence.factor = settings.silence_factor
+        self.silence.shortest = settings.silence_min_ms
+        self.silence.longest = settings.silence_max_ms
+        self.silence.growth = settings.silence_growth
+        self.silence.stop = settings.silence_stop_ms
 
     cpdef int64_t read(self, bytes value, bytes key, int64_t append_time, int32_t partition) except -2:
         """The time of the event in a record without headers, epoch milliseconds; -1: it is not plain.
@@ -116,16 +130,14 @@ cdef class PlainPath:
         cdef bint order = event.type == PURCHASE or event.type == RETURN
         cdef int at
         if order:
-            self.lines = []
+            self.products_of_order = []
         for at in range(event.item_count):
             self.product = self.product_of(event.items[at])
             if self.product is None or (event.type == PURCHASE and not self.product.priced):
                 return False
             amount += self.product.amount
             if order:
-                self.lines.append(self.product.line)
-        if event.item_count > 1:
-            self.lines = each_once(self.lines)
+                self.products_of_order.append(self.product)
         return event.item_count <= self.most_items and amount <= self.largest_amount
 
     cdef bint knows_detail(self, PlainEvent *event) except -1:
@@ -162,6 +174,8 @@ cdef class PlainPath:
         product.item = line.item
         # As ``struct`` does, which refuses what is beyond a float.
         _, _, _, product.quantity, product.price = cart.ROW.unpack(cart.ROW.pack(0, 0, 0, line.quantity, line.price))
+        product.cents = line.cents or 0
+        product.units = line.units
         product.category = line.category
         product.amount = amount
         product.priced = decoded.price is not None
@@ -178,18 +192,14 @@ cdef class PlainPath:
             offset: of the record.
 
         Returns:
-            0: the profile was not touched, ``fold`` has to do it. 1: folded. 2: folded, and it raises a question, or
-            moves a timer: call ``ask``.
+            0: the profile was not touched, ``fold`` has to do it. 1: folded. 2: folded, and its timer moved. 3: the
+            same, and it raises a question: call ``ask`` before ``due``.
         """
         cdef PlainEvent *event = &self.event
         cdef int64_t last_time = profile.last_time
         cdef double[4] part
-        cdef bint asks
-        if (
-            event.time < last_time - self.lateness
-            or event.time // ERA_MS != last_time // ERA_MS
-            or profile.anonymous
-        ):
+        cdef bint asks, listens = False
+        if event.time < last_time - self.lateness or profile.anonymous:
             return _NOT_MINE
         event.by = crc32(event.event_id)
         if holds(profile.event_ids, event.by):
@@ -199,15 +209,15 @@ cdef class PlainPath:
         weigh(part, event.time, last_time)
         if event.type == BROWSE:
             browse(profile, event, self.product, part)
-            asks = self.saw_enough(profile, last_time)
+            asks = <int64_t>profile.browses_since_ask >= self.browse_every_n
         elif event.type == CART:
             asks = change_cart(profile, event, self.product, part, last_time - self.lateness)
         elif event.type == PURCHASE:
-            purchase(profile, event, self.lines, self.settings)
-            asks = True
+            purchase(profile, event, self.products_of_order, part, &self.silence)
+            asks = listens = True
         elif event.type == RETURN:
-            give_back(profile, event, self.lines, part, self.settings, last_time - self.lateness)
-            asks = True
+            give_back(profile, event, self.products_of_order, part, &self.silence, last_time - self.lateness)
+            asks = listens = True
         elif event.type == REVIEW:
             review(profile, event, self.product, self.rating, part)
             asks = True
@@ -215,26 +225,34 @@ cdef class PlainPath:
             engage(profile, self.engaged, part)
             asks = False
         fit(profile)
-        return _ASKS if asks else _FOLDED
+        if asks and profile.personalization:
+            return self.consider(profile, last_time, listens)
+        return _MOVED if listens else _FOLDED
 
-    cdef bint saw_enough(self, Profile profile, int64_t last_time) except -1:
-        """Whether enough was looked at since the last question for another one."""
-        cdef int64_t asked_at, due
-        if <int64_t>profile.browses_since_ask < self.browse_every_n:
-            return False
-        # As ``asking.consider`` while the interval lasts: its end is set as a timer, and nothing happens if it is.
-        asked_at = profile.asked_at
-        due = asked_at + self.ask_interval
-        return not (asked_at and last_time < due and <int64_t>profile.ask_due == due)
+    cdef int consider(self, Profile profile, int64_t last_time, bint listens) except -1:
+        """As ``asking.consider`` of who allows it, but for the request. ``listens``: the silence timer may have moved."""
+        cdef int64_t asked_at = profile.asked_at, end = asked_at + self.ask_interval
+        if asked_at == 0 or last_time >= end:
+            return _ASKS
+        if <int64_t>profile.ask_due == end:
+            return _MOVED if listens else _FOLDED
+        profile.ask_due = end
+        return _MOVED
 
     def new(self, bytes key):
         """The profile of a customer not seen before, to fold the event read last into."""
         return Profile(customer_id=key.decode(), first_time=self.event.time, last_time=self.event.time)
 
-    def ask(self, profile, context):
-        """Put the question that the event folded last raises, unless it has to wait, or is not allowed."""
+    cpdef int64_t due(self, Profile profile) except -1:
+        """As ``timers.due``."""
+        cdef int64_t due = profile.ask_due, silence = profile.silence_due, end = profile.expires_at
+        if silence and (not due or silence < due):
+            due = silence
+        return end if end and (not due or end < due) else due
+
+    def ask(self, Profile profile, context):
+        """Put the question that the event folded last raises."""
         cdef Text parent = self.event.traceparent
         traceparent = parent.at[: parent.size].decode() if parent.size else ""
-        request = asking.consider(profile, _TRIGGERS[self.event.type], context.origin, self.settings, traceparent)
-        if request is not None:
-            self.emit(request, context)
+        trigger = _TRIGGERS[self.event.type]
+        self.emit(asking.ask(profile, trigger, profile.last_time, context.origin, traceparent), context)

@@ -4,8 +4,12 @@
 cdef inline int64_t begin(Profile profile, PlainEvent *event, int64_t offset) except -1:
     """What every event changes, and the time of the newest one then."""
     cdef int64_t last_time = profile.last_time
+    cdef int64_t eras
     if event.time > last_time:
+        eras = event.time // ERA_MS - last_time // ERA_MS
         profile.last_time = last_time = event.time
+        if eras:
+            move_landmark(profile, eras)
     elif event.time < <int64_t>profile.first_time:
         profile.first_time = event.time
     profile.event_ids = appended(profile.event_ids, <char *>&event.by, ID_SIZE, IDS_SIZE)
@@ -18,39 +22,135 @@ cdef inline int64_t begin(Profile profile, PlainEvent *event, int64_t offset) ex
     return last_time
 
 
+cdef int move_landmark(Profile profile, int64_t eras) except -1:
+    """As the fold: all that decays, relative to a landmark so much later."""
+    cdef double[4] factor
+    cdef BoughtItem bought
+    cdef Leaning leaning
+    cdef bytes table
+    cdef Py_ssize_t at
+    for at in range(4):
+        factor[at] = exp2(<double>(-eras * ERA_MS) / HALF_LIVES[at])
+    profile.browse_counts = times(profile.browse_counts, factor)
+    profile.cart_counts = times(profile.cart_counts, factor)
+    profile.purchase_counts = times(profile.purchase_counts, factor)
+    profile.return_counts = times(profile.return_counts, factor)
+    profile.review_counts = times(profile.review_counts, factor)
+    profile.engagement_counts = times(profile.engagement_counts, factor)
+    profile.purchase_amounts = times(profile.purchase_amounts, factor)
+    profile.rating_sum *= factor[3]
+    profile.rating_weight *= factor[3]
+    table = PyBytes_FromStringAndSize(PyBytes_AS_STRING(profile.categories), PyBytes_GET_SIZE(profile.categories))
+    for at in range(0, PyBytes_GET_SIZE(table), CATEGORY):
+        memcpy(&leaning, PyBytes_AS_STRING(table) + at, CATEGORY)
+        leaning.weight *= factor[3]
+        memcpy(PyBytes_AS_STRING(table) + at, &leaning, CATEGORY)
+    profile.categories = table
+    table = PyBytes_FromStringAndSize(PyBytes_AS_STRING(profile.items), PyBytes_GET_SIZE(profile.items))
+    for at in range(0, PyBytes_GET_SIZE(table), BOUGHT_ITEM):
+        memcpy(&bought, PyBytes_AS_STRING(table) + at, BOUGHT_ITEM)
+        bought.count *= factor[3]
+        memcpy(PyBytes_AS_STRING(table) + at, &bought, BOUGHT_ITEM)
+    profile.items = table
+    return 0
+
+
+cdef inline bytes times(bytes sums, double *factor):
+    """As ``decay.moved``."""
+    cdef double[4] total
+    cdef int at
+    if PyBytes_GET_SIZE(sums) == 0:
+        return sums
+    memcpy(total, PyBytes_AS_STRING(sums), 32)
+    for at in range(4):
+        total[at] *= factor[at]
+    return PyBytes_FromStringAndSize(<char *>total, 32)
+
+
 cdef inline void weigh(double *part, int64_t time, int64_t last_time) noexcept:
-    """As ``decay.weights``: both times are positive, so that C's remainder is Python's."""
+    """As ``decay.weights``: the newest time is positive, so that C's remainder is Python's."""
     cdef double since = <double>(time - last_time + last_time % ERA_MS)
-    part[0] = exp2(since / DAY)
-    part[1] = exp2(since / WEEK)
-    part[2] = exp2(since / MONTH)
-    part[3] = exp2(since / QUARTER)
+    cdef int at
+    for at in range(4):
+        part[at] = exp2(since / HALF_LIVES[at])
 
 
-cdef inline int interact(Profile profile, int64_t time, Type type, Product product, bint taken_out) except -1:
-    """As ``items.interact`` with one row."""
-    cdef bytes ring = profile.interactions
-    cdef Py_ssize_t size = PyBytes_GET_SIZE(ring)
-    cdef const char *rows = PyBytes_AS_STRING(ring)
+cdef inline void fill_row(char *row, int64_t time, Type type, Product product) noexcept:
+    """As ``interactions.row``."""
     cdef uint32_t seconds = <uint32_t>(time // 1000)
-    cdef char[ROW] row
     cdef int at
     for at in range(4):
         row[at] = <char>(seconds >> (24 - 8 * at))
     row[TYPE_AT] = <char>type
     memcpy(row + ROW - TAIL, product.tail, TAIL)
+
+
+cdef inline int interact(Profile profile, int64_t time, Type type, Product product, bint taken_out) except -1:
+    """As ``items.interact`` with one row."""
+    cdef char[ROW] row
+    fill_row(row, time, type, product)
     if taken_out:
         row[QUANTITY_AT] = row[QUANTITY_AT + 1] = 0
-    if (
-        size > RING
-        or (size == RING and <uint8_t>rows[TYPE_AT] == PURCHASE)
-        or (size and memcmp(rows + size - ROW, row, ROW) > 0)
-    ):
-        # It is not the newest, or a purchase falls out of the ring and is counted on.
-        items.interact(profile, [PyBytes_FromStringAndSize(row, ROW)])
-    else:
-        profile.interactions = appended(ring, row, ROW, RING)
+    return put_rows(profile, row, 1)
+
+
+cdef inline int put_rows(Profile profile, const char *rows, Py_ssize_t count) except -1:
+    """As ``items.interact``, with rows in their order."""
+    cdef bytes ring = profile.interactions
+    cdef Py_ssize_t size = PyBytes_GET_SIZE(ring), surplus = size + count * ROW - RING, at
+    cdef const char *old = PyBytes_AS_STRING(ring)
+    if surplus > size or (size and memcmp(old + size - ROW, rows, ROW) > 0):
+        # Nearly every event is its customer's newest; this one is not.
+        items.interact(profile, [PyBytes_FromStringAndSize(rows + at * ROW, ROW) for at in range(count)])
+        return 0
+    for at in range(0, surplus, ROW):
+        if <uint8_t>old[at + TYPE_AT] == PURCHASE:
+            count_bought(profile, <const uint8_t *>old + at)
+    while PyBytes_GET_SIZE(profile.items) > BOUGHT_ITEMS:
+        profile.items = without_weakest(profile.items)
+    profile.interactions = appended(ring, rows, count * ROW, RING)
     return 0
+
+
+cdef inline int count_bought(Profile profile, const uint8_t *row) except -1:
+    """Counts on a purchase that falls out of the ring, as ``items.settle``."""
+    cdef bytes table = profile.items
+    cdef Py_ssize_t size = PyBytes_GET_SIZE(table), at
+    cdef int64_t last_time = profile.last_time, seconds = 0
+    cdef uint64_t item = 0
+    cdef double one
+    cdef uint16_t day
+    cdef BoughtItem kept
+    for at in range(4):
+        seconds = seconds << 8 | row[at]
+    for at in range(ITEM_AT, ITEM_AT + 8):
+        item = item << 8 | row[at]
+    one = exp2(<double>(seconds * 1000 - (last_time - last_time % ERA_MS)) / QUARTER)
+    day = <uint16_t>(seconds * 1000 // DAY_MS)
+    for at in range(0, size, BOUGHT_ITEM):
+        memcpy(&kept, PyBytes_AS_STRING(table) + at, BOUGHT_ITEM)
+        if kept.item == item:
+            kept.count += one
+            kept.day = max(kept.day, day)
+            profile.items = replaced(table, at, <char *>&kept, BOUGHT_ITEM)
+            return 0
+    kept.item, kept.count, kept.day = item, one, day
+    profile.items = appended(table, <char *>&kept, BOUGHT_ITEM, size + BOUGHT_ITEM)
+    return 0
+
+
+cdef inline bytes without_weakest(bytes table):
+    """The table without the item that ``items.strongest`` gives up first."""
+    cdef Py_ssize_t size = PyBytes_GET_SIZE(table), at, weakest_at = 0
+    cdef const char *rows = PyBytes_AS_STRING(table)
+    cdef BoughtItem one, weakest
+    memcpy(&weakest, rows, BOUGHT_ITEM)
+    for at in range(BOUGHT_ITEM, size, BOUGHT_ITEM):
+        memcpy(&one, rows + at, BOUGHT_ITEM)
+        if one.count < weakest.count or (one.count == weakest.count and one.item < weakest.item):
+            weakest = one
+            weakest_at = at
+    return without(table, weakest_at, BOUGHT_ITEM)
 
 
 cdef inline int browse(Profile profile, PlainEvent *event, Product product, double *part) except -1:
@@ -121,23 +221,25 @@ cdef inline bint is_open(bytes table) noexcept:
     return False
 
 
-cdef inline int purchase(Profile profile, PlainEvent *event, list bought, settings) except -1:
+cdef inline int purchase(
+    Profile profile, PlainEvent *event, list bought, double *part, Silence *silence
+) except -1:
     """As ``fold`` with a purchase, but for the question that it raises."""
-    cdef uint32_t order = crc32(event.order) if event.order.size else event.by
     profile.purchases += 1
-    purchases.buy(profile, order, event.time, event.by, bought)
-    asking.listen(profile, settings)
+    buy(profile, event, crc32(event.order) if event.order.size else event.by, bought, part)
+    listen(profile, silence)
     return 0
 
 
 cdef inline int give_back(
-    Profile profile, PlainEvent *event, list returned, double *part, settings, int64_t late
+    Profile profile, PlainEvent *event, list returned, double *part, Silence *silence, int64_t late
 ) except -1:
     """As ``fold`` with a return, but for the question that it raises; ``late`` as above."""
     profile.returns += 1
     profile.return_counts = counted(profile.return_counts, part)
-    returns.give_back(profile, crc32(event.order) if event.order.size else 0, event.time, returned, late)
-    asking.listen(profile, settings)
+    lines = each_once([(<Product>one).line for one in returned])
+    returns.give_back(profile, crc32(event.order) if event.order.size else 0, event.time, lines, late)
+    listen(profile, silence)
     return 0
 
 

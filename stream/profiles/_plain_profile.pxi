@@ -31,6 +31,8 @@ cdef extern from *:
         cdef object first_time, last_time, cart_cleared_at, cart_cleared_by, asked_at, ask_due, first_offset
         cdef object browses, cart_changes, purchases, returns, reviews, rating_sum, rating_weight
         cdef object messages_sent, messages_opened, messages_clicked, browses_since_ask
+        cdef object personalization, expires_at, revenue_cents, silence_due, silence_step
+        cdef object settled_baskets, settled_first, settled_last, settled_gap_squares
         cdef bytes event_ids, evidence, interactions, items, categories, cart, baskets, pending_returns
         cdef bytes settled_revenue, purchase_amounts, browse_counts, cart_counts, purchase_counts, return_counts
         cdef bytes review_counts, engagement_counts

@@ -83,25 +83,22 @@ cdef inline bytes leaned(bytes table, uint32_t category, double part):
     cdef Py_ssize_t size = PyBytes_GET_SIZE(table)
     cdef const char *rows = PyBytes_AS_STRING(table)
     cdef Py_ssize_t at, weakest_at = -1
-    cdef uint32_t one
-    cdef double weight, weakest = 0.0
-    cdef char[CATEGORY] row
+    cdef Leaning one
+    cdef double weakest = 0.0
     for at in range(0, size, CATEGORY):
-        memcpy(&one, rows + at, 4)
-        memcpy(&weight, rows + at + 4, 8)
-        if one == category:
-            weight += part
-            if weight > NOTHING * part:
-                return replaced(table, at + 4, <char *>&weight, 8)
+        memcpy(&one, rows + at, CATEGORY)
+        if one.category == category:
+            one.weight += part
+            if one.weight > NOTHING * part:
+                return replaced(table, at, <char *>&one, CATEGORY)
             return categories.added(table, category, part)
-        if weakest_at < 0 or weight < weakest:
-            weakest = weight
+        if weakest_at < 0 or one.weight < weakest:
+            weakest = one.weight
             weakest_at = at
-    memcpy(row, &category, 4)
-    memcpy(row + 4, &part, 8)
+    one.category, one.weight = category, part
     if size < CATEGORIES:
-        return appended(table, row, CATEGORY, size + CATEGORY)
-    return table if part <= weakest else replaced(table, weakest_at, row, CATEGORY)
+        return appended(table, <char *>&one, CATEGORY, size + CATEGORY)
+    return table if part <= weakest else replaced(table, weakest_at, <char *>&one, CATEGORY)
 
 
 cdef inline bytes replaced(bytes table, Py_ssize_t at, const char *part, Py_ssize_t length):
@@ -110,33 +107,60 @@ cdef inline bytes replaced(bytes table, Py_ssize_t at, const char *part, Py_ssiz
     return changed
 
 
+cdef inline bytes without(bytes table, Py_ssize_t at, Py_ssize_t length):
+    cdef Py_ssize_t size = PyBytes_GET_SIZE(table)
+    cdef bytes shorter = PyBytes_FromStringAndSize(NULL, size - length)
+    memcpy(PyBytes_AS_STRING(shorter), PyBytes_AS_STRING(table), at)
+    memcpy(PyBytes_AS_STRING(shorter) + at, PyBytes_AS_STRING(table) + at + length, size - length - at)
+    return shorter
+
+
 cdef inline int fit(Profile profile) except -1:
     """As ``bound.fit``, which is called where the profile is too large."""
-    cdef Py_ssize_t id_length = len(profile.customer_id)
     cdef Py_ssize_t filled = (
         PyBytes_GET_SIZE(profile.event_ids)
         + PyBytes_GET_SIZE(profile.interactions)
         + PyBytes_GET_SIZE(profile.items)
         + PyBytes_GET_SIZE(profile.evidence)
     )
-    if filled < SMALL and id_length <= SHORT_ID:
+    if filled < SMALL and PyUnicode_GET_LENGTH(profile.customer_id) <= SHORT_ID:
         return 0
-    filled += (
-        ID_BYTES * id_length
-        + PyBytes_GET_SIZE(profile.baskets)
-        + PyBytes_GET_SIZE(profile.cart)
-        + PyBytes_GET_SIZE(profile.pending_returns)
-        + PyBytes_GET_SIZE(profile.settled_revenue)
-        + PyBytes_GET_SIZE(profile.categories)
-        + PyBytes_GET_SIZE(profile.browse_counts)
-        + PyBytes_GET_SIZE(profile.cart_counts)
-        + PyBytes_GET_SIZE(profile.purchase_counts)
-        + PyBytes_GET_SIZE(profile.return_counts)
-        + PyBytes_GET_SIZE(profile.review_counts)
-        + PyBytes_GET_SIZE(profile.engagement_counts)
-        + PyBytes_GET_SIZE(profile.purchase_amounts)
-    )
-    # A busy customer's profile is mostly so full that only its bytes tell.
-    if filled > ROOMY and PyBytes_GET_SIZE(codec.encode(profile)) > LARGEST:
+    if type(profile) is not Profile or encoded_size(profile) > LARGEST:
         bound.fit(profile)
     return 0
+
+
+cdef inline Py_ssize_t encoded_size(Profile profile) except -1:
+    """Bytes of ``codec.encode``, or more."""
+    cdef PyObject **fields = <PyObject **>(<char *><PyObject *>profile + sizeof(PyObject))
+    cdef Py_ssize_t size = HEAD, at
+    cdef object value
+    for at in range(FIELDS):
+        value = <object>fields[at]
+        if type(value) is int:
+            size += size_of_int(value)
+        elif type(value) is bytes:
+            size += size_of_text(PyBytes_GET_SIZE(value), 0)
+        elif type(value) is float:
+            size += 9
+        elif type(value) is bool:
+            size += 1
+        else:
+            size += size_of_text(len((<str?>value).encode()), SHORTEST_TEXT)
+    return size
+
+
+cdef inline Py_ssize_t size_of_int(value) except -1:
+    """In MessagePack, which msgspec writes in the shortest form; never less than that."""
+    cdef int overflow
+    cdef int64_t number = PyLong_AsLongLongAndOverflow(value, &overflow)
+    if overflow or number < -128 or number >= 1 << 32:
+        return 9
+    if -32 <= number < 128:
+        return 1
+    return 5 if number >= 1 << 16 else 3 if number >= 1 << 8 else 2
+
+
+cdef inline Py_ssize_t size_of_text(Py_ssize_t length, Py_ssize_t shortest) noexcept:
+    """In MessagePack, head included; ``shortest``: up to which length a head takes one byte."""
+    return length + (1 if length < shortest else 2 if length < 1 << 8 else 3 if length < 1 << 16 else 5)

@@ -23,7 +23,7 @@ UPCASTERS: Final[Mapping[int, Upcaster]] = {}
 """By the version that each one reads."""
 
 _FIELDS: Final = len(Profile.__struct_fields__)
-_HEAD: Final = _VERSION_BYTE + head(_FIELDS)
+HEAD: Final = _VERSION_BYTE + head(_FIELDS)
 """All profiles begin so, but for those of builds that know fewer fields or more."""
 
 
@@ -61,7 +61,7 @@ def decode(state: bytes) -> Profile:
         NewerCodec: written by a newer version of this codec.
     """
     try:
-        if state.startswith(_HEAD):
+        if state.startswith(HEAD):
             return _decode(memoryview(state)[1:])
         if state.startswith(_VERSION_BYTE):
             return decode_other(memoryview(state)[1:], _FIELDS, _decode, _decode_newer)
