@@ -10,7 +10,7 @@ from confluent_kafka import Message
 from stream.contracts.times import DAY_MS, HOUR_MS, MINUTE_MS
 from stream.engine.partition import FEW_TIMERS
 from stream.profiles import cart
-from tests.unit.workers.ways import SETTINGS, START, Way, message, same
+from tests.unit.workers.ways import APPENDED, SETTINGS, START, Way, message, same
 
 pytestmark = pytest.mark.usefixtures("compiled")
 
@@ -101,11 +101,11 @@ UNSOUND = {
 }
 
 
-def record(offset: int, content: str, time: int, customer: str = "ann") -> Message:
+def record(offset: int, content: str, time: int, customer: str = "ann", appended: int = APPENDED) -> Message:
     """A record with an event of its own id."""
     numbered = content % offset if "%d" in content else content
     text = f'{{"event_id":"e-{offset}","time":{time},"customer_id":"{customer}",{numbered}}}'
-    return message(offset, customer.encode(), text.encode())
+    return message(offset, customer.encode(), text.encode(), appended=appended)
 
 
 def around(content: str) -> list[Message]:
@@ -143,6 +143,28 @@ def test_both_ways_make_the_same_of_a_long_history_of_every_type(seed: int) -> N
             log[-1] = message(number, again.key(), again.value())
     fast = same(log, commit_every=70)
     assert fast.taken > 1_300
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_customer_who_fills_every_table_is_the_same_on_both_ways(seed: int) -> None:
+    draw = Random(seed)
+    contents = [SEVERAL, PURCHASE, SEVERAL, CART, REVIEW, '"type":"browse",' + ITEM, RETURN.replace("t-3", "t-%d")]
+    whole = '"type":"return","transaction_id":"t-%d"'
+    log: list[Message] = []
+    moment = START
+    for number in range(2_500):
+        content = draw.choices([*contents, whole], [4, 2, 2, 2, 1, 3, 1, 0.2])[0]
+        for item in ("mug", "pot", "jug"):
+            content = content.replace(item, f"item {draw.randrange(400)}")
+        order = number - draw.randrange(1, 20) if "return" in content else number
+        content = content.replace('"k"', f'"k {draw.randrange(20)}"').replace("%d", str(order), 1)
+        # Pauses of years too, after which all buckets of revenue are too old, and landmarks have moved.
+        moment += 800 * DAY_MS if number % 500 == 400 else draw.choice([0, 0, HOUR_MS // 7, HOUR_MS, DAY_MS, 6 * DAY_MS])
+        late = draw.choice([0] * 9 + [MINUTE_MS, 30 * HOUR_MS])
+        name = "a customer with rather a long name, as some have"
+        log.append(record(number, content, moment - late, name, appended=moment))
+    fast = same(log, commit_every=90)
+    assert fast.taken > 2_000
 
 
 def test_a_cart_of_many_items_is_the_same_on_both_ways() -> None:
@@ -186,8 +208,7 @@ def test_a_silence_of_years_is_the_same_on_both_ways() -> None:
     log += [record(len(log) + number, CART, START + number * 30 * DAY_MS, "ann") for number in range(1, 16)]
     fast = same(log)
     assert fast.partition.tally.timers > 9
-    # The landmark of the decayed sums moves once, which is not plain.
-    assert fast.taken == len(log) - 1
+    assert fast.taken == len(log)
 
 
 def test_a_timer_that_fails_is_buried_before_a_plain_event_on_both_ways() -> None:
