@@ -4,6 +4,7 @@ A supervisor as a machine has one: whoever ends without having been told to is n
 worker has a log in the run's folder, which outlives it. What a worker runs is ``worker.py``'s.
 """
 
+import contextlib
 import os
 import resource
 import signal
@@ -71,6 +72,7 @@ class Member:
         self._folder = folder
         self._kind = (answers, engine)
         self._process: subprocess.Popen[str] | None = None
+        self._armed = ""
 
     def start(self) -> None:
         self.lives += 1
@@ -90,6 +92,7 @@ class Member:
                 text=True,
                 bufsize=1,
             )
+        self._tell_armed()
         self.wanted = True
 
     @property
@@ -128,7 +131,12 @@ class Member:
     @property
     def frozen(self) -> bool:
         """Whether it is stopped as by SIGSTOP."""
-        return Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+        process = self._process
+        try:
+            stat = "" if process is None else Path(f"/proc/{process.pid}/stat").read_text()
+        except (FileNotFoundError, ProcessLookupError):
+            stat = ""
+        return stat.rpartition(")")[2].split()[:1] == ["T"]
 
     def memory_mib(self, kind: Literal["VmRSS", "VmData"] = "VmRSS") -> float:
         """Memory that it has, MiB: resident, or all that it may write to."""
@@ -142,10 +150,16 @@ class Member:
         return int(sizes[0]) / 1024 if sizes else 0.0
 
     def arm(self, blow: Blow, site: Site, commits: int) -> None:
-        """Let it be struck at its ``commits``-th commit from now."""
-        assert self._process is not None
-        assert self._process.stdin is not None
-        self._process.stdin.write(f"{blow} {site} {commits}\n")
+        """Let it be struck at its ``commits``-th commit from now, or of its next life, if this one ends before."""
+        self._armed = f"{blow} {site} {commits}\n"
+        self._tell_armed()
+
+    def _tell_armed(self) -> None:
+        process = self._process
+        if self._armed and process is not None and process.stdin is not None:
+            # One that is just ending is told again when it is started.
+            with contextlib.suppress(BrokenPipeError):
+                process.stdin.write(self._armed)
 
     def limit(self, which: int, most: int) -> None:
         """Set one of its resource limits, from now on."""
@@ -165,9 +179,11 @@ class Member:
         """Until it stops, as it was armed to.
 
         Raises:
-            WorkerEnded: it ended, or goes on.
+            WorkerEnded: it ended and is not to be started again, or goes on.
         """
-        if not eventually(lambda: not self.alive or self.frozen, timeout=timeout) or not self.alive:
+        eventually(lambda: self.frozen or not (self.alive or self.wanted), timeout=timeout)
+        self._armed = ""
+        if not self.frozen:
             raise WorkerEnded(f"{self.role} {self.instance} did not reach its fault:\n{self.log_tail()}")
 
     def await_death(self, timeout: float = _END_S) -> None:
@@ -177,6 +193,7 @@ class Member:
             WorkerEnded: it ended otherwise, or lives on.
         """
         status = self.await_end(timeout)
+        self._armed = ""
         if status != -signal.SIGKILL:
             raise WorkerEnded(f"{self.role} {self.instance} ended with {status}:\n{self.log_tail()}")
 

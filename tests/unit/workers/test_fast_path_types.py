@@ -159,7 +159,8 @@ def test_a_customer_who_fills_every_table_is_the_same_on_both_ways(seed: int) ->
         order = number - draw.randrange(1, 20) if "return" in content else number
         content = content.replace('"k"', f'"k {draw.randrange(20)}"').replace("%d", str(order), 1)
         # Pauses of years too, after which all buckets of revenue are too old, and landmarks have moved.
-        moment += 800 * DAY_MS if number % 500 == 400 else draw.choice([0, 0, HOUR_MS // 7, HOUR_MS, DAY_MS, 6 * DAY_MS])
+        pause = draw.choice([0, 0, HOUR_MS // 7, HOUR_MS, DAY_MS, 6 * DAY_MS])
+        moment += 800 * DAY_MS if number % 500 == 400 else pause
         late = draw.choice([0] * 9 + [MINUTE_MS, 30 * HOUR_MS])
         name = "a customer with rather a long name, as some have"
         log.append(record(number, content, moment - late, name, appended=moment))
