@@ -161,17 +161,28 @@ def _give_way(profile: Profile, limit: int) -> None:
     if size <= limit:
         return
     for rung in VISITOR_LADDER if profile.anonymous else CUSTOMER_LADDER:
+        table: bytes = getattr(profile, rung.table)
         if rung.table == "evidence":
             asking.drop_evidence(profile, rung.floor)
         else:
             row_size, drop = _DROP[rung.table]
-            rows = len(getattr(profile, rung.table)) // row_size
+            rows = len(table) // row_size
             surplus = size - (limit - SLACK)
             if rows > rung.floor:
                 drop(profile, max(rung.floor, rows - surplus // row_size - 1))
-        size = _size(profile)
+        rest: bytes = getattr(profile, rung.table)
+        if rest is table:
+            continue
+        # What leaves these two is counted on in other fields.
+        counted_on = rung.table in ("baskets", "interactions")
+        size = _size(profile) if counted_on else size - _encoded_bytes(table) + _encoded_bytes(rest)
         if size <= limit - SLACK:
             return
+
+
+def _encoded_bytes(table: bytes) -> int:
+    length = len(table)
+    return length + (2 if length < 1 << 8 else 3)
 
 
 def _size(profile: Profile) -> int:
