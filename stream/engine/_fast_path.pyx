@@ -47,11 +47,35 @@ cdef class _Path:
         self.window = window
         self.number = partition.number
 
+    cpdef Py_ssize_t take(self, list messages, Py_ssize_t at) except -1:
+        """Fold the records from ``at`` on, as far as they are this partition's and nothing is special about them.
+
+        Args:
+            messages: ``confluent_kafka.Message`` each, as they were consumed; none before them is pending.
+
+        Returns:
+            Place of the first one that was not folded: at most those timers were fired that are due before it.
+
+        Raises:
+            NewerState: record or state were written by a newer version.
+        """
+        cdef Py_ssize_t end = len(messages)
+        while at < end:
+            message = messages[at]
+            if message.error() is not None or <int>message.partition() != self.number or not self._take(message):
+                break
+            at += 1
+        return at
+
+    cdef bint _take(self, message) except -1:
+        raise NotImplementedError
+
     cdef bint _is_next(self, int64_t offset) except -1:
         """Whether nothing stands in the way of a record at ``offset``, and it was not folded before."""
+        cdef int64_t next_offset = self.partition.next_offset
         return not (
-            self.steps.careful or self.states.muted or not self.partition.clear
-            or offset < <int64_t>self.partition.next_offset
+            self.steps.careful or self.states.muted or self.partition.unfinished is not None
+            or <int64_t>self.partition.condemned_offset >= next_offset or offset < next_offset
         )
 
     cdef int _folded(self, message, int64_t offset, int64_t behind) except -1:
@@ -78,15 +102,7 @@ cdef class FastPath(_Path):
         super().__init__(partition, topic, states, steps, window)
         self.plain = plain
 
-    cpdef bint take(self, message) except -1:
-        """Fold a record. False: it is not plain, and at most those timers were fired that are due before it.
-
-        Args:
-            message: ``confluent_kafka.Message`` of this partition, without an error; no record before it is pending.
-
-        Raises:
-            NewerState: the state was written by a newer version.
-        """
+    cdef bint _take(self, message) except -1:
         cdef object partition = self.partition, value = message.value(), key = message.key(), state, heap, due
         cdef int64_t offset = message.offset(), time, append_time, moved_to
         cdef int code
@@ -172,15 +188,7 @@ cdef class FoldPath(_Path):
         self.due = processor.due
         self.waits = type(processor).waiting is not Processor.waiting
 
-    cpdef bint take(self, message) except -1:
-        """Fold a record. False: a timer is due before it, it is refused, or it belongs to nobody; nothing was folded.
-
-        Args:
-            message: ``confluent_kafka.Message`` of this partition, without an error; no record before it is pending.
-
-        Raises:
-            NewerState: record or state were written by a newer version.
-        """
+    cdef bint _take(self, message) except -1:
         cdef object partition = self.partition, parsed, key, state, after, heap, due
         cdef int64_t offset = message.offset(), time, append_time, moved_to
         if not self._is_next(offset):

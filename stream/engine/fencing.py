@@ -2,7 +2,8 @@
 
 A consumer whose session ran out while its thread waited for Kafka goes on with heartbeats, now without a member id,
 until it is polled again. The broker takes them for another member's and fences the instance (librdkafka's issue 3437).
-Nobody has taken over then, and a new client goes on. Called by ``stream.engine.worker``.
+Nobody has taken over then, and a new client goes on. So it does where the group knows the name by a member of its own
+whose answer was lost: nobody is that member, and joining takes its place. Called by ``stream.engine.worker``.
 """
 
 import time
@@ -15,9 +16,12 @@ from confluent_kafka import Consumer, KafkaError, KafkaException
 from stream.engine.clients import Properties, error_of, make_admin
 
 _LOSSES: Final = 5
-_LOSSES_WITHIN_S: Final = 60.0
+_WITHIN_S: Final = 60.0
 """A producer that is fenced this often within this time has a twin: two workers with one name fence each other in
 turn."""
+
+_TAKEN_OVER: Final = 2
+"""A name that others hold this often within that time is a twin's: it has taken back what was taken from it."""
 
 _TIMEOUT_S: Final = 5.0
 _PAUSE_S: Final = 0.2
@@ -47,6 +51,7 @@ class Fencing:
         self._keep_trying = keep_trying
         self._member_ids: set[str] = set()
         self._losses: deque[float] = deque(maxlen=_LOSSES)
+        self._taken_over: deque[float] = deque(maxlen=_TAKEN_OVER)
 
     def joined(self, consumer: Consumer) -> None:
         """The group has given partitions to ``consumer``, under the member id that it has now."""
@@ -54,15 +59,13 @@ class Fencing:
 
     def producer_lost(self) -> None:
         """The producer was fenced. Raises ``WorkerFenced`` where that happens again and again."""
-        self._losses.append(time.monotonic())
-        if len(self._losses) == _LOSSES and self._losses[-1] - self._losses[0] < _LOSSES_WITHIN_S:
+        if _again(self._losses):
             raise self.error()
 
     def consumer_fenced(self) -> None:
-        """The consumer was fenced. Raises ``WorkerFenced`` unless the group still knows this worker by the instance
-        name, or nobody."""
+        """The consumer was fenced. Raises ``WorkerFenced`` where the group knows the instance name by a stranger, again."""
         holder = self._holder()
-        if holder and holder not in self._member_ids:
+        if holder and holder not in self._member_ids and _again(self._taken_over):
             raise self.error()
 
     def error(self) -> WorkerFenced:
@@ -86,3 +89,9 @@ class Fencing:
                 if not self._keep_trying():
                     raise self.error() from exception
             time.sleep(_PAUSE_S)
+
+
+def _again(moments: deque[float]) -> bool:
+    """Notes that something happened now. True: as often as the deque holds, within ``_WITHIN_S``."""
+    moments.append(time.monotonic())
+    return len(moments) == moments.maxlen and moments[-1] - moments[0] < _WITHIN_S

@@ -114,7 +114,11 @@ class Intake(Generic[S, P]):
         work: list[tuple[P, Ticket]] = []
         now = time.monotonic()
         count = size = 0
-        for message in messages:
+        at, end = 0, len(messages)
+        left, left_by = -1, -1
+        while at < end:
+            message = messages[at]
+            at += 1
             if message.error() is not None:
                 self._take_error(message)
                 continue
@@ -127,8 +131,13 @@ class Intake(Generic[S, P]):
             held.last_record = now
             partition = held.partition
             ready = at_once and not held.pending and not held.guard.tripped
-            if ready and partition.fast_path is not None and partition.fast_path.take(message):
-                continue
+            # What the fast path of its own partition has just left is not shown to it once more.
+            if ready and partition.fast_path is not None and (left, left_by) != (at, number):
+                taken = partition.fast_path.take(messages, at - 1)
+                if taken >= at:
+                    at = taken
+                    left, left_by = at + 1, number
+                    continue
             entry = entry_of(self._processor, message)
             count += 1
             size += entry.size

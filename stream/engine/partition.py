@@ -44,6 +44,8 @@ class Partition(Generic[S, P]):
         announce_at: where the next cell of the processor's grid of time begins.
         fast_path: takes plain records in, or any that is nothing special where the processor has no compiled fold; None
             where there is no compiled path.
+        unfinished: the record that is half taken: the budget ran out before it.
+        condemned_offset: of the record that is to be buried, because the broker refuses what it makes; -1: none.
         behind: milliseconds by which the newest record that was not refused was appended after its event time; None
             before there was one.
     """
@@ -69,12 +71,12 @@ class Partition(Generic[S, P]):
         self._states: States[S] = States(processor, store, cached_states, max_output_bytes)
         self._steps = Steps(processor, self._states, self.context, dead_letters)
         self._window: list[Entry[P] | Message] = []
-        self._unfinished: Entry[P] | None = None
+        self.unfinished: Entry[P] | None = None
         self._budget = 0
         self._woken: list[bytes] = []
         self.moved_to = 0
         self.announce_at = 0
-        self._condemned_offset = -1
+        self.condemned_offset = -1
         self._noted = False
         self._committed_time = 0
         self._committed_shared = b""
@@ -103,11 +105,6 @@ class Partition(Generic[S, P]):
     @property
     def timers(self) -> Timers:
         return self._states.timers
-
-    @property
-    def clear(self) -> bool:
-        """Whether the next record is neither half taken nor condemned."""
-        return self._unfinished is None and self._condemned_offset < self.next_offset
 
     @property
     def dirty(self) -> bool:
@@ -156,15 +153,15 @@ class Partition(Generic[S, P]):
         except Exception:
             if self._steps.careful:
                 raise
-            self._unfinished = entry
+            self.unfinished = entry
             return self.start_over()
-        self._unfinished = None if done else entry
+        self.unfinished = None if done else entry
         return done
 
     def _take(self, entry: Entry[P], budget: int) -> bool:
         record, parsed = entry.record, entry.parsed
         self.context.origin = record.origin
-        if record.offset == self._condemned_offset:
+        if record.offset == self.condemned_offset:
             parsed = Rejected("too_large", BROKER_REFUSED)
         self._budget = budget
         if isinstance(parsed, Rejected):
@@ -270,7 +267,7 @@ class Partition(Generic[S, P]):
         it touches. True when the last record is folded."""
         steps = max(self.uncommitted, 1)
         window = [*self._window]
-        unfinished, fired = self._unfinished, self._steps.fired_last
+        unfinished, fired = self.unfinished, self._steps.fired_last
         if unfinished is not None and isinstance(unfinished.parsed, Parsed) and unfinished.parsed.key is not None:
             self._states.spoil(unfinished.parsed.key)
         if fired is not None:
@@ -286,7 +283,7 @@ class Partition(Generic[S, P]):
             return True
         budget = steps - self.uncommitted
         done = budget > 0 and self.process(unfinished, budget)
-        self._unfinished = None if done else unfinished
+        self.unfinished = None if done else unfinished
         return done
 
     def condemn(self) -> bool:
@@ -298,7 +295,7 @@ class Partition(Generic[S, P]):
         if self._window:
             newest = self._window[-1]
             offset = newest.record.offset if isinstance(newest, Entry) else newest.offset() or 0
-            known, self._condemned_offset = self._condemned_offset == offset, offset
+            known, self.condemned_offset = self.condemned_offset == offset, offset
         else:
             key = self._steps.fired_last
             known, self._steps.condemned = self._steps.condemned == key, key
@@ -341,7 +338,7 @@ class Partition(Generic[S, P]):
         """Back to the last commit: bytes, timers, time and shared state of what was touched."""
         self._states.roll_back()
         self._woken.clear()
-        self._unfinished = None
+        self.unfinished = None
         self._clear()
         self._reset()
 

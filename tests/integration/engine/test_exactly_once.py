@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 from confluent_kafka import KafkaError, KafkaException, Producer
 
+from stream.engine.clients import make_consumer
 from stream.engine.fencing import WorkerFenced
 from stream.engine.processor import OutputRecord
+from stream.engine.settings import EngineSettings
 from stream.engine.transactions import PartitionCommit, Transactions
 from stream.testing.waiting import eventually
 from tests.integration.engine.counting import WORDS
@@ -111,6 +113,27 @@ def test_a_worker_ends_when_it_has_a_live_twin(deployment: Deployment) -> None:
         deployment.produce(some_records(300, 2, 30_000))
         deployment.folded()
         assert second.alive
+    deployment.assert_exact()
+
+
+def test_a_worker_takes_its_name_back_from_a_member_that_nobody_is(deployment: Deployment) -> None:
+    """As a join leaves one whose answer was lost: the group waits for its heartbeats."""
+    deployment.produce(some_records(300, 1))
+    with deployment.running():
+        deployment.folded()
+        settings = EngineSettings(session_timeout_ms=30_000)
+        stranger = make_consumer(deployment.kafka, settings, deployment.group, "a")
+        stranger.subscribe([deployment.processor.input_topic])
+
+        def joined() -> bool:
+            stranger.poll(0.1)
+            return len(stranger.assignment()) == deployment.partitions
+
+        assert eventually(joined)
+        # A static member says no farewell.
+        stranger.close()
+        deployment.produce(some_records(300, 2, 30_000))
+        deployment.folded()
     deployment.assert_exact()
 
 
