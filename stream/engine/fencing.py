@@ -63,7 +63,7 @@ class Fencing:
             raise self.error()
 
     def consumer_fenced(self) -> None:
-        """The consumer was fenced. Raises ``WorkerFenced`` where the group knows the instance name by a stranger, again."""
+        """The consumer was fenced. Raises ``WorkerFenced`` where the group knows the name by a stranger, again."""
         holder = self._holder()
         if holder and holder not in self._member_ids and _again(self._taken_over):
             raise self.error()
