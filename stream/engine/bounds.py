@@ -11,21 +11,17 @@ from concurrent.futures import Future, wait
 from typing import Any, Final
 
 import structlog
-from confluent_kafka import (
-    OFFSET_INVALID,
-    ConsumerGroupTopicPartitions,
-    IsolationLevel,
-    KafkaError,
-    KafkaException,
-    TopicPartition,
-)
+from confluent_kafka import OFFSET_INVALID, IsolationLevel, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._listoffsets import OffsetSpec
 
 from stream.engine.clients import Properties, error_of, make_admin
+from stream.engine.group_offsets import GroupOffsets
 from stream.engine.processor import Processor
 
 _REQUEST_TIMEOUT_S: Final = 10.0
+_STABLE_S: Final = 5.0
+"""So long for an offset that no open transaction is about to commit: then it is asked for again, by another client."""
 _ASK_AGAIN_S: Final = 0.2
 _CLOSE_S: Final = 2.0
 
@@ -47,7 +43,7 @@ class Bounds:
         self.end: int | None = None
         self.input_start: int | None = None
         self._question: Future[Any] | None = None
-        self._asked: AdminClient | None = None
+        self._asked: AdminClient | GroupOffsets | None = None
         self._ask_at = 0.0
 
     @property
@@ -69,19 +65,21 @@ class Questions:
         self._group = group
         self._processor = processor
         self._admin = make_admin(kafka)
+        self._offsets = GroupOffsets(kafka, group, stable=True)
         self._latest: dict[int, Future[Any]] = {}
 
     def close(self) -> None:
         """Wait a moment for answers that are on their way: a process that ends under a client's callback was seen to
         crash."""
         wait(self._latest.values(), _CLOSE_S)
+        self._offsets.close()
 
     def ask(self, bounds: Bounds) -> bool:
         """Take an answer that has come, or put the next question. True when all are answered."""
         if bounds._question is None:
             if time.monotonic() >= bounds._ask_at:
                 # Kept beside its answer: a client that is let go of never gives one.
-                bounds._asked = self._admin
+                bounds._asked = self._offsets if bounds.committed is None else self._admin
                 bounds._question = self._latest[bounds.partition] = self._next_question(bounds)
             return False
         if not bounds._question.done():
@@ -93,21 +91,19 @@ class Questions:
             error = error_of(exception)
             _log.info("restore asks again", partition=bounds.partition, error=str(error))
             bounds._ask_at = time.monotonic() + _ASK_AGAIN_S
-            if error.code() != KafkaError.UNSTABLE_OFFSET_COMMIT and bounds._asked is self._admin:
-                # A client that has seen FENCED_LEADER_EPOCH may never recover.
+            # A client that has seen FENCED_LEADER_EPOCH, or no broker, may never recover.
+            if bounds._asked is self._admin:
                 self._admin = make_admin(self._kafka)
+            elif bounds._asked is self._offsets:
+                self._offsets.close()
+                self._offsets = GroupOffsets(self._kafka, self._group, stable=True)
             return False
         return bounds.known
 
     def _next_question(self, bounds: Bounds) -> Future[Any]:
         if bounds.committed is None:
             wanted = TopicPartition(self._processor.input_topic, bounds.partition)
-            groups = self._admin.list_consumer_group_offsets(
-                [ConsumerGroupTopicPartitions(self._group, [wanted])],
-                require_stable=True,
-                request_timeout=_REQUEST_TIMEOUT_S,
-            )
-            return groups[self._group]
+            return self._offsets.asked([wanted], _STABLE_S)
         if bounds.end is None:
             asked = TopicPartition(self._processor.changelog_topic, bounds.partition)
             spec = OffsetSpec.latest()  # type: ignore[no-untyped-call]
@@ -121,9 +117,7 @@ class Questions:
 
     def _take_answer(self, bounds: Bounds, answer: Any) -> None:
         if bounds.committed is None:
-            found = answer.topic_partitions[0]
-            if found.error is not None:
-                raise KafkaException(found.error)
+            found = answer[0]
             bounds.committed = found.offset if found.offset >= 0 else OFFSET_INVALID
         elif bounds.end is None:
             bounds.end = answer.offset

@@ -86,6 +86,20 @@ def make_consumer(
     )
 
 
+def make_reader(common: Properties, group: str, isolation_level: str) -> Consumer:
+    """A consumer that asks about ``group`` and is no member of it."""
+    return Consumer(
+        {
+            **common,
+            "group.id": group,
+            "isolation.level": isolation_level,
+            "enable.auto.commit": False,
+            "error_cb": _note_error,
+            "logger": _kafka_log,
+        }
+    )
+
+
 def make_restore_consumer(common: Properties, group: str) -> Consumer:
     """The consumer of the changelog: assigned by hand, read_committed, with fetches made for bulk (3 times the
     default's speed)."""

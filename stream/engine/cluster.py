@@ -9,9 +9,11 @@ import time
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicCollection, TopicPartition
+from confluent_kafka import KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient
 
+from stream.engine.clients import Properties
+from stream.engine.group_offsets import GroupOffsets
 from stream.engine.processor import Processor
 from stream.engine.stores.store import Stamp
 
@@ -95,7 +97,7 @@ def check_topics(admin: AdminClient, processor: Processor[Any, Any], keep_trying
 
 
 def check_fold(
-    admin: AdminClient, processor: Processor[Any, Any], partitions: int, keep_trying: Callable[[], bool]
+    kafka: Properties, processor: Processor[Any, Any], partitions: int, keep_trying: Callable[[], bool]
 ) -> None:
     """Ask with what fold the group's last commits were made, as far as they say.
 
@@ -106,13 +108,11 @@ def check_fold(
         FoldChanged: with another one than the processor's.
     """
     wanted = [TopicPartition(processor.input_topic, number) for number in range(partitions)]
+    offsets = GroupOffsets(kafka, processor.group, stable=False)
     patience = time.monotonic() + _GROUP_S
     while True:
         try:
-            asked = admin.list_consumer_group_offsets(
-                [ConsumerGroupTopicPartitions(processor.group, wanted)], request_timeout=_TIMEOUT_S
-            )
-            commits = asked[processor.group].result().topic_partitions
+            commits = offsets.committed(wanted, _TIMEOUT_S)
             break
         except KafkaException:
             if not keep_trying() or time.monotonic() > patience:

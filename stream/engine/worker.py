@@ -161,7 +161,7 @@ class Worker(Generic[S, P]):
         processor = self._processor
         admin = make_admin(self._kafka)
         self._checked = check_topics(admin, processor, self._keep_trying)
-        check_fold(admin, processor, self._checked.partitions, self._keep_trying)
+        check_fold(self._kafka, processor, self._checked.partitions, self._keep_trying)
         self._fencing = Fencing(self._kafka, processor.role, self.group, self._instance, self._keep_trying)
         if processor.stage is not None:
             self._stage = StageRunner(processor.stage)

@@ -15,6 +15,7 @@ from stream.contracts.events import Event
 from stream.contracts.ids import event_id_hash
 from stream.engine import bounds, restore
 from stream.engine.clients import Properties
+from stream.engine.group_offsets import GroupOffsets
 from stream.engine.position import Position
 from stream.engine.processor import OutputRecord
 from stream.engine.restore import Restorer
@@ -64,15 +65,15 @@ class StruckWithOutputs(StruckTransactions):
             Transactions.commit(self, outputs, partitions, offsets, group_metadata)
 
 
-class Impatient(AdminClient):
+class Impatient(GroupOffsets):
     """Does not wait for an offset that a transaction is about to commit."""
 
-    def list_consumer_group_offsets(self, requests: Any, **settings: Any) -> Any:  # type: ignore[override]
-        return super().list_consumer_group_offsets(requests, **{**settings, "require_stable": False})
+    def __init__(self, kafka: Properties, group: str, stable: bool) -> None:
+        super().__init__(kafka, group, stable=False)
 
 
-class Hasty(Impatient):
-    """Takes the last stable offset for the end of the changelog, too."""
+class Hasty(AdminClient):
+    """Takes the last stable offset for the end of the changelog."""
 
     def list_offsets(self, offsets: Any, **settings: Any) -> Any:  # type: ignore[override]
         return super().list_offsets(offsets, **{**settings, "isolation_level": IsolationLevel.READ_COMMITTED})
@@ -86,11 +87,12 @@ def break_engine(engine: Engine) -> Callable[..., StruckTransactions]:
             return OffsetsFirst
         case "last_stable_offset_only":
             _believe_the_group()
+            bounds.GroupOffsets = Impatient  # type: ignore[attr-defined, misc]
             bounds.make_admin = Hasty  # type: ignore[attr-defined, assignment]
             return StruckWithOutputs
         case "high_watermark_only":
             _believe_the_state()
-            bounds.make_admin = Impatient  # type: ignore[attr-defined, assignment]
+            bounds.GroupOffsets = Impatient  # type: ignore[attr-defined, misc]
             restore.make_restore_consumer = _uncommitted  # type: ignore[attr-defined]
             return StruckWithOutputs
         case "no_dedupe":
