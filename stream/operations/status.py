@@ -12,15 +12,16 @@ from typing import Final
 
 import msgspec
 import orjson
-from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 from confluent_kafka.admin import AdminClient
 
+from stream.configuration.clients import client_properties
 from stream.configuration.settings import Configuration
 from stream.contracts import topics
 from stream.contracts.codec import decode_score
 from stream.contracts.dead_letters import read_verdict
 from stream.contracts.scores import ModelStamp
-from stream.contracts.topics import TopicNames
+from stream.engine.group_offsets import GroupOffsets
 from stream.engine.position import POSITION_KEY, decode_position
 from stream.operations.brokers import ANSWER_WITHIN, bounds_of, ends_of, headers_of, make_consumer, partitions_of
 from stream.operations.ends import first_records, newest_records, records_from
@@ -105,7 +106,7 @@ def status(configuration: Configuration, admin: AdminClient, now: int) -> Status
     consumer = make_consumer(configuration.kafka, _GROUP, **properties)
     unstable = make_consumer(configuration.kafka, _GROUP, **properties, **{"isolation.level": "read_uncommitted"})
     try:
-        roles = [_role(role, names, admin, consumer, unstable, now) for role in STATEFUL_ROLES]
+        roles = [_role(role, configuration, admin, consumer, unstable, now) for role in STATEFUL_ROLES]
         return Status(
             roles=roles,
             model=_model(consumer, names.physical(topics.SCORES)),
@@ -117,11 +118,12 @@ def status(configuration: Configuration, admin: AdminClient, now: int) -> Status
 
 
 def _role(
-    role: str, names: TopicNames, admin: AdminClient, consumer: Consumer, unstable: Consumer, now: int
+    role: str, configuration: Configuration, admin: AdminClient, consumer: Consumer, unstable: Consumer, now: int
 ) -> RoleStatus:
+    names = configuration.topics.topic_names()
     group, input_topic = names.group(role), names.physical(INPUTS[role])
     places = partitions_of(consumer, [input_topic])
-    answered = commits_of(admin, group, places)
+    answered = commits_of(GroupOffsets(client_properties(configuration.kafka), group, stable=False), places)
     committed = {partition: commit.offset for partition, commit in answered.items()}
     ends = {partition: end for (_, partition), end in ends_of(admin, places, committed=False).items()}
     stable = {partition: end for (_, partition), end in ends_of(admin, places, committed=True).items()}
@@ -172,16 +174,9 @@ def _paused(metadata: str | None) -> str:
         return ""
 
 
-def commits_of(admin: AdminClient, group: str, places: list[TopicPartition]) -> dict[int, TopicPartition]:
+def commits_of(offsets: GroupOffsets, places: list[TopicPartition]) -> dict[int, TopicPartition]:
     """What a group committed, by partition; partitions without a commit are left out."""
-    asked = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group, places)])
-    try:
-        answered = asked[group].result(ANSWER_WITHIN).topic_partitions
-    except KafkaException as error:
-        if error.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND:
-            return {}
-        raise
-    return {place.partition: place for place in answered if place.offset >= 0}
+    return {place.partition: place for place in offsets.committed(places, ANSWER_WITHIN) if place.offset >= 0}
 
 
 def members_of(admin: AdminClient, group: str) -> tuple[str, int]:

@@ -10,7 +10,9 @@ from typing import Final, NamedTuple, Self
 
 from confluent_kafka import TopicPartition
 
+from stream.configuration.clients import client_properties
 from stream.configuration.settings import Configuration
+from stream.engine.group_offsets import GroupOffsets
 from stream.operations.brokers import connect_admin, ends_of, make_consumer, partitions_of
 from stream.operations.ends import first_records
 from stream.operations.status import INPUTS, commits_of
@@ -32,17 +34,19 @@ class Watch:
     """Asks about the same roles over and over, over connections that it keeps."""
 
     def __init__(self, configuration: Configuration) -> None:
-        names = self._names = configuration.topics.topic_names()
+        names = configuration.topics.topic_names()
         self._admin = connect_admin(configuration.kafka)
         self._consumer = make_consumer(
             configuration.kafka, "tidemark.watch", **{"enable.partition.eof": True, "fetch.wait.max.ms": 20}
         )
+        kafka = client_properties(configuration.kafka)
+        self._offsets = {role: GroupOffsets(kafka, names.group(role), stable=False) for role in INPUTS}
         self._places = {role: partitions_of(self._consumer, [names.physical(INPUTS[role])]) for role in INPUTS}
 
     def look(self, role: str) -> RolePlace:
         """Where ``role`` is now."""
         places = self._places[role]
-        commits = commits_of(self._admin, self._names.group(role), places)
+        commits = commits_of(self._offsets[role], places)
         committed = {partition: commit.offset for partition, commit in commits.items()}
         # Behind the end for readers of committed records there may be what a worker has just committed.
         ends = {partition: end for (_, partition), end in ends_of(self._admin, places, committed=False).items()}
