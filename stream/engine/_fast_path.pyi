@@ -1,8 +1,18 @@
+from collections.abc import Callable
 from typing import Any
 
 from confluent_kafka import Message
 
 from stream.engine.processor import Plain, Processor
+
+def framed_changes(
+    states: Any,
+    touched: set[bytes],
+    decoded: dict[bytes, Any],
+    encode: Callable[[Any], bytes],
+    due: Callable[[Any], int],
+    /,
+) -> dict[bytes, bytes | None]: ...
 
 class FastPath:
     def __init__(

@@ -12,6 +12,11 @@ from stream.engine.processor import OutputTooLarge, Processor
 from stream.engine.stores.store import Store
 from stream.engine.timers import FOREVER, Timers
 
+try:
+    from stream.engine._fast_path import framed_changes
+except ImportError:  # There was no compiler.
+    framed_changes = None  # type: ignore[assignment]
+
 S = TypeVar("S")
 
 NEAR_TIMERS: Final = 20_000
@@ -43,6 +48,7 @@ class States(Generic[S]):
         decoded: by key; None for one that has no state.
         touched: keys that the changelog has to learn about.
         muted: the framed bytes of keys whose timer or signal failed.
+        max_bytes: of a changelog value.
     """
 
     def __init__(self, processor: Processor[S, Any], store: Store, cached: int, max_bytes: int) -> None:
@@ -51,8 +57,9 @@ class States(Generic[S]):
         self._codec = processor.codec
         self._due = processor.due
         self._waiting = processor.waiting
+        self._may_wait = type(processor).waiting is not Processor.waiting
         self._cached = cached
-        self._max_bytes = max_bytes
+        self.max_bytes = max_bytes
         self.decoded: dict[bytes, S | None] = {}
         self.touched: set[bytes] = set()
         self.muted: dict[bytes, bytes] = {}
@@ -176,13 +183,15 @@ class States(Generic[S]):
         if state is None:
             return None
         framed = frame(self._due(state), self._waiting(state), self._codec.encode(state))
-        if len(framed) > self._max_bytes:
-            raise OutputTooLarge(f"a state has {len(framed):,} bytes, the limit is {self._max_bytes:,}")
+        if len(framed) > self.max_bytes:
+            raise OutputTooLarge(f"a state has {len(framed):,} bytes, the limit is {self.max_bytes:,}")
         return framed
 
     def changes(self) -> dict[bytes, bytes | None]:
         """What the changelog has to learn. Raises what ``framed`` raises."""
-        return {key: self.framed(key) for key in self.touched}
+        if framed_changes is None or self.muted or self._may_wait:
+            return {key: self.framed(key) for key in self.touched}
+        return framed_changes(self, self.touched, self.decoded, self._codec.encode, self._due)
 
     def committed(self, changed: dict[bytes, bytes | None], position: Position, changelog_offset: int) -> None:
         """What was touched is now what was committed."""

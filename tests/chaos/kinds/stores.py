@@ -7,7 +7,7 @@ read the changelog.
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from random import Random
 from typing import Final
@@ -110,10 +110,12 @@ def _stores(member: Member) -> Iterator[Path]:
     return (current.parent for current in sorted(member.store_folder.glob("*/*/CURRENT")))
 
 
-def _readable(store: Path) -> Rdict:
-    """Raises ``AlreadyDamaged``."""
+@contextmanager
+def _readable(store: Path) -> Iterator[Rdict]:
+    """Raises ``AlreadyDamaged``, also where RocksDB finds it while closing."""
     try:
-        return Rdict(str(store), Options(raw_mode=True))
+        with Rdict(str(store), Options(raw_mode=True)) as rocks:
+            yield rocks
     except Exception as error:
         raise AlreadyDamaged(str(error)) from error
 
