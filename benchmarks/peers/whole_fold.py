@@ -57,8 +57,9 @@ class Port:
     @contextmanager
     def running(self) -> Iterator[Program]:
         """The port as a process, while the block lasts."""
-        for name in (self.requests, self.dead_letters):
-            make_topic(self._admin, name, self._log.partitions)
+        # Their settings too: records of the time of their events, long ago, would else be deleted for their age.
+        for name, like in ((self.requests, topics.SCORE_REQUESTS), (self.dead_letters, topics.DEAD_LETTERS)):
+            make_topic(self._admin, name, self._log.partitions, topics.TOPICS[like].settings())
         with tempfile.TemporaryDirectory() as folder:
             command = [f"{find_java()}", "-Xmx2g", "-cp", kafka_streams_classpath(), "WholeFold"]
             job = self._job._replace(folder=Path(folder))

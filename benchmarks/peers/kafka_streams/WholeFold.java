@@ -109,6 +109,7 @@ public final class WholeFold {
     }
 
     private void bury(Record<byte[], Event> record, Refused refusal, RecordMetadata origin) {
+      Event event = record.value();
       Headers headers = new RecordHeaders();
       add(headers, "code", refusal.code);
       add(headers, "message", refusal.getMessage());
@@ -116,10 +117,10 @@ public final class WholeFold {
       add(headers, "topic", origin.topic());
       add(headers, "partition", Integer.toString(origin.partition()));
       add(headers, "offset", Long.toString(origin.offset()));
-      add(headers, "timestamp", Long.toString(record.value().appended));
+      add(headers, "timestamp", Long.toString(event.appended));
       add(headers, "attempt", "1");
       add(headers, "worker", "kafka-streams");
-      context.forward(new Record<>(record.key(), record.value().source, record.timestamp(), headers), DEAD_LETTERS);
+      context.forward(new Record<>(record.key(), event.source, event.appended, headers), DEAD_LETTERS);
     }
 
     private static void add(Headers headers, String name, String value) {
