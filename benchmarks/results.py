@@ -44,7 +44,7 @@ class Results(msgspec.Struct, kw_only=True):
     overload: list[Overload] = []
 
     def ratio_to_reader(self, row: Row) -> float:
-        """Of a row's rate to the raw reader's of the same load, mix and number of customers; 0.0 where there was none."""
+        """Of a row's rate to the raw reader's of the same load, mix and customers; 0.0 where there was none."""
         for other in self.rows:
             if (other.system, other.load, other.mix, other.customers) == (
                 RAW_READER,

@@ -20,7 +20,7 @@ from stream.profiles import categories, codec, items, timers
 from stream.profiles.fold import fold
 from stream.profiles.profile import Profile
 from stream.profiles.settings import ProfileSettings
-from stream.profiles.validation import read_event
+from stream.profiles.validation import event_time, read_event
 
 FLOAT_TOLERANCE: Final = 1e-12
 """Relative. Another language's power of two may differ from C's in the last bit."""
@@ -70,19 +70,20 @@ class StraightFold:
         settings: of the deployment.
 
     Attributes:
+        requests: the values of the score requests that must be put out, by their id.
         refused: the records that must be dead letters.
     """
 
     def __init__(self, settings: ProfileSettings) -> None:
+        self.requests: dict[str, bytes] = {}
         self.refused: set[Refusal] = set()
         self._settings = settings
         self._partitions: dict[int, _Partition] = {}
-        self._requests: dict[str, bytes] = {}
 
     @property
-    def asked(self) -> int:
-        """How many scores must be asked for."""
-        return len(self._requests)
+    def states(self) -> dict[bytes, Profile]:
+        """The states that customers must have."""
+        return {key: profile for one in self._partitions.values() for key, profile in one.states.items()}
 
     def see(self, message: Message) -> None:
         """The next record of its partition."""
@@ -91,10 +92,9 @@ class StraightFold:
         origin = Origin(message.topic() or "", number, message.offset() or 0)
         try:
             event = read_event(value, key, (), message.timestamp()[1], self._settings)
-            assert isinstance(event.time, int)  # noqa: S101 - for the type checker: read_event has made it so
-            self._pass_time(partition, key, event.time, origin)
-            before = partition.states.get(key)
-            profile, request, _ = fold(before, event, event.time, origin, self._settings)
+            time = event_time(event)
+            self._pass_time(partition, key, time, origin)
+            profile, request, _ = fold(partition.states.get(key), event, time, origin, self._settings)
         except Rejected as refusal:
             self.refused.add(Refusal(key, value, refusal.code))
             return
@@ -116,11 +116,9 @@ class StraightFold:
         profile, request = timers.on_timer(partition.states[key], due, origin, self._settings)
         self._keep(partition, key, profile, request)
 
-    def _keep(
-        self, partition: _Partition, key: bytes, profile: Profile | None, request: ScoreRequest | None
-    ) -> None:
+    def _keep(self, partition: _Partition, key: bytes, profile: Profile | None, request: ScoreRequest | None) -> None:
         if request is not None:
-            self._requests[request.request_id] = encode(request)
+            self.requests[request.request_id] = encode(request)
         if profile is None:
             partition.states.pop(key, None)
             partition.due[key] = 0
@@ -143,7 +141,7 @@ class StraightFold:
         Raises:
             WrongResult: with the first difference.
         """
-        states = {key: profile for one in self._partitions.values() for key, profile in one.states.items()}
+        states = self.states
         _same_keys("customers with a state", found.states.keys(), states.keys())
         for key, state in found.states.items():
             wanted = codec.encode(states[key])
@@ -157,16 +155,16 @@ class StraightFold:
             if request_id in requests:
                 raise WrongResult(f"score request {request_id} was put out twice")
             requests[request_id] = value
-        _same_keys("score requests", requests.keys(), self._requests.keys())
+        _same_keys("score requests", requests.keys(), self.requests.keys())
         for request_id, value in requests.items():
-            if value != self._requests[request_id]:
+            if value != self.requests[request_id]:
                 self._check_request(decode_score_request(value), exact)
         refused = list(found.refused)
         if len(refused) != len(self.refused) or set(refused) != self.refused:
             raise WrongResult(f"{len(refused):,} records were refused, {len(self.refused):,} must be")
 
     def _check_request(self, found: ScoreRequest, exact: bool) -> None:
-        wanted = decode_score_request(self._requests[found.request_id])
+        wanted = decode_score_request(self.requests[found.request_id])
         close = not exact and _close(found.profile, wanted.profile)
         if not close or msgspec.structs.replace(found, profile=wanted.profile) != wanted:
             raise WrongResult(f"score request {found.request_id}: it is {found}, and must be {wanted}")

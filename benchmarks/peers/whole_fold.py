@@ -2,8 +2,8 @@
 
     python -m benchmarks.peers.whole_fold --load zipf uniform --mix clickstream busy --events 600000 --runs 3
 
-Each run's states, score requests and dead letters are held against the straight fold (``straight_fold``); the limit is a
-raw reader. Called by ``benchmarks.suite`` too. Both commit as the shipped configuration says for a backlog.
+Each run's states, score requests and dead letters are held against the straight fold (``straight_fold``); the limit is
+a raw reader. Called by ``benchmarks.suite`` too. Both commit as the shipped configuration says for a backlog.
 """
 
 import argparse
@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -26,8 +26,7 @@ from benchmarks.program import Program
 from benchmarks.rows import Row, row, show
 from benchmarks.watched import Measured, watch
 from stream.contracts import topics
-from stream.contracts.dead_letters import CODE
-from stream.contracts.headers import header
+from stream.contracts.dead_letters import read_verdict
 from stream.contracts.topics import TopicNames
 from stream.embedded.java import find_java
 from stream.embedded.kafka import EmbeddedKafka
@@ -135,8 +134,8 @@ def _values(servers: str, topic: str) -> Iterator[bytes]:
 
 def _refused(servers: str, topic: str) -> Iterator[Refusal]:
     for message in read_messages(servers, topic):
-        code = header(message.headers() or [], CODE) or b""
-        yield Refusal(message.key() or b"", message.value() or b"", code.decode())
+        headers: Any = message.headers() or ()
+        yield Refusal(message.key() or b"", message.value() or b"", read_verdict(headers).code)
 
 
 def compare(kafka: EmbeddedKafka, skew: str, mix: str, customers: int, events: int, runs: int) -> list[Row]:

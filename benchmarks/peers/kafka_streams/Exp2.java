@@ -2,10 +2,10 @@ import java.math.BigDecimal;
 import java.math.MathContext;
 
 /**
- * Two to the power of x to the same last bit as the C library that Tidemark's Python calls, which Math.pow misses once in
- * a thousand: a sum from which a large part was taken back would show it. The method is that of Tang (Table-driven
- * implementation of the exponential function, ACM TOMS 15, 1989) with 128 entries and a polynomial of degree five;
- * coefficients and order of operations are those of glibc 2.28 to 2.36 on x86-64, without fused multiply-add.
+ * Two to the power of x to the same last bit as the C library that Tidemark's Python calls, which Math.pow misses
+ * once in a thousand: a sum from which a large part was taken back would show it. The method is that of Tang (Table-
+ * driven implementation of the exponential function, ACM TOMS 15, 1989) with 128 entries and a polynomial of degree
+ * five; coefficients and order of operations are those of glibc 2.36 on x86-64, without fused multiply-add.
  */
 final class Exp2 {
   private static final int BITS = 7;
@@ -18,7 +18,7 @@ final class Exp2 {
   private static final double C4 = 0x1.3b2abd24650ccp-7;
   private static final double C5 = 0x1.5d7e09b4e3a84p-10;
 
-  /** Of 2 to the power of place / ENTRIES: the bits less those of the exponent, and what rounding took, relative to it. */
+  /** Of two to the power of place / ENTRIES: its bits less those of the exponent, and the rest beyond a double. */
   private static final long[] HEADS = new long[ENTRIES];
 
   private static final double[] TAILS = new double[ENTRIES];

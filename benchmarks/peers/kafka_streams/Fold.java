@@ -2,7 +2,10 @@ import java.util.Arrays;
 import java.util.List;
 import org.apache.kafka.streams.processor.api.RecordMetadata;
 
-/** Folds one plain live event into a customer's profile: stream/profiles/fold.py. Not safe for use by several threads. */
+/**
+ * Folds one plain live event into a customer's profile: stream/profiles/fold.py. Not safe for use by several
+ * threads.
+ */
 final class Fold {
   private static final int EVENT_IDS = 256;
 
@@ -20,7 +23,7 @@ final class Fold {
     this.bound = new Bound(codec);
   }
 
-  /** Folds into {@code profile}, or into a new one where it is null. Raises Refused for an event that comes too late. */
+  /** Folds into {@code profile}, or into a new one where it is null. Raises Refused where it comes too late. */
   Folded fold(Profile profile, Event event, RecordMetadata origin) {
     int by = hashes.event(event.eventId);
     if (profile == null) {

@@ -4,8 +4,8 @@ import java.nio.ByteOrder;
 import java.util.Arrays;
 
 /**
- * The ring of the newest interactions: stream/profiles/interactions.py. A row is big-endian, so that rows sort as bytes:
- * seconds, code of the type, item hash, tag of the order, quantity and unit price as half floats.
+ * The ring of the newest interactions: stream/profiles/interactions.py. A row is big-endian, so that rows sort as
+ * bytes: seconds, code of the type, item hash, tag of the order, quantity and unit price as half floats.
  */
 final class Interactions {
   static final int CAPACITY = 64;

@@ -3,7 +3,10 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 
-/** One product of an event, all its lines together, as stream/profiles/lines.py makes it of events in our own currency. */
+/**
+ * One product of an event, all its lines together, as stream/profiles/lines.py makes it of events in our own
+ * currency.
+ */
 record Line(long item, double quantity, long cents, boolean priced, double price, int category) {
   private static final double CENTS = 100;
   private static final double UNITS = 1000;

@@ -1,6 +1,6 @@
 /**
- * The bytes of a profile, those of stream/profiles/codec.py: a version byte, then all fields as a MessagePack array. Not
- * safe for use by several threads.
+ * The bytes of a profile, those of stream/profiles/codec.py: a version byte, then all fields as a MessagePack array.
+ * Not safe for use by several threads.
  */
 final class ProfileCodec {
   private static final int VERSION = 1;

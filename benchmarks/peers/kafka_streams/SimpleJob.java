@@ -21,7 +21,8 @@ import org.apache.kafka.streams.state.Stores;
 
 /**
  * The simple job on Kafka Streams: exactly once, an in-memory store with a changelog, and a record cache that is large
- * enough to hold what changes between two commits, so that the changelog gets one record of a changed customer and commit.
+ * enough to hold what changes between two commits, so that the changelog gets one record of a changed customer and
+ * commit.
  */
 public final class SimpleJob {
   private static final String STORE = "customers";

@@ -3,8 +3,8 @@ import java.util.Map;
 import java.util.PriorityQueue;
 
 /**
- * The timers of one partition: one due time a key, in a heap with lazy deletion. Punctuators of Kafka Streams tick at an
- * interval and know no key, so that what is due at a record's time would fire too late.
+ * The timers of one partition: one due time a key, in a heap with lazy deletion. Punctuators of Kafka Streams tick
+ * at an interval and know no key, so that what is due at a record's time would fire too late.
  */
 final class Timers {
   private static final int REBUILD_FACTOR = 4;

@@ -17,9 +17,9 @@ import org.apache.kafka.streams.state.KeyValueStore;
 import org.apache.kafka.streams.state.Stores;
 
 /**
- * Tidemark's role `profiles` on Kafka Streams, for plain live events: the whole fold, its timers and its score requests,
- * exactly once, with the same bytes of state. The store is one in memory with a changelog and a record cache, as in
- * SimpleJob; it holds bytes, so that a profile that went into a request is not encoded twice.
+ * Tidemark's role `profiles` on Kafka Streams, for plain live events: the whole fold, its timers and its score
+ * requests, exactly once, with the same bytes of state. The store is one in memory with a changelog and a record
+ * cache, as in SimpleJob; it holds bytes, so that a profile that went into a request is not encoded twice.
  */
 public final class WholeFold {
   private static final String STORE = "customers";
@@ -29,9 +29,9 @@ public final class WholeFold {
   /** One partition: fires what a record's time makes due, then folds the record. */
   static final class Profiles implements Processor<byte[], Event, byte[], byte[]> {
     private final ProfileCodec codec = new ProfileCodec();
-    private final Timers timers = new Timers();
     private final Asking asking;
     private final Fold fold;
+    private Timers timers;
     private ProcessorContext<byte[], byte[]> context;
     private KeyValueStore<String, byte[]> customers;
     private long movedTo;
@@ -41,10 +41,12 @@ public final class WholeFold {
       fold = new Fold(settings, asking, codec);
     }
 
+    /** Called anew after a failure: nothing but the store is then as of the last commit. */
     @Override
     public void init(ProcessorContext<byte[], byte[]> context) {
       this.context = context;
       customers = context.getStateStore(STORE);
+      timers = new Timers();
       movedTo = context.currentStreamTimeMs();
       try (KeyValueIterator<String, byte[]> restored = customers.all()) {
         while (restored.hasNext()) {
