@@ -31,6 +31,7 @@ from stream.contracts.topics import TopicNames
 from stream.embedded.java import find_java
 from stream.embedded.kafka import EmbeddedKafka
 from stream.engine.position import HEADER_BYTES, POSITION_KEY
+from stream.profiles.settings import ProfileSettings
 
 WORKLOAD: Final = "whole fold beside Kafka Streams"
 KAFKA_STREAMS: Final = "Kafka Streams"
@@ -42,12 +43,17 @@ _NO_TICK: Final = b""
 
 
 class Port:
-    """One run of the port on Kafka Streams over one log, with topics of its own."""
+    """One run of the port on Kafka Streams over one log, with topics of its own.
 
-    def __init__(self, kafka: EmbeddedKafka, log: EventLog, run: str) -> None:
+    Args:
+        settings: by which it folds.
+        run: its application id, and what the names of its topics begin with.
+    """
+
+    def __init__(self, kafka: EmbeddedKafka, log: EventLog, settings: ProfileSettings, run: str) -> None:
         configuration, _ = configured(kafka.bootstrap_servers)
         self._kafka, self._configuration = kafka, configuration
-        self._log, self._run = log, run
+        self._log, self._settings, self._run = log, settings, run
         self._admin = quiet_admin(kafka.bootstrap_servers)
         self._job = Job(kafka.bootstrap_servers, run, log.topic, "", log.partitions, Path())
         self.requests = f"{run}-score-requests"
@@ -68,7 +74,7 @@ class Port:
     def _variables(self) -> Mapping[str, str]:
         return {
             "BENCH_COMMIT_MS": f"{self._configuration.engine.backlog_commit_interval_ms}",
-            "BENCH_PROFILES": msgspec.json.encode(self._configuration.profiles).decode(),
+            "BENCH_PROFILES": msgspec.json.encode(self._settings).decode(),
             "BENCH_REQUESTS": self.requests,
             "BENCH_DEAD_LETTERS": self.dead_letters,
         }
@@ -95,7 +101,8 @@ def port_run(kafka: EmbeddedKafka, log: EventLog, straight: StraightFold, run: s
         WrongResult: it has not made of the log what the straight fold makes.
         Ended: its program ended by itself.
     """
-    port = Port(kafka, log, run)
+    configuration, _ = configured(kafka.bootstrap_servers)
+    port = Port(kafka, log, configuration.profiles, run)
     with port.running() as program:
         measured = watch(port.folded, [program.pid], kafka.pid, log.load.events, program.check)
     straight.check(port.found(), exact=False)
@@ -119,10 +126,9 @@ def tidemark_run(kafka: EmbeddedKafka, log: EventLog, straight: StraightFold, ru
     return throughput.measure(kafka, log, 1, "memory", run, check)
 
 
-def straight_fold(kafka: EmbeddedKafka, log: EventLog) -> StraightFold:
+def straight_fold(kafka: EmbeddedKafka, log: EventLog, settings: ProfileSettings) -> StraightFold:
     """The oracle, with the whole log seen."""
-    configuration, _ = configured(kafka.bootstrap_servers)
-    straight = StraightFold(configuration.profiles)
+    straight = StraightFold(settings)
     for message in read_messages(kafka.bootstrap_servers, log.topic):
         straight.see(message)
     return straight
@@ -144,7 +150,7 @@ def compare(kafka: EmbeddedKafka, skew: str, mix: str, customers: int, events: i
     admin = quiet_admin(kafka.bootstrap_servers)
     load = make_load(skew, customers, events, mix)
     log = write_log(admin, configuration, f"whole-fold-{mix}-{skew}-{events}", load)
-    straight = straight_fold(kafka, log)
+    straight = straight_fold(kafka, log, configuration.profiles)
     results: dict[str, list[Measured]] = {RAW_READER: [], throughput.SYSTEM: [], KAFKA_STREAMS: []}
     for number in range(runs):
         run = f"{mix}-{skew}-{number}"
