@@ -44,9 +44,14 @@ class Results(msgspec.Struct, kw_only=True):
     overload: list[Overload] = []
 
     def ratio_to_reader(self, row: Row) -> float:
-        """Of a row's rate to the raw reader's of the same load and number of customers; 0.0 where there was none."""
+        """Of a row's rate to the raw reader's of the same load, mix and customers; 0.0 where there was none."""
         for other in self.rows:
-            if (other.system, other.load, other.customers) == (RAW_READER, row.load, row.customers):
+            if (other.system, other.load, other.mix, other.customers) == (
+                RAW_READER,
+                row.load,
+                row.mix,
+                row.customers,
+            ):
                 return row.events_per_second / other.events_per_second
         return 0.0
 
@@ -222,7 +227,7 @@ def _throughput_block(results: Results, rows: list[Row]) -> str:
             (
                 one.system,
                 one.guarantee,
-                one.load,
+                ", ".join(filter(None, (one.load, one.mix))),
                 f"{one.customers:,}",
                 f"{one.workers}",
                 one.store,

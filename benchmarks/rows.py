@@ -17,6 +17,7 @@ class Row(msgspec.Struct, kw_only=True):
 
     Attributes:
         load: how events are spread over customers.
+        mix: of the types of events, where a table has several.
         events: of the log, in each run.
         cpu_us_per_event, broker_us_per_event: CPU microseconds of the system's processes, and of the broker.
         peak_rss_mib: the most of any run.
@@ -26,6 +27,7 @@ class Row(msgspec.Struct, kw_only=True):
     system: str
     guarantee: str
     load: str
+    mix: str = ""
     customers: int
     events: int
     workers: int = 1
@@ -49,6 +51,7 @@ def row(
     events: int,
     workers: int = 1,
     store: str = "memory",
+    mix: str = "",
 ) -> Row:
     """One line from all runs of it."""
     rates = [run.events_per_second for run in measured]
@@ -57,6 +60,7 @@ def row(
         system=system,
         guarantee=guarantee,
         load=load,
+        mix=mix,
         customers=customers,
         events=events,
         workers=workers,
@@ -76,12 +80,11 @@ HEADER: Final = (
 
 
 def show(rows: Iterable[Row]) -> Iterator[Row]:
-    """Print each row as it comes, in 80 columns, under a header for each workload; and hand it on."""
-    workload = ""
+    """Print each row as it comes, in 80 columns, under a header for each workload and mix; and hand it on."""
+    title = ""
     for line in rows:
-        if line.workload != workload:
-            workload = line.workload
-            print(f"{workload}\n{HEADER}")
+        if title != (title := ", ".join(filter(None, (line.workload, line.mix)))):
+            print(f"{title}\n{HEADER}")
         least, most = line.range
         print(
             f"{line.system:<14}{line.load:<8}{line.customers:>9,} {f'{line.workers}, {line.store}':<15}"

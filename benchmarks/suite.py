@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks import latency, overload, restore, state_sizes, throughput
-from benchmarks.event_log import SKEWS
+from benchmarks.event_log import MIXES, SKEWS
+from benchmarks.peers import whole_fold
 from benchmarks.peers.comparison import compare
 from benchmarks.peers.systems import SYSTEMS, TIDEMARK
 from benchmarks.ratios import KEPT, busy, fallen, keep, read_kept
@@ -67,6 +68,15 @@ def profiles(results: Results, scale: float, runs: int) -> None:
                 results.rows.extend(show(rows))
 
 
+def beside_kafka_streams(results: Results, scale: float, runs: int) -> None:
+    """The whole fold and its port to Kafka Streams, by mix and load."""
+    customers, events = int(scale * whole_fold.CUSTOMERS), int(scale * whole_fold.EVENTS)
+    with EmbeddedKafka() as kafka:
+        for mix in MIXES:
+            for skew in SKEWS:
+                results.rows.extend(show(whole_fold.compare(kafka, skew, mix, customers, events, runs)))
+
+
 def restores(results: Results, scale: float, runs: int) -> None:
     """Starts with a million customers, and the sizes of their states."""
     print(restore.HEADER)
@@ -94,6 +104,7 @@ def overloads(results: Results, scale: float, runs: int) -> None:
 PARTS: Final[dict[str, Callable[[Results, float, int], None]]] = {
     "simple": simple_job,
     "profiles": profiles,
+    "whole-fold": beside_kafka_streams,
     "restore": restores,
     "latency": latencies,
     "overload": overloads,

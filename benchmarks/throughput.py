@@ -10,7 +10,7 @@ each then reads and writes a whole state. Called by ``benchmarks.suite`` too.
 import argparse
 import json
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
@@ -19,7 +19,7 @@ from benchmarks.cluster import committed, configured, make_topics, members, quie
 from benchmarks.event_log import MIXES, SKEWS, EventLog, drop_topics, make_load, write_log
 from benchmarks.rows import Row, row, show
 from benchmarks.watched import Measured, watch
-from stream.contracts.topics import EVENTS
+from stream.contracts.topics import EVENTS, TopicNames
 from stream.embedded.kafka import EmbeddedKafka
 from stream.operations.topics import wanted_topics
 
@@ -30,8 +30,19 @@ ROLE: Final = "profiles"
 STORES: Final = ("memory", "rocksdb")
 
 
-def measure(kafka: EmbeddedKafka, log: EventLog, workers: int, store: str, run: str) -> Measured:
-    """One run: workers with empty stores fold the whole log."""
+def measure(
+    kafka: EmbeddedKafka,
+    log: EventLog,
+    workers: int,
+    store: str,
+    run: str,
+    check: Callable[[TopicNames], None] = lambda names: None,
+) -> Measured:
+    """One run: workers with empty stores fold the whole log.
+
+    Args:
+        check: is called with the names of the run's topics while these are there, and raises where one is wrong.
+    """
     configuration, environ = configured(
         kafka.bootstrap_servers,
         TIDEMARK__TOPICS__PREFIX=f"{run}.",
@@ -39,7 +50,8 @@ def measure(kafka: EmbeddedKafka, log: EventLog, workers: int, store: str, run: 
         TIDEMARK__ENGINE__STORE=store,
     )
     make_topics(configuration)
-    admin, group = quiet_admin(kafka.bootstrap_servers), configuration.topics.topic_names().group(ROLE)
+    names = configuration.topics.topic_names()
+    admin, group = quiet_admin(kafka.bootstrap_servers), names.group(ROLE)
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         running = [
             stack.enter_context(worker_process(ROLE, environ, Path(folder), "--instance", f"worker-{number}"))
@@ -57,6 +69,7 @@ def measure(kafka: EmbeddedKafka, log: EventLog, workers: int, store: str, run: 
             return sum(committed(admin, configuration, group, log.topic)) if joined[0] else 0
 
         measured = watch(folded, [worker.pid for worker in running], kafka.pid, log.load.events, alive)
+    check(names)
     own = [topic.name for topic in wanted_topics(configuration.topics) if topic.name != log.topic]
     drop_topics(admin, own)
     return measured

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from confluent_kafka import Consumer, KafkaError, TopicPartition
+from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 
 from benchmarks.cluster import committed, configured, quiet_admin
 from benchmarks.event_log import SKEWS, EventLog, drop_topics, make_load, make_topic, write_log
@@ -67,6 +67,13 @@ def checked_run(kafka: EmbeddedKafka, log: EventLog, oracle: Oracle, system: Sys
 
 def read_topic(bootstrap_servers: str, topic: str) -> Iterator[tuple[bytes, bytes]]:
     """Key and value of every committed record of a topic, in order of each partition; tombstones are left out."""
+    for message in read_messages(bootstrap_servers, topic):
+        if (value := message.value()) is not None:
+            yield message.key() or b"", value
+
+
+def read_messages(bootstrap_servers: str, topic: str) -> Iterator[Message]:
+    """Every committed record of a topic, in order of each partition."""
     consumer = Consumer(
         {
             "bootstrap.servers": bootstrap_servers,
@@ -84,8 +91,7 @@ def read_topic(bootstrap_servers: str, topic: str) -> Iterator[tuple[bytes, byte
             for message in consumer.consume(_READ_BATCH, 0.1):
                 error = message.error()
                 if error is None:
-                    if (value := message.value()) is not None:
-                        yield message.key() or b"", value
+                    yield message
                 elif error.code() == KafkaError._PARTITION_EOF:
                     unread.discard(message.partition() or 0)
     finally:

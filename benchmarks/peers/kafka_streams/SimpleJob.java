@@ -7,17 +7,11 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.util.List;
 import java.util.Map;
-import java.util.Properties;
-import java.util.concurrent.CountDownLatch;
-import org.apache.kafka.clients.consumer.ConsumerConfig;
-import org.apache.kafka.clients.producer.ProducerConfig;
 import org.apache.kafka.common.serialization.Deserializer;
 import org.apache.kafka.common.serialization.Serdes;
 import org.apache.kafka.common.serialization.Serializer;
 import org.apache.kafka.common.serialization.StringDeserializer;
 import org.apache.kafka.common.serialization.StringSerializer;
-import org.apache.kafka.streams.KafkaStreams;
-import org.apache.kafka.streams.StreamsConfig;
 import org.apache.kafka.streams.Topology;
 import org.apache.kafka.streams.processor.api.Processor;
 import org.apache.kafka.streams.processor.api.ProcessorContext;
@@ -27,11 +21,11 @@ import org.apache.kafka.streams.state.Stores;
 
 /**
  * The simple job on Kafka Streams: exactly once, an in-memory store with a changelog, and a record cache that is large
- * enough to hold what changes between two commits, so that the changelog gets one record of a changed customer and commit.
+ * enough to hold what changes between two commits, so that the changelog gets one record of a changed customer and
+ * commit.
  */
 public final class SimpleJob {
   private static final String STORE = "customers";
-  private static final long CACHE_BYTES = 512L * 1024 * 1024;
   private static final ObjectMapper JSON = new ObjectMapper();
 
   @JsonIgnoreProperties(ignoreUnknown = true)
@@ -104,33 +98,7 @@ public final class SimpleJob {
                 .withLoggingEnabled(Map.of()),
             "fold")
         .addSink("summaries", job.get("BENCH_SUMMARIES"), new StringSerializer(), writes(Summary.class), "fold");
-    KafkaStreams streams = new KafkaStreams(topology, settings(job));
-    CountDownLatch ended = new CountDownLatch(1);
-    Runtime.getRuntime()
-        .addShutdownHook(
-            new Thread(
-                () -> {
-                  streams.close();
-                  ended.countDown();
-                }));
-    streams.start();
-    ended.await();
-  }
-
-  private static Properties settings(Map<String, String> job) {
-    Properties settings = new Properties();
-    settings.put(StreamsConfig.APPLICATION_ID_CONFIG, job.get("BENCH_GROUP"));
-    settings.put(StreamsConfig.BOOTSTRAP_SERVERS_CONFIG, job.get("BENCH_BOOTSTRAP_SERVERS"));
-    settings.put(StreamsConfig.PROCESSING_GUARANTEE_CONFIG, StreamsConfig.EXACTLY_ONCE_V2);
-    settings.put(StreamsConfig.COMMIT_INTERVAL_MS_CONFIG, job.get("BENCH_COMMIT_MS"));
-    settings.put(StreamsConfig.NUM_STREAM_THREADS_CONFIG, job.get("BENCH_THREADS"));
-    settings.put(StreamsConfig.STATE_DIR_CONFIG, job.get("BENCH_FOLDER"));
-    settings.put(StreamsConfig.STATESTORE_CACHE_MAX_BYTES_CONFIG, CACHE_BYTES);
-    settings.put(StreamsConfig.REPLICATION_FACTOR_CONFIG, 1);
-    settings.put(StreamsConfig.consumerPrefix(ConsumerConfig.AUTO_OFFSET_RESET_CONFIG), "earliest");
-    settings.put(StreamsConfig.consumerPrefix(ConsumerConfig.MAX_POLL_RECORDS_CONFIG), 5_000);
-    settings.put(StreamsConfig.producerPrefix(ProducerConfig.COMPRESSION_TYPE_CONFIG), "lz4");
-    return settings;
+    Application.run(topology, job);
   }
 
   private static <T> Deserializer<T> reads(Class<T> type) {

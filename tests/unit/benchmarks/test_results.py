@@ -4,8 +4,10 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
-from benchmarks import ratios
+from benchmarks import ratios, throughput
+from benchmarks.peers import whole_fold
 from benchmarks.peers.comparison import RAW_READER, WORKLOAD
 from benchmarks.ratios import Ratio, fallen
 from benchmarks.results import PAGE, Results, blocks, write_page
@@ -52,6 +54,19 @@ def test_a_page_without_the_block_is_refused(tmp_path: Path) -> None:
     page.write_text("<!-- run -->\n<!-- end of run -->\n")
     with pytest.raises(ValueError, match="<!-- simple job -->"):
         write_page(results(), page)
+
+
+@pytest.mark.parametrize("workload", [WORKLOAD, throughput.WORKLOAD, whole_fold.WORKLOAD])
+def test_the_page_has_a_block_for_each_workload(workload: str) -> None:
+    assert f"<!-- {workload} -->" in PAGE.read_text()
+
+
+def test_each_mix_has_a_reader_of_its_own() -> None:
+    found = results()
+    found.rows = [replace(one, mix=mix) for mix in ("busy", "clickstream") for one in rows(200.0, 5.0)]
+    found.rows[0].events_per_second = 400.0
+    assert [found.ratio_to_reader(one) for one in found.rows] == [1.0, 0.5, 1.0, 0.2]
+    assert "| zipf, busy |" in blocks(found)[WORKLOAD]
 
 
 def test_the_ratio_to_the_reader_stands_beside_each_row() -> None:
