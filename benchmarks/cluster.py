@@ -7,8 +7,16 @@ import os
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Final
 
-from confluent_kafka import ConsumerGroupState, ConsumerGroupTopicPartitions, Producer, TopicPartition
+from confluent_kafka import (
+    ConsumerGroupState,
+    ConsumerGroupTopicPartitions,
+    KafkaError,
+    KafkaException,
+    Producer,
+    TopicPartition,
+)
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from benchmarks.program import Program
@@ -19,6 +27,12 @@ from stream.operations.topics import create_topics
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 SHIPPED = Path(__file__).resolve().parent.parent / "tidemark.toml"
+_NO_COORDINATOR_YET: Final = (
+    KafkaError.NOT_COORDINATOR,
+    KafkaError.COORDINATOR_NOT_AVAILABLE,
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+)
+"""What a broker says of the first group that it hears of: it has to create the topic of groups first."""
 
 
 def configured(bootstrap_servers: str, **variables: str) -> tuple[Configuration, dict[str, str]]:
@@ -68,7 +82,12 @@ def log_ends(admin: AdminClient, configuration: Configuration, topic: str) -> li
 
 def members(admin: AdminClient, group: str) -> int:
     """How many members the group has that were given partitions; 0 while it settles who gets what."""
-    description = admin.describe_consumer_groups([group])[group].result()
+    try:
+        description = admin.describe_consumer_groups([group])[group].result()
+    except KafkaException as error:
+        if error.args[0].code() in _NO_COORDINATOR_YET:
+            return 0
+        raise
     if description.state != ConsumerGroupState.STABLE:
         return 0
     return sum(bool(member.assignment and member.assignment.topic_partitions) for member in description.members)
