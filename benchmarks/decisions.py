@@ -208,6 +208,40 @@ def line(one: Scoring) -> str:
     )
 
 
+COLUMNS: Final = (
+    "batch",
+    "calls at once",
+    "scored/s",
+    "range",
+    "runs",
+    "worker's CPU us",
+    "broker's",
+    "model us",
+    "all other us",
+    "customers a run of it",
+    "a call's wait ms",
+    "peak MiB",
+)
+
+
+def cells(one: Scoring) -> tuple[str, ...]:
+    """A setting as a line of the page, under ``COLUMNS``."""
+    return (
+        f"{one.max_batch}",
+        f"{one.in_flight}",
+        f"{one.customers_per_second:,.0f}",
+        f"{one.range[0]:,.0f} … {one.range[1]:,.0f}",
+        f"{one.runs}",
+        f"{one.worker_us:,.0f}",
+        f"{one.broker_us:,.0f}",
+        f"{one.model_us:,.0f}",
+        f"{one.other_us:,.0f}",
+        f"{one.joined:,.0f}",
+        f"{one.queue_ms:,.1f}",
+        f"{one.peak_rss_mib:,.0f}",
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--customers", type=int, default=CUSTOMERS, help="who ask 1.6 times each")
