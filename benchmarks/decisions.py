@@ -19,7 +19,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from benchmarks.cluster import committed, configured, make_topics, members, quiet_admin, worker_process
+from benchmarks.cluster import committed, configured, make_topics, members, offsets_of, quiet_admin, worker_process
 from benchmarks.event_log import drop_topics
 from benchmarks.model_time import ModelServer, ModelTime
 from benchmarks.request_log import RequestLog, write_requests
@@ -133,13 +133,14 @@ def measure(
     )
     make_topics(configuration)
     admin, group = quiet_admin(kafka.bootstrap_servers), configuration.topics.topic_names().group(ROLE)
+    offsets = offsets_of(configuration, group)
     before = model.look()
     with tempfile.TemporaryDirectory() as folder, worker_process(ROLE, environ, Path(folder)) as worker:
         joined = [False]
 
         def answered() -> int:
             joined[0] = joined[0] or members(admin, group) == 1
-            return sum(committed(admin, configuration, group, log.topic)) if joined[0] else 0
+            return sum(committed(offsets, configuration, log.topic)) if joined[0] else 0
 
         measured = watch(answered, [worker.pid], kafka.pid, log.requests, worker.check)
     spent = model.look().since(before)
