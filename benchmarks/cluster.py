@@ -7,18 +7,28 @@ import os
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Final
 
-from confluent_kafka import ConsumerGroupState, ConsumerGroupTopicPartitions, Producer, TopicPartition
+from confluent_kafka import ConsumerGroupState, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from benchmarks.program import Program
 from stream.configuration.clients import client_properties, producer_properties
 from stream.configuration.load import load
 from stream.configuration.settings import Configuration
+from stream.engine.group_offsets import GroupOffsets
 from stream.operations.topics import create_topics
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 SHIPPED = Path(__file__).resolve().parent.parent / "tidemark.toml"
+_PATIENCE_S: Final = 60.0
+"""A broker may be kept from answering by what is measured."""
+_NO_COORDINATOR_YET: Final = (
+    KafkaError.NOT_COORDINATOR,
+    KafkaError.COORDINATOR_NOT_AVAILABLE,
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+)
+"""What a broker says of the first group that it hears of: it has to create the topic of groups first."""
 
 
 def configured(bootstrap_servers: str, **variables: str) -> tuple[Configuration, dict[str, str]]:
@@ -52,11 +62,15 @@ def produce(configuration: Configuration, topic: str, records: Iterable[tuple[by
     return count
 
 
-def committed(admin: AdminClient, configuration: Configuration, group: str, topic: str) -> list[int]:
+def offsets_of(configuration: Configuration, group: str) -> GroupOffsets:
+    """For ``committed``: made once, asked often."""
+    return GroupOffsets(client_properties(configuration.kafka), group, stable=False)
+
+
+def committed(offsets: GroupOffsets, configuration: Configuration, topic: str) -> list[int]:
     """Committed offset of each partition; 0 where none is."""
     wanted = [TopicPartition(topic, number) for number in range(configuration.topics.partitions)]
-    answer = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group, wanted)])[group].result()
-    return [max(found.offset, 0) for found in answer.topic_partitions]
+    return [max(found.offset, 0) for found in offsets.committed(wanted, _PATIENCE_S)]
 
 
 def log_ends(admin: AdminClient, configuration: Configuration, topic: str) -> list[int]:
@@ -68,7 +82,12 @@ def log_ends(admin: AdminClient, configuration: Configuration, topic: str) -> li
 
 def members(admin: AdminClient, group: str) -> int:
     """How many members the group has that were given partitions; 0 while it settles who gets what."""
-    description = admin.describe_consumer_groups([group])[group].result()
+    try:
+        description = admin.describe_consumer_groups([group])[group].result()
+    except KafkaException as error:
+        if error.args[0].code() in _NO_COORDINATOR_YET:
+            return 0
+        raise
     if description.state != ConsumerGroupState.STABLE:
         return 0
     return sum(bool(member.assignment and member.assignment.topic_partitions) for member in description.members)

@@ -24,7 +24,7 @@ from confluent_kafka.admin import AdminClient
 from msgspec.structs import replace
 
 from benchmarks.at_risk import at_risk, histories, return_visit
-from benchmarks.cluster import SHIPPED, committed, log_ends
+from benchmarks.cluster import SHIPPED, committed, log_ends, offsets_of
 from stream.configuration.clients import client_properties
 from stream.configuration.load import load
 from stream.contracts import topics
@@ -88,7 +88,7 @@ class Traffic:
         self._configuration = stack.configuration
         names = stack.configuration.topics.topic_names()
         self._topic, self._dead_letters = names.physical(topics.EVENTS), names.physical(topics.DEAD_LETTERS)
-        self._group = names.group("profiles")
+        self._offsets = offsets_of(stack.configuration, names.group("profiles"))
         self._producer = make_producer(stack.configuration.kafka, **{"linger.ms": 2})
         self._admin = AdminClient(client_properties(stack.configuration.kafka))
         self._draw = random.Random(2)
@@ -96,7 +96,7 @@ class Traffic:
 
     def folded(self) -> int:
         """Records that the profiles role has committed. Ticks, which it writes itself, are among them."""
-        return sum(committed(self._admin, self._configuration, self._group, self._topic))
+        return sum(committed(self._offsets, self._configuration, self._topic))
 
     def lag(self) -> int:
         """Records of the log that it has not committed yet."""

@@ -25,6 +25,7 @@ from benchmarks.cluster import (
     configured,
     cpu_seconds,
     make_topics,
+    offsets_of,
     peak_rss_mib,
     produce,
     rss_mib,
@@ -116,6 +117,7 @@ class Shop:
         names = self.configuration.topics.topic_names()
         self._events, self._changelog, self._group = names.physical(EVENTS), names.changelog(ROLE), names.group(ROLE)
         self._admin = AdminClient(client_properties(self.configuration.kafka))
+        self._offsets = offsets_of(self.configuration, self._group)
         self._written = 0
         make_topics(self.configuration)
         profiles, self._newest = templates()
@@ -144,7 +146,7 @@ class Shop:
 
     def folded(self) -> int:
         """Events that are committed."""
-        return sum(committed(self._admin, self.configuration, self._group, self._events))
+        return sum(committed(self._offsets, self.configuration, self._events))
 
     def write_events(self) -> int:
         """One event for a customer of each partition. Returns how many events there are by now."""

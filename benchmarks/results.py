@@ -15,6 +15,7 @@ from typing import Final
 
 import msgspec
 
+from benchmarks.decisions import COLUMNS, Scoring, cells
 from benchmarks.latency import Latency
 from benchmarks.overload import Overload
 from benchmarks.peers.comparison import RAW_READER
@@ -24,6 +25,7 @@ from benchmarks.rows import Row
 from benchmarks.state_sizes import Sizes
 from benchmarks.throughput import WORKLOAD
 from stream.embedded.kafka import KAFKA_VERSION
+from stream.embedded.triton_install import TRITON_VERSION
 
 PAGE: Final = Path(__file__).resolve().parent.parent / "docs" / "benchmarks.md"
 
@@ -40,6 +42,7 @@ class Results(msgspec.Struct, kw_only=True):
     rows: list[Row] = []
     restore: list[Start] = []
     sizes: list[Sizes] = []
+    decisions: list[Scoring] = []
     latency: list[Latency] = []
     overload: list[Overload] = []
 
@@ -72,6 +75,7 @@ def begin(command: str) -> Results:
             "python": platform.python_version(),
             **{name: version(name) for name in packages},
             "kafka": KAFKA_VERSION,
+            "triton": TRITON_VERSION,
             "kafka streams": KAFKA_VERSION,
             "quix streams": QUIX_VERSION,
             "faust-streaming": FAUST_VERSION,
@@ -163,6 +167,8 @@ def blocks(results: Results) -> dict[str, str]:
                 for one in results.sizes
             ],
         )
+    if results.decisions:
+        found["decisions"] = _table(COLUMNS, [cells(one) for one in results.decisions])
     if results.latency:
         found["latency"] = _table(
             ("load", "events/s", "commit interval", "alerts", "p50 ms", "p99 ms", "p99.9 ms"),

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from benchmarks import latency, overload, restore, state_sizes, throughput
+from benchmarks import decisions, latency, overload, restore, state_sizes, throughput
 from benchmarks.event_log import MIXES, SKEWS
 from benchmarks.peers import whole_fold
 from benchmarks.peers.comparison import compare
@@ -86,6 +86,15 @@ def restores(results: Results, scale: float, runs: int) -> None:
     results.sizes.extend(state_sizes.measure())
 
 
+def scorings(results: Results, scale: float, runs: int) -> None:
+    """Customers scored by batch and by calls in flight."""
+    print(decisions.HEADER)
+    customers = int(scale * decisions.CUSTOMERS)
+    for one in decisions.measure_all(decisions.BATCHES, decisions.IN_FLIGHT, customers, runs):
+        print(decisions.line(one), flush=True)
+        results.decisions.append(one)
+
+
 def latencies(results: Results, scale: float, runs: int) -> None:
     """Event to alert by load and commit interval."""
     alerts, seconds = max(20, int(scale * LATENCY_ALERTS)), max(5.0, scale * LATENCY_S)
@@ -106,6 +115,7 @@ PARTS: Final[dict[str, Callable[[Results, float, int], None]]] = {
     "profiles": profiles,
     "whole-fold": beside_kafka_streams,
     "restore": restores,
+    "decisions": scorings,
     "latency": latencies,
     "overload": overloads,
 }

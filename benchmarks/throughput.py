@@ -15,7 +15,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
-from benchmarks.cluster import committed, configured, make_topics, members, quiet_admin, worker_process
+from benchmarks.cluster import committed, configured, make_topics, members, offsets_of, quiet_admin, worker_process
 from benchmarks.event_log import MIXES, SKEWS, EventLog, drop_topics, make_load, write_log
 from benchmarks.rows import Row, row, show
 from benchmarks.watched import Measured, watch
@@ -52,6 +52,7 @@ def measure(
     make_topics(configuration)
     names = configuration.topics.topic_names()
     admin, group = quiet_admin(kafka.bootstrap_servers), names.group(ROLE)
+    offsets = offsets_of(configuration, group)
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         running = [
             stack.enter_context(worker_process(ROLE, environ, Path(folder), "--instance", f"worker-{number}"))
@@ -66,7 +67,7 @@ def measure(
 
         def folded() -> int:
             joined[0] = joined[0] or members(admin, group) == workers
-            return sum(committed(admin, configuration, group, log.topic)) if joined[0] else 0
+            return sum(committed(offsets, configuration, log.topic)) if joined[0] else 0
 
         measured = watch(folded, [worker.pid for worker in running], kafka.pid, log.load.events, alive)
     check(names)

@@ -17,7 +17,7 @@ from typing import Final
 
 from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 
-from benchmarks.cluster import committed, configured, quiet_admin
+from benchmarks.cluster import committed, configured, offsets_of, quiet_admin
 from benchmarks.event_log import SKEWS, EventLog, drop_topics, make_load, make_topic, write_log
 from benchmarks.peers.job import Job
 from benchmarks.peers.oracle import Oracle, Totals
@@ -50,10 +50,11 @@ def checked_run(kafka: EmbeddedKafka, log: EventLog, oracle: Oracle, system: Sys
         make_topic(admin, f"{group}-dead-letters", log.partitions)
         if not system.makes_changelog:
             make_topic(admin, system.changelog(job), log.partitions, _COMPACTED)
+        offsets = offsets_of(configuration, group)
         with Program(system.name, system.command(job), job.environ(), job.folder / "program.log") as program:
 
             def folded() -> int:
-                return sum(committed(admin, configuration, group, log.topic))
+                return sum(committed(offsets, configuration, log.topic))
 
             measured = watch(folded, [program.pid], kafka.pid, log.load.events, program.check)
         states: dict[str, Totals] = {}

@@ -16,7 +16,7 @@ from typing import Any, Final
 import msgspec
 
 from benchmarks import throughput
-from benchmarks.cluster import committed, configured, quiet_admin
+from benchmarks.cluster import committed, configured, offsets_of, quiet_admin
 from benchmarks.event_log import MIXES, SKEWS, EventLog, drop_topics, make_load, make_topic, write_log
 from benchmarks.peers.comparison import RAW_READER, raw_run, read_messages, read_topic
 from benchmarks.peers.environments import kafka_streams_classpath
@@ -55,6 +55,7 @@ class Port:
         self._kafka, self._configuration = kafka, configuration
         self._log, self._settings, self._run = log, settings, run
         self._admin = quiet_admin(kafka.bootstrap_servers)
+        self._offsets = offsets_of(configuration, run)
         self._job = Job(kafka.bootstrap_servers, run, log.topic, "", log.partitions, Path())
         self.requests = f"{run}-score-requests"
         self.dead_letters = f"{run}-dead-letters"
@@ -81,7 +82,7 @@ class Port:
 
     def folded(self) -> int:
         """Events that are committed."""
-        return sum(committed(self._admin, self._configuration, self._run, self._log.topic))
+        return sum(committed(self._offsets, self._configuration, self._log.topic))
 
     def found(self) -> Found:
         """What it has made of the log by now."""

@@ -7,9 +7,12 @@ import pytest
 from msgspec.structs import replace
 
 from benchmarks import ratios, throughput
+from benchmarks.decisions import Setting, scoring
+from benchmarks.model_time import ModelTime
 from benchmarks.peers import whole_fold
 from benchmarks.peers.comparison import RAW_READER, WORKLOAD
 from benchmarks.ratios import Ratio, fallen
+from benchmarks.request_log import RequestLog
 from benchmarks.results import PAGE, Results, blocks, write_page
 from benchmarks.rows import Row, row
 from benchmarks.watched import Measured
@@ -47,6 +50,17 @@ def test_the_page_has_a_block_for_everything_that_can_be_measured(tmp_path: Path
     write_page(results(rate=300.0), page)
     assert "| 300 |" in page.read_text()
     assert "| 200 |" not in page.read_text()
+
+
+def test_customers_scored_have_a_table_of_their_own(tmp_path: Path) -> None:
+    page = tmp_path / "benchmarks.md"
+    page.write_text(PAGE.read_text())
+    scored = results()
+    run = Measured(500.0, 300.0, 10.0, 20.0), ModelTime(100, 2, 1, 6_000_000, 50_000_000)
+    scored.decisions.append(scoring(Setting(64, 4), RequestLog("requests", "catalogue", 7, 9), [run], 1))
+    write_page(scored, page)
+    written = page.read_text().partition("<!-- decisions -->")[2].partition("<!-- end of decisions -->")[0]
+    assert "| 64 | 4 | 500 | 500 … 500 | 1 | 300 | 20 | 500 | 1,500 | 100 | 3.0 | 10 |" in written
 
 
 def test_a_page_without_the_block_is_refused(tmp_path: Path) -> None:
