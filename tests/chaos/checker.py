@@ -9,7 +9,6 @@ from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
 import msgspec
-from confluent_kafka.admin import AdminClient
 
 from stream.configuration.settings import Configuration
 from stream.contracts import codec as messages
@@ -27,6 +26,7 @@ from tests.chaos.read_back import (
     Record,
     committed_offsets,
     flat,
+    group_reader,
     read_changelog,
     read_topic,
 )
@@ -85,12 +85,12 @@ def read_everything(configuration: Configuration) -> Reading:
     """What readers of committed records see, after the workers have stopped."""
     servers, names = configuration.kafka.bootstrap_servers, configuration.topics.topic_names()
     logical = (topics.EVENTS, topics.SCORE_REQUESTS, topics.DEAD_LETTERS, *OUTPUTS)
-    partitions, admin = configuration.topics.partitions, AdminClient({"bootstrap.servers": servers})
+    partitions = configuration.topics.partitions
     return Reading(
         topics={topic: read_topic(servers, names.physical(topic)) for topic in logical},
         changelogs={role: read_changelog(servers, names.changelog(role)) for role in ROLES},
         offsets={
-            role: committed_offsets(admin, names.group(role), names.physical(_INPUT[role]), partitions)
+            role: committed_offsets(group_reader(servers, names.group(role)), names.physical(_INPUT[role]), partitions)
             for role in ROLES
         },
     )

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
 import msgspec
-from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from stream.testing.waiting import eventually
@@ -115,13 +115,17 @@ def read_changelog(bootstrap_servers: str, topic: str) -> Changelog:
     return changelog
 
 
-def committed_offsets(
-    admin: AdminClient, group: str, topic: str, partitions: int, timeout: float = _TIMEOUT_S
-) -> list[int]:
+def group_reader(bootstrap_servers: str, group: str) -> Consumer:
+    """Asks what the group has committed; it never joins. Not an AdminClient: librdkafka was seen to end the process
+    where brokers die under its requests."""
+    settings = {"bootstrap.servers": bootstrap_servers, "group.id": group, "enable.auto.commit": False, "log_level": 0}
+    return Consumer(settings)
+
+
+def committed_offsets(reader: Consumer, topic: str, partitions: int, timeout: float = _TIMEOUT_S) -> list[int]:
     """The group's offset on each partition; 0 where it has none."""
-    wanted = ConsumerGroupTopicPartitions(group, [TopicPartition(topic, p) for p in range(partitions)])
-    answer = admin.list_consumer_group_offsets([wanted], request_timeout=timeout)[group].result()
-    return [max(found.offset, 0) for found in answer.topic_partitions]
+    wanted = [TopicPartition(topic, number) for number in range(partitions)]
+    return [max(found.offset, 0) for found in reader.committed(wanted, timeout)]
 
 
 def in_sync(bootstrap_servers: str) -> None:

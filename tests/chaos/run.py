@@ -13,9 +13,6 @@ from pathlib import Path
 from random import Random
 from typing import Final, NamedTuple
 
-from confluent_kafka.admin import AdminClient
-
-from stream.configuration.clients import client_properties
 from stream.configuration.load import load
 from stream.configuration.settings import Configuration
 from stream.contracts import topics
@@ -27,7 +24,7 @@ from tests.chaos.deployment import SESSION_MS, TRANSACTION_MS, configuration_tex
 from tests.chaos.input_log import chapters, events_of_now
 from tests.chaos.kinds.fault import Fault, Scene
 from tests.chaos.model import ModelServer
-from tests.chaos.read_back import committed_offsets, in_sync, last_records, read_topic
+from tests.chaos.read_back import committed_offsets, group_reader, in_sync, last_records, read_topic
 from tests.chaos.watch import Recovery, Watch
 from tests.chaos.worker import Answers
 from tests.chaos.writer import Feed, Writer
@@ -226,14 +223,15 @@ def await_catching_up(
     """
     servers, names = configuration.kafka.bootstrap_servers, configuration.topics.topic_names()
     events, requests = names.physical(topics.EVENTS), names.physical(topics.SCORE_REQUESTS)
-    admin = AdminClient(client_properties(configuration.kafka))
 
     def reached(role: str, topic: str, ends: list[int]) -> Callable[[], bool]:
+        reader = group_reader(servers, names.group(role))
+
         def look() -> bool:
             if watch is None:
                 for member in crew.of(role):
                     member.check()
-            now = committed_offsets(admin, names.group(role), topic, len(ends))
+            now = committed_offsets(reader, topic, len(ends))
             return all(offset >= end for offset, end in zip(now, ends, strict=True))
 
         return look

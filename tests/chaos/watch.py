@@ -8,12 +8,13 @@ import threading
 import time
 from typing import Final, NamedTuple
 
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import KafkaException, TopicPartition
 
 from stream.configuration.settings import Configuration
 from stream.contracts import topics
 from stream.engine.background import Background
 from tests.chaos.crew import GIVEN_UP, Crew, Death
+from tests.chaos.read_back import group_reader
 from tests.chaos.writer import Feed
 
 ROLES: Final = ("profiles", "decisions")
@@ -79,8 +80,7 @@ class Watch(Background):
         self._recoveries: list[Recovery] = []
         self._committed: dict[Place, int] = {}
         self._moved: dict[Place, float] = {}
-        # Not an AdminClient: librdkafka was seen to abort the process where brokers die under its requests.
-        self._readers = {role: _reader(servers, group) for role, group in self._groups.items()}
+        self._readers = {role: group_reader(servers, group) for role, group in self._groups.items()}
         self._failure: BaseException | None = None
 
     def recovery(self, name: str) -> Recovery:
@@ -164,8 +164,3 @@ class Watch(Background):
             recovery.seconds = time.monotonic() - recovery.began
             recovery.over.set()
             self._recoveries.remove(recovery)
-
-
-def _reader(servers: str, group: str) -> Consumer:
-    """Asks what the group has committed; it never joins."""
-    return Consumer({"bootstrap.servers": servers, "group.id": group, "enable.auto.commit": False, "log_level": 0})

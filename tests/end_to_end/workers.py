@@ -8,8 +8,6 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
-from confluent_kafka.admin import AdminClient
-
 from stream.configuration.clients import client_properties
 from stream.configuration.settings import Configuration
 from stream.engine.processor import Stage
@@ -17,7 +15,7 @@ from stream.engine.worker import Worker
 from stream.testing.waiting import eventually
 from stream.workers.decisions import Question
 from stream.workers.process import build_processor, dead_letter_maker, stores
-from tests.chaos.read_back import committed_offsets
+from tests.chaos.read_back import committed_offsets, group_reader
 
 MakeStage = Callable[[], Stage[Question]]
 AnyWorker = Worker[object, object]
@@ -65,11 +63,11 @@ class Team:
 
     def await_offsets(self, configuration: Configuration, topic: str, ends: list[int], timeout: float = 60.0) -> None:
         """Until the group has committed ``ends``."""
-        admin = AdminClient(client_properties(configuration.kafka))
+        reader = group_reader(configuration.kafka.bootstrap_servers, self.group)
 
         def reached() -> bool:
             self.check()
-            now = committed_offsets(admin, self.group, topic, len(ends))
+            now = committed_offsets(reader, topic, len(ends))
             return all(offset >= end for offset, end in zip(now, ends, strict=True))
 
         assert eventually(reached, timeout=timeout), f"{self.group} does not reach {ends} of {topic}"

@@ -18,6 +18,7 @@ from stream.contracts.dead_letters import Verdict, read_verdict
 from stream.contracts.ids import event_id_hash
 from stream.contracts.partitioning import partition_for
 from stream.contracts.times import to_rfc3339
+from stream.engine.group_offsets import GroupOffsets
 from stream.engine.position import HEADER_BYTES, POSITION_KEY, Position, decode_position, encode_position, frame
 from stream.engine.processor import Context, Parsed
 from stream.engine.stores.memory import open_memory_store
@@ -180,14 +181,13 @@ class Shop:
 
     def folded(self, ends: dict[int, int]) -> None:
         """Wait until everything before these offsets is committed."""
-        admin = AdminClient(self.kafka)
+        offsets = GroupOffsets(self.kafka, self.group, stable=False)
 
         def done() -> bool:
             if self.error is not None:
                 raise self.error
             wanted = [TopicPartition(self.events, number) for number in ends]
-            found = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(self.group, wanted)])
-            return all(part.offset >= ends[part.partition] for part in found[self.group].result(10).topic_partitions)
+            return all(part.offset >= ends[part.partition] for part in offsets.committed(wanted, 10))
 
         assert eventually(done, timeout=30)
 

@@ -20,6 +20,7 @@ from prometheus_client import CollectorRegistry
 
 from stream.contracts.topics import COMPACTION
 from stream.engine import processor as engine
+from stream.engine.group_offsets import GroupOffsets
 from stream.engine.position import POSITION_KEY, Position, decode_position, frame
 from stream.engine.settings import EngineSettings
 from stream.engine.stores.memory import open_memory_store
@@ -204,17 +205,7 @@ class Deployment:
         """The group's offset of each partition. Waits out what is just being committed: the broker answers to a commit
         before readers see it."""
         wanted = [TopicPartition(self.processor.input_topic, number) for number in range(self.partitions)]
-        while True:
-            asked = [ConsumerGroupTopicPartitions(self.group, wanted)]
-            answer = self.admin.list_consumer_group_offsets(asked, require_stable=True)[self.group]
-            try:
-                found = list(answer.result(10).topic_partitions)
-            except KafkaException as exception:
-                if exception.args[0].code() != KafkaError.UNSTABLE_OFFSET_COMMIT:
-                    raise
-                continue
-            if all(partition.error is None for partition in found):
-                return found
+        return GroupOffsets(self.kafka, self.group, stable=True).committed(wanted, 10)
 
     def commit_offsets(self, offsets: Sequence[int]) -> None:
         """As an operator would: the group has to be empty."""
