@@ -4,7 +4,8 @@ Written by the command at the end of a run; ``docs/chaos.md`` is such a page.
 """
 
 import platform
-from collections import defaultdict
+import re
+from collections import Counter, defaultdict
 from datetime import UTC, datetime
 from importlib.metadata import version
 from statistics import median
@@ -12,9 +13,12 @@ from typing import Final
 
 from stream.embedded.kafka import KAFKA_VERSION
 from tests.chaos.checker import Verdict
+from tests.chaos.crew import Death
+from tests.chaos.kinds.stores import Damaged
 from tests.chaos.run import Run, Struck
 
 _LONGEST: Final = 300
+_DAMAGED_STORE: Final = re.compile(r"StoreFailed: the local store (\S+) cannot be read")
 
 
 def complaints(run: Run, verdict: Verdict) -> list[str]:
@@ -23,11 +27,25 @@ def complaints(run: Run, verdict: Verdict) -> list[str]:
     found += [f"{each.fault.name}: not recovered" for each in run.struck if each.recovery.seconds is None]
     found += [
         f"{death.role} {death.instance} ended by itself with {death.status}: {death.log_tail[-_LONGEST:]}"
-        for death in run.watch.unexplained
+        for death in _unexplained(run)
     ]
     if verdict.events != run.written:
         found.append(f"{run.written} records were written, and {verdict.events} lie in the log and are folded")
     return found
+
+
+def _unexplained(run: Run) -> list[Death]:
+    """Deaths that no fault accounts for. A store that was damaged may end its worker once, when the damage is found."""
+    damages = sum(each.fault.name == Damaged.name for each in run.struck)
+    found: Counter[str] = Counter()
+    unexplained = []
+    for death in run.watch.unexplained:
+        store = _DAMAGED_STORE.search(death.log_tail)
+        if store is not None:
+            found[store[1]] += 1
+        if store is None or found[store[1]] > damages:
+            unexplained.append(death)
+    return unexplained
 
 
 def page(run: Run, verdict: Verdict, command: str, seed: int) -> str:

@@ -42,6 +42,9 @@ _BUFFERS_IN_A_SHARE: Final = 4
 """Write buffers are this much smaller than what all of them may take, so that one can be filled while others are
 written out."""
 
+_CORRUPTION: Final = "Corruption"
+"""How RocksDB begins to say that its files are damaged."""
+
 _log = structlog.get_logger(__name__)
 
 
@@ -175,6 +178,9 @@ class RocksStore:
                 self._unlogged = False
             self._rocks.write(batch)
         except Exception as error:
+            if str(error).startswith(_CORRUPTION):
+                # Found while RocksDB rewrites its files in the background: it takes no write from then on.
+                raise self._unreadable(error) from error
             raise StoreFailed(
                 f"the local store {self._folder} cannot be written ({error}): make room on its disk, or set data_dir "
                 "to another; nothing is lost, the changelog has it"

@@ -4,6 +4,7 @@ import resource
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from random import Random
 
@@ -17,6 +18,7 @@ from stream.engine.stores.memory import open_memory_store
 from stream.engine.stores.rocks import RocksStores, StoreFailed
 from stream.engine.stores.store import Stamp, Store
 from stream.engine.timers import FOREVER
+from stream.testing.waiting import eventually
 
 HOUR_MS = 3_600_000
 STAMP = Stamp(cluster_id="c", changelog_topic="changelog", changelog_topic_id="t", fold_version=1)
@@ -222,6 +224,29 @@ def test_a_store_whose_states_are_damaged_says_so_and_is_wiped_when_it_is_opened
     store = RocksStores(tmp_path, HOUR_MS)(0, STAMP)
     with pytest.raises(StoreFailed, match="start the worker again"):
         dict(store.items())
+    store.close()
+    store = RocksStores(tmp_path, HOUR_MS)(0, STAMP)
+    assert (dict(store.items()), store.changelog_offset()) == ({}, 0)
+    store.close()
+
+
+def test_a_store_that_is_found_damaged_by_a_compaction_is_wiped_when_it_is_opened_next(tmp_path: Path) -> None:
+    damage(tmp_path, 0.5)
+    store = RocksStores(tmp_path, HOUR_MS)(0, STAMP)
+
+    said: list[str] = []
+
+    def refused() -> bool:
+        with suppress(Exception):
+            store._rocks.flush()
+        try:
+            store.write({b"%d" % number: ONE for number in range(5_000)}, Position(2, 2, 1), 2)
+        except StoreFailed as error:
+            said.append(str(error))
+        return bool(said)
+
+    assert eventually(refused), "four files and a compaction"
+    assert "start the worker again" in said[0]
     store.close()
     store = RocksStores(tmp_path, HOUR_MS)(0, STAMP)
     assert (dict(store.items()), store.changelog_offset()) == ({}, 0)
