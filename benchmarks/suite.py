@@ -32,6 +32,8 @@ SCALE_OUT: Final = (2, 4)
 LATENCY_S: Final = 60.0
 LATENCY_ALERTS: Final = 700
 OVERLOAD_S: Final = 60.0
+LEAST_SCORED: Final = 10_000
+"""Customers who keep the role decisions busy for several commits, which are two seconds apart in a backlog."""
 
 QUICK_CUSTOMERS: Final = 20_000
 QUICK_SIMPLE_EVENTS: Final = 300_000
@@ -89,7 +91,7 @@ def restores(results: Results, scale: float, runs: int) -> None:
 def scorings(results: Results, scale: float, runs: int) -> None:
     """Customers scored by batch and by calls in flight."""
     print(decisions.HEADER)
-    customers = int(scale * decisions.CUSTOMERS)
+    customers = max(LEAST_SCORED, int(scale * decisions.CUSTOMERS))
     for one in decisions.measure_all(decisions.BATCHES, decisions.IN_FLIGHT, customers, runs):
         print(decisions.line(one), flush=True)
         results.decisions.append(one)

@@ -41,6 +41,7 @@ def test_a_copy_asks_what_the_original_asked_but_earlier(asked: list[ScoreReques
     by_name: dict[str, list[tuple[int, str]]] = {}
     for request in asked:
         by_name.setdefault(request.customer_id, []).append((request.as_of, request.trigger))
+    assert {name.rpartition("-")[2] for name in by_name} == {"0", "1"}
     first = asked[0].as_of + APART_MS
     for name, own in by_name.items():
         original, _, copy = name.rpartition("-")
