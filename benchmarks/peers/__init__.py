@@ -1,1 +1,4 @@
-"""Tidemark's engine beside its peers: one simple job, the same log and broker, and results held against an oracle."""
+"""Tidemark's engine beside its peers: one simple job, and the whole fold beside Kafka Streams.
+
+The same log and broker for all, and results held against an oracle.
+"""

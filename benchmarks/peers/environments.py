@@ -48,7 +48,7 @@ def python_of(name: str, *requirements: str) -> Path:
 
 
 def kafka_streams_classpath() -> str:
-    """The class path of the job on Kafka Streams, compiled.
+    """The class path of the jobs on Kafka Streams, compiled.
 
     The compiler comes from Maven too, so that a Java without one will do.
 
@@ -71,8 +71,8 @@ def _build_kafka_streams(sources: dict[str, str]) -> Callable[[Path], None]:
         compiler = [f"{find_java()}", "-cp", every_jar, _COMPILER, _JAVA_RELEASE, "-cp", every_jar]
         run_installer(
             [*compiler, "-d", f"{folder / 'classes'}", *java_files],
-            what="the job on Kafka Streams",
-            advice="its source does not compile",
+            what="the jobs on Kafka Streams",
+            advice="their source does not compile",
         )
 
     return build

@@ -149,16 +149,15 @@ class StraightFold:
                 raise WrongResult(
                     f"customer {key.decode()}: the state is {codec.decode(state)}, and must be {states[key]}"
                 )
-        requests: dict[str, bytes] = {}
+        asked: set[str] = set()
         for value in found.requests:
-            request_id = decode_score_request(value).request_id
-            if request_id in requests:
-                raise WrongResult(f"score request {request_id} was put out twice")
-            requests[request_id] = value
-        _same_keys("score requests", requests.keys(), self.requests.keys())
-        for request_id, value in requests.items():
-            if value != self.requests[request_id]:
-                self._check_request(decode_score_request(value), exact)
+            request = decode_score_request(value)
+            if request.request_id in asked:
+                raise WrongResult(f"score request {request.request_id} was put out twice")
+            asked.add(request.request_id)
+            if value != self.requests.get(request.request_id, value):
+                self._check_request(request, exact)
+        _same_keys("score requests", asked, self.requests.keys())
         refused = list(found.refused)
         if len(refused) != len(self.refused) or set(refused) != self.refused:
             raise WrongResult(f"{len(refused):,} records were refused, {len(self.refused):,} must be")

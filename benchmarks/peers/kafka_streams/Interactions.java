@@ -1,6 +1,3 @@
-import java.lang.invoke.MethodHandles;
-import java.lang.invoke.VarHandle;
-import java.nio.ByteOrder;
 import java.util.Arrays;
 
 /**
@@ -20,18 +17,15 @@ final class Interactions {
   private static final int TAG_AT = 13;
   private static final int QUANTITY_AT = 15;
   private static final int PRICE_AT = 17;
-  private static final VarHandle SHORT = big(short[].class);
-  private static final VarHandle INT = big(int[].class);
-  private static final VarHandle LONG = big(long[].class);
 
   static byte[] row(long time, int code, long item, double quantity, double price, short tag) {
     byte[] row = new byte[SIZE];
-    INT.set(row, 0, (int) (time / 1000));
+    BigEndian.INT.set(row, 0, (int) (time / 1000));
     row[TYPE_AT] = (byte) code;
-    LONG.set(row, ITEM_AT, item);
-    SHORT.set(row, TAG_AT, tag);
-    SHORT.set(row, QUANTITY_AT, HalfFloat.bits(quantity));
-    SHORT.set(row, PRICE_AT, HalfFloat.bits(price));
+    BigEndian.LONG.set(row, ITEM_AT, item);
+    BigEndian.SHORT.set(row, TAG_AT, tag);
+    BigEndian.SHORT.set(row, QUANTITY_AT, HalfFloat.bits(quantity));
+    BigEndian.SHORT.set(row, PRICE_AT, HalfFloat.bits(price));
     return row;
   }
 
@@ -62,7 +56,7 @@ final class Interactions {
   /** The newest purchase of an item in an order; null: not in the ring. */
   static byte[] purchaseOf(byte[] ring, long item, short tag) {
     for (int at = ring.length - SIZE; at >= 0; at -= SIZE) {
-      if (isPurchase(ring, at) && itemAt(ring, at) == item && (short) SHORT.get(ring, at + TAG_AT) == tag) {
+      if (isPurchase(ring, at) && itemAt(ring, at) == item && (short) BigEndian.SHORT.get(ring, at + TAG_AT) == tag) {
         return Packed.row(ring, SIZE, at);
       }
     }
@@ -75,32 +69,28 @@ final class Interactions {
 
   /** Epoch milliseconds, in whole seconds. */
   static long timeAt(byte[] ring, int at) {
-    return ((int) INT.get(ring, at) & 0xffff_ffffL) * 1000;
+    return ((int) BigEndian.INT.get(ring, at) & 0xffff_ffffL) * 1000;
   }
 
   static long itemAt(byte[] ring, int at) {
-    return (long) LONG.get(ring, at + ITEM_AT);
+    return (long) BigEndian.LONG.get(ring, at + ITEM_AT);
   }
 
   static double quantity(byte[] row) {
-    return HalfFloat.value((short) SHORT.get(row, QUANTITY_AT));
+    return HalfFloat.value((short) BigEndian.SHORT.get(row, QUANTITY_AT));
   }
 
   /** The row with another quantity. */
   static byte[] shrunk(byte[] row, double quantity) {
     byte[] less = row.clone();
-    SHORT.set(less, QUANTITY_AT, HalfFloat.bits(quantity));
+    BigEndian.SHORT.set(less, QUANTITY_AT, HalfFloat.bits(quantity));
     return less;
   }
 
   /** What {@code quantity} units of a purchase cost, for a return without a price. */
   static long cents(byte[] row, double quantity) {
-    double price = HalfFloat.value((short) SHORT.get(row, PRICE_AT));
+    double price = HalfFloat.value((short) BigEndian.SHORT.get(row, PRICE_AT));
     return (long) Math.rint(Math.rint(price * 100) * quantity);
-  }
-
-  private static VarHandle big(Class<?> type) {
-    return MethodHandles.byteArrayViewVarHandle(type, ByteOrder.BIG_ENDIAN);
   }
 
   private Interactions() {}

@@ -1,15 +1,8 @@
-import java.lang.invoke.MethodHandles;
-import java.lang.invoke.VarHandle;
-import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
 
 /** Writes MessagePack, each value in its shortest form, into a buffer that is used again. */
 final class PackWriter {
-  private static final VarHandle SHORT = big(short[].class);
-  private static final VarHandle INT = big(int[].class);
-  private static final VarHandle LONG = big(long[].class);
-
   private byte[] bytes = new byte[8 * 1024];
   private int end;
 
@@ -110,30 +103,26 @@ final class PackWriter {
   private void head(int code, short value) {
     octet(code);
     need(Short.BYTES);
-    SHORT.set(bytes, end, value);
+    BigEndian.SHORT.set(bytes, end, value);
     end += Short.BYTES;
   }
 
   private void head(int code, int value) {
     octet(code);
     need(Integer.BYTES);
-    INT.set(bytes, end, value);
+    BigEndian.INT.set(bytes, end, value);
     end += Integer.BYTES;
   }
 
   private void head(int code, long value) {
     octet(code);
     need(Long.BYTES);
-    LONG.set(bytes, end, value);
+    BigEndian.LONG.set(bytes, end, value);
     end += Long.BYTES;
   }
 
   private void need(int more) {
     if (end + more > bytes.length) {
     }
-  }
-
-  private static VarHandle big(Class<?> type) {
-    return MethodHandles.byteArrayViewVarHandle(type, ByteOrder.BIG_ENDIAN);
   }
 }
