@@ -53,7 +53,7 @@ format: $(READY) ## put the code in form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(READY) ## every figure of docs/benchmarks.md, peers beside it, two hours: make bench [OUT=FILE]
+bench: $(READY) ## every figure of docs/benchmarks.md, peers beside it, three hours: make bench [OUT=FILE]
 	$(BIN)/python -m benchmarks.suite --out $(OUT)
 
 bench-quick: $(READY) ## three minutes: has Tidemark become slow? make bench-quick [OUT=FILE]

@@ -124,7 +124,7 @@ PARTS: Final[dict[str, Callable[[Results, float, int], None]]] = {
 
 
 def run_parts(results: Results, parts: Sequence[str], scale: float, runs: int, out: Path) -> None:
-    """Measure, and keep what there is after each part: the whole takes two hours."""
+    """Measure, and keep what there is after each part: the whole takes some three hours."""
     for part in parts:
         PARTS[part](results, scale, runs)
         results.write(out)
