@@ -190,8 +190,8 @@ def _strike(scene: Scene, fault: Fault) -> Struck:
     began, detail, error = time.monotonic(), "", ""
     try:
         detail = fault.strike(scene)
-    except AssertionError as failure:
-        error = str(failure)
+    except Exception as failure:  # An hour's run does not end by one fault that failed; it is told as wrong.
+        error = str(failure) or repr(failure)
         # Whoever was struck may be half struck.
         for member in scene.crew.members:
             member.end()
