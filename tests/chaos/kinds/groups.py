@@ -49,7 +49,7 @@ class OffsetsGone(Fault):
             member.stop()
 
         def deleted() -> bool:
-            # Until the group has forgotten its static members. Again, where it was aborted (a negative status) or hangs.
+            # Until the group has forgotten its static members. Again, where it was aborted (status < 0) or hangs.
             try:
                 status = subprocess.run(command, check=False, timeout=2 * _ANSWER_S).returncode
             except subprocess.TimeoutExpired:
