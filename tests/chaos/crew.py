@@ -10,7 +10,7 @@ import resource
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Literal, NamedTuple, Self
@@ -211,18 +211,19 @@ class Member:
         self._forget()
         return status
 
-    def stop(self) -> None:
-        """SIGTERM, as operators stop a worker.
+    def stop(self, forgiven: Collection[int] = ()) -> int:
+        """SIGTERM, as operators stop a worker. Returns its exit status.
 
         Raises:
-            WorkerEnded: it was gone already, did not stop in time, or its exit status is not 0.
+            WorkerEnded: it was gone already, did not stop in time, or its status is neither 0 nor ``forgiven``.
         """
         self.check()
         self.wanted = False
         self.signal(signal.SIGTERM)
         status = self.await_end()
-        if status != 0:
+        if status != 0 and status not in forgiven:
             raise WorkerEnded(f"{self.role} {self.instance} ended with {status}:\n{self.log_tail()}")
+        return status
 
     def check(self) -> None:
         """Raises ``WorkerEnded`` unless it runs."""

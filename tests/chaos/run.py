@@ -19,7 +19,7 @@ from stream.contracts import topics
 from stream.testing.waiting import eventually
 from tests.chaos.brokers import Brokers
 from tests.chaos.checker import ROLES, Reading, read_everything
-from tests.chaos.crew import Crew, Member
+from tests.chaos.crew import GIVEN_UP, Crew, Member
 from tests.chaos.deployment import SESSION_MS, TRANSACTION_MS, configuration_text, create
 from tests.chaos.input_log import chapters, events_of_now
 from tests.chaos.kinds.fault import Fault, Scene
@@ -238,7 +238,7 @@ def await_catching_up(
 
     assert eventually(reached("profiles", events, ends), timeout=patience_s), "profiles do not catch up"
     for member in crew.of("profiles"):
-        member.stop()
+        _stop(member)
     if not crew.of("decisions"):
         return
     # Decisions put questions again themselves, so the end is reached when it does not move any more.
@@ -247,7 +247,14 @@ def await_catching_up(
         asked = now
         assert eventually(reached("decisions", requests, asked), timeout=patience_s), "decisions do not catch up"
     for member in crew.of("decisions"):
-        member.stop()
+        _stop(member)
+
+
+def _stop(member: Member) -> None:
+    # One whose client hangs is ended by its watchdog, and started again, as any supervisor does.
+    while member.stop(GIVEN_UP) != 0:
+        member.start()
+        member.await_ready()
 
 
 def until(seconds: float, schedule: Callable[[Scene], Iterator[Fault]]) -> Schedule:
