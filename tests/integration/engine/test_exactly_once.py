@@ -95,7 +95,7 @@ def test_a_worker_whose_producer_is_fenced_once_recovers_by_itself(deployment: D
         usurper.init_transactions(10)
         deployment.produce(some_records(500, 2, 30_000))
         deployment.folded()
-        # The client has more than one name for it, by the call that meets it.
+        # Under whatever name: once in a whole run it was not `_FENCED`.
         assert run.metric("tidemark_aborts_total") >= 1
     deployment.assert_exact()
 
