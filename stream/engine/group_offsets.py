@@ -2,7 +2,8 @@
 
 An admin client could ask the same, but its process dies where the coordinator that it knows has just moved: librdkafka
 then looks for the group of a client that has none (``rd_kafka_handle_OffsetFetch``; issue 374 of
-confluent-kafka-javascript; the crashes seen here with 2.15.1 ended with this module). Called by ``stream.engine.bounds``, ``stream.engine.cluster`` and
+confluent-kafka-javascript; the crashes seen here ended with this module).
+Called by ``stream.engine.bounds``, ``stream.engine.cluster`` and
 ``stream.operations``.
 """
 
