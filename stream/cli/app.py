@@ -13,12 +13,14 @@ from typing import Annotated
 import typer
 
 from stream.cli import (
+    compare,
     config,
     convert,
     demo,
     evaluate,
     ingest,
     models,
+    replay,
     resume,
     retrain,
     sentiment,
@@ -74,9 +76,11 @@ app.command()(sentiment.sentiment)
 app.command()(status.status)
 app.command()(tail.tail)
 app.command()(resume.resume)
+app.command()(compare.compare)
 app.command()(config.config)
 app.command()(version.version)
 app.add_typer(models.app, name="models")
+app.add_typer(replay.app, name="replay")
 
 
 def main(arguments: list[str] | None = None) -> None:

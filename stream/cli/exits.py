@@ -118,6 +118,9 @@ def _kinds() -> dict[Exit, tuple[type[BaseException], ...]]:
     from stream.operations.ingest import IngestError
     from stream.operations.names import UnknownTopicError
     from stream.operations.promotion import NotPromoted
+    from stream.operations.replays.begin import ReplayRefused
+    from stream.operations.replays.record import UnknownReplay
+    from stream.operations.replays.window import NotComparable
     from stream.operations.rows import MappingError
     from stream.operations.sources import SourceError
     from stream.operations.topics import TopicMismatchError
@@ -132,6 +135,8 @@ def _kinds() -> dict[Exit, tuple[type[BaseException], ...]]:
         MappingError,
         FixedProperty,
         InvalidInstance,
+        UnknownReplay,
+        ReplayRefused,
     )
     refused = (
         DifferentCutoffs,
@@ -150,6 +155,7 @@ def _kinds() -> dict[Exit, tuple[type[BaseException], ...]]:
         DeadLetterRefused,
         NotPromoted,
         RefreshRefused,
+        NotComparable,
     )
     unreadable = (
         ConversionError,

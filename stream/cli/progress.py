@@ -1,6 +1,6 @@
 """A progress bar on standard error for commands that go through a file.
 
-Called by ingest, convert and simulate. It shows nothing where standard error is no terminal.
+Called by ingest, convert, simulate, replay and those that train. It shows nothing where standard error is no terminal.
 """
 
 from __future__ import annotations
@@ -56,5 +56,32 @@ def progress_steps(*, shown: bool = True) -> Iterator[Callable[[str, int, int], 
             if step not in tasks:
                 tasks[step] = progress.add_task(step, total=total)
             progress.update(tasks[step], completed=done, total=total)
+
+        yield update
+
+
+@contextmanager
+def progress_records() -> Iterator[Callable[[str, int, int], None]]:
+    """A bar for each kind of record that is gone through, with records/s and the time left; call what it gives with the
+    kind, how many are done, and of how many."""
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = notes()
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=20),
+        TextColumn("{task.completed:,.0f} of {task.total:,.0f}"),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+        tasks: dict[str, TaskID] = {}
+
+        def update(kind: str, done: int, total: int) -> None:
+            if kind not in tasks:
+                tasks[kind] = progress.add_task(kind, total=total, rate="")
+            task = next(each for each in progress.tasks if each.id == tasks[kind])
+            speed = task.finished_speed or task.speed
+            progress.update(task.id, completed=done, total=total, rate=f"{speed:,.0f}/s" if speed else "")
 
         yield update

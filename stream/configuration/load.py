@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple
 from stream.configuration.alike import refuse_alike
 from stream.configuration.resolve import ConfigurationError, Layer, resolve
 from stream.configuration.settings import Configuration
+from stream.decisions.policies import Policies
 
 FILE_NAME: Final = "tidemark.toml"
 ENVIRONMENT_PREFIX: Final = "TIDEMARK__"
@@ -44,6 +45,18 @@ def load(path: Path | None, environ: Mapping[str, str], running: Layer | None = 
     if path is not None:
         layers.append(Layer(str(path), _toml(path)))
     return Loaded(*resolve(Configuration, layers, environ, ENVIRONMENT_PREFIX))
+
+
+def load_policies(path: Path) -> Policies:
+    """The policies of a file: its table ``policies`` as `tidemark.toml` has one, or all of it where it has none. What
+    it does not say has its default, whatever is in force.
+
+    Raises:
+        ConfigurationError: says where, which key, and what was expected.
+    """
+    values = _toml(path)
+    table = values.get("policies", values)
+    return resolve(Configuration, [Layer(str(path), {"policies": table})], {}, ENVIRONMENT_PREFIX)[0].policies
 
 
 def _toml(path: Path) -> Mapping[str, Any]:

@@ -157,6 +157,9 @@ class Score(msgspec.Struct, omit_defaults=True, gc=False):
     """True if the request was."""
     policy_version: str = ""
     """The policies under which it was decided."""
+    events_offset: int = -1
+    """Offset, on the same partition of the events topic, of the record that made the profile ask; -1 where the score is
+    older than this field."""
 
 
 class Prediction(msgspec.Struct, omit_defaults=True, gc=False):

@@ -191,6 +191,17 @@ def changelog(role: str) -> TopicSpec:
     )
 
 
+REPLAY: Final = TopicSpec(
+    name="replay",
+    base_name="tidemark.replay.v1",
+    key="what it says of the replay",
+    description="What a replay is to do, and how far it is: internal, not a contract. Only sandboxes have it.",
+    cleanup_policy="compact",
+    partitions=1,
+    extra=COMPACTION,
+)
+
+
 class TopicNames(msgspec.Struct, frozen=True):
     """Physical topic names of one deployment.
 

@@ -158,6 +158,7 @@ def _answered(request: ScoreRequest, origin: Origin, answer: Answer, policies: P
         mode=request.mode,
         simulated=request.simulated,
         policy_version=policies.version,
+        events_offset=request.last_offset,
     )
     return messages.answered(score, ((headers.OUTCOME, outcome.encode()),))
 

@@ -14,6 +14,7 @@ from stream.engine.processor import Parsed, Processor
 from stream.engine.restore import StateLost
 from stream.engine.settings import EngineSettings
 from stream.engine.stage import StageRunner, Ticket
+from stream.engine.until import Until
 
 S = TypeVar("S")
 P = TypeVar("P")
@@ -32,8 +33,12 @@ class ConsumerFenced(RuntimeError):
 class Intake(Generic[S, P]):
     """The way in. What is in flight is bounded in records and bytes: at the bound nothing is consumed.
 
+    Args:
+        until: where the input ends; None: nowhere.
+
     Attributes:
         backlog: whether the log had at least as many records as there was room for when last asked.
+        held_back: whether nothing is to be taken in for now.
     """
 
     def __init__(
@@ -44,8 +49,11 @@ class Intake(Generic[S, P]):
         settings: EngineSettings,
         stage: StageRunner[P] | None,
         contact: Contact,
+        until: Until | None = None,
     ) -> None:
         self.backlog = False
+        self.held_back = False
+        self._until = until
         self._consumer = consumer
         self._contact = contact
         self._processor = processor
@@ -81,7 +89,17 @@ class Intake(Generic[S, P]):
                 self._contact.heard()
             else:
                 self._contact.look(self._consumer)
+        if self._until is not None:
+            messages = self._until.within(messages, self._consumer, self._holdings)
         self.accept(messages)
+
+    def at_end(self, partitions: int) -> bool:
+        """Whether all input up to its end is folded and committed; never where it has no end.
+
+        Args:
+            partitions: that the input has.
+        """
+        return self._until is not None and self._until.reached(partitions, self._consumer, self._holdings)
 
     def _room(self) -> int:
         holdings, settings = self._holdings, self._settings
@@ -92,6 +110,8 @@ class Intake(Generic[S, P]):
             # As many as fit when they are as large as those of the last batch, and one to learn that they are not.
             bytes_left // self._record_bytes + 1 if bytes_left > 0 else 0,
         )
+        if self.held_back:
+            room = 0
         if room <= 0 and time.monotonic() - self._last_poll >= _LONGEST_WITHOUT_POLL_S:
             # The group has to hear from us; one record over the bound does no harm.
             return 1

@@ -8,7 +8,7 @@ import gc
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from typing import Any, Final, Generic, TypeVar
 
@@ -32,6 +32,7 @@ from stream.engine.stage import StageRunner
 from stream.engine.steps import DeadLetters
 from stream.engine.stores.store import StoreFactory
 from stream.engine.transactions import GivenUp, Transactions, initialised
+from stream.engine.until import Until
 from stream.engine.upkeep import Upkeep
 
 S = TypeVar("S")
@@ -54,6 +55,11 @@ class Worker(Generic[S, P]):
         dead_letters: makes the dead letter of a refused record.
         make_transactions: tests place faults between the steps of a commit with their own.
         consumer_properties, producer_properties: librdkafka properties of these clients alone.
+        until: the worker stops by itself when it has folded, of each partition, what lies before this offset; it has to
+            have all partitions for that, so no other may run in its group. None: it never does.
+
+    Attributes:
+        held_back: set by any thread: take nothing in for now, and finish what was taken in.
 
     Raises:
         FixedProperty: a property that may not be set.
@@ -71,10 +77,12 @@ class Worker(Generic[S, P]):
         make_transactions: MakeTransactions = Transactions,
         consumer_properties: Properties | None = None,
         producer_properties: Properties | None = None,
+        until: Mapping[int, int] | None = None,
     ) -> None:
         for properties in (kafka, consumer_properties or {}, producer_properties or {}):
             check_properties(properties)
         self.group = processor.group
+        self.held_back = False
         self._processor = processor
         self._kafka = kafka
         self._settings = settings
@@ -93,6 +101,7 @@ class Worker(Generic[S, P]):
         self._stopping = threading.Event()
         self._stop_by = 0.0
         self._resume = threading.Event()
+        self._until = None if until is None else Until(until)
 
     def stop(self) -> None:
         """Finish gracefully: commit what is folded, leave, return from ``run``. A signal handler may call it."""
@@ -102,6 +111,10 @@ class Worker(Generic[S, P]):
     def resume(self) -> None:
         """Let partitions go on that were paused because most of their input was bad."""
         self._resume.set()
+
+    def folded(self) -> dict[int, int]:
+        """Offset of the next record to fold, by partition, of those that are held. For any thread."""
+        return {number: held.partition.next_offset for number, held in list(self._holdings.held.items())}
 
     @property
     def partitions(self) -> list[int]:
@@ -175,7 +188,7 @@ class Worker(Generic[S, P]):
         extra = self._consumer_properties
         consumer = self._consumer = make_consumer(self._kafka, settings, self.group, self._instance, extra)
         contact = Contact(self._kafka, processor.input_topic)
-        self._intake = Intake(consumer, processor, holdings, settings, self._stage, contact)
+        self._intake = Intake(consumer, processor, holdings, settings, self._stage, contact, self._until)
         self._commits = Commits(consumer, processor, holdings, transactions, self._metrics, self._instance)
         self._upkeep = Upkeep(consumer, processor, holdings, settings, self._stage, self._metrics)
         self._membership = Membership(
@@ -227,6 +240,7 @@ class Worker(Generic[S, P]):
 
     def _step(self) -> None:
         self._membership.restore_step()
+        self._intake.held_back = self.held_back
         self._intake.take_in()
         commit = self._fold_ready()
         commit |= self._upkeep.look(self._resume.is_set())
@@ -241,6 +255,8 @@ class Worker(Generic[S, P]):
             self._start_afresh()
         elif self._commits.producer_spent:
             self._replace_producer()
+        elif self._intake.at_end(self._checked.partitions):
+            self._stopping.set()
 
     def _commit_interval_ms(self) -> int:
         settings = self._settings

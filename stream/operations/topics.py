@@ -7,6 +7,7 @@ What a topic must be like stands in `stream.contracts.topics`. It never changes 
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Final, Literal, NamedTuple
 
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
@@ -71,14 +72,17 @@ def wanted_topics(settings: TopicSettings) -> list[WantedTopic]:
     ]
 
 
-def inspect_topics(admin: AdminClient, settings: TopicSettings) -> list[TopicState]:
+def inspect_topics(admin: AdminClient, settings: TopicSettings, more: Sequence[WantedTopic] = ()) -> list[TopicState]:
     """Which topics exist, without creating any.
+
+    Args:
+        more: topics beside those of every deployment.
 
     Raises:
         TopicMismatchError: some exist and are different.
         AccessError: this user may not look at them.
     """
-    wanted = wanted_topics(settings)
+    wanted = [*wanted_topics(settings), *more]
     shapes = _shapes(admin, [topic.name for topic in wanted])
     existing = [topic for topic in wanted if topic.name in shapes]
     differences = [
@@ -104,15 +108,18 @@ def require_topics(admin: AdminClient, names: list[str]) -> None:
             raise MissingTopicError(f"topic {name} does not exist: create the topics with `tidemark topics`")
 
 
-def create_topics(admin: AdminClient, settings: TopicSettings) -> list[TopicState]:
+def create_topics(admin: AdminClient, settings: TopicSettings, more: Sequence[WantedTopic] = ()) -> list[TopicState]:
     """Create the topics that do not exist. Doing it again does nothing.
+
+    Args:
+        more: topics beside those of every deployment.
 
     Raises:
         TopicMismatchError: some exist and are different; none is created then.
         ConfigurationError: there are fewer brokers than copies are wanted.
         AccessError: this user may not create them.
     """
-    states = inspect_topics(admin, settings)
+    states = inspect_topics(admin, settings, more)
     missing = [state.topic for state in states if state.state == "missing"]
     if not missing:
         return states
@@ -141,7 +148,7 @@ def create_topics(admin: AdminClient, settings: TopicSettings) -> list[TopicStat
             if code != KafkaError.TOPIC_ALREADY_EXISTS:
                 raise explained(error, name) from error
     _await_leaders(admin, {topic.name for topic in missing})
-    inspect_topics(admin, settings)
+    inspect_topics(admin, settings, more)
     return [TopicState(state.topic, "created" if state.topic in missing else "exists") for state in states]
 
 

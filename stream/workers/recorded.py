@@ -1,26 +1,37 @@
 """The stage that remembers: answers that were given before, by request.
 
-A replay with the model version of the original uses what the model said then, and so gives the same bytes.
+A replay with the model version of the original uses what the model said then, and so gives the same bytes. Where the
+answers come from is the business of ``score_log.py``, or of a test.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 
-from stream.contracts.scores import Answer, Score
+from stream.contracts.scores import Answer, Score, ScoreRequest
 from stream.engine.processor import Stage
 from stream.workers.decisions import Question
 
+Recall = Callable[[ScoreRequest], Answer | None]
+"""What was answered to a request; None: that is not on record."""
+
 
 class RecordedStage(Stage[Question]):
-    """Answers questions from the scores topic.
+    """Answers questions from what is on record.
 
     Args:
-        recorded: by ``request_id``.
+        recall: finds an answer.
         otherwise: asked where nothing is recorded; without it such a question becomes a dead letter ``stage_error``.
+
+    Attributes:
+        recalled, asked: questions that were answered by each, since the start.
     """
 
-    def __init__(self, recorded: Mapping[str, Answer], otherwise: Stage[Question] | None = None) -> None:
-        self._recorded = recorded
+    def __init__(self, recall: Recall, otherwise: Stage[Question] | None = None) -> None:
+        self.recalled = 0
+        self.asked = 0
+        self._recall = recall
         self._otherwise = otherwise
+        if otherwise is not None:
+            self.max_batch, self.max_in_flight = otherwise.max_batch, otherwise.max_in_flight
 
     def needs(self, payload: Question) -> bool:
         return payload.request.kind == "score"
@@ -38,19 +49,19 @@ class RecordedStage(Stage[Question]):
         return False
 
     async def run(self, batch: Sequence[Question]) -> list[Answer]:
-        unknown = [question for question in batch if question.request.request_id not in self._recorded]
-        asked: dict[str, Answer] = {}
-        if unknown:
-            if self._otherwise is None:
-                raise LookupError(f"no answer is recorded for request {unknown[0].request.request_id}")
-            given = await self._otherwise.run(unknown)
-            asked = {q.request.request_id: answer for q, answer in zip(unknown, given, strict=True)}
-        return [self._recorded.get(q.request.request_id) or asked[q.request.request_id] for q in batch]
+        found = [self._recall(question.request) for question in batch]
+        unknown = [question for question, answer in zip(batch, found, strict=True) if answer is None]
+        if unknown and self._otherwise is None:
+            raise LookupError(f"no answer is recorded for request {unknown[0].request.request_id}")
+        given = iter(await self._otherwise.run(unknown) if unknown and self._otherwise is not None else ())
+        self.recalled += len(batch) - len(unknown)
+        self.asked += len(unknown)
+        return [next(given) if answer is None else answer for answer in found]
 
 
-def recorded_answers(scores: Sequence[Score]) -> dict[str, Answer]:
-    """Answers by request; where one was answered twice the first counts, as it did then."""
+def recorded_answers(scores: Sequence[Score]) -> Recall:
+    """Recalls these answers; where one request was answered twice the first counts, as it did then."""
     answers: dict[str, Answer] = {}
     for score in scores:
         answers.setdefault(score.request_id, score.answer)
-    return answers
+    return lambda request: answers.get(request.request_id)

@@ -24,7 +24,7 @@ from stream.contracts.dead_letters import read_verdict
 from stream.contracts.scores import Answer
 from stream.testing.topics import Topics
 from stream.workers.decisions import Question
-from stream.workers.recorded import RecordedStage, recorded_answers
+from stream.workers.recorded import Recall, RecordedStage, recorded_answers
 from tests.chaos.read_back import Record, flat
 from tests.end_to_end.repeats import BY_CUSTOMER, Outputs, Shop, Speed
 
@@ -38,8 +38,8 @@ RUNS = (
 class SlowRecorded(RecordedStage):
     """Recorded answers that come at another time each."""
 
-    def __init__(self, recorded: dict[str, Answer], longest_ms: float) -> None:
-        super().__init__(recorded)
+    def __init__(self, recall: Recall, longest_ms: float) -> None:
+        super().__init__(recall)
         self._longest_ms = longest_ms
         self._delays = Random()
 
