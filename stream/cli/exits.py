@@ -119,6 +119,7 @@ def _kinds() -> dict[Exit, tuple[type[BaseException], ...]]:
     from stream.operations.names import UnknownTopicError
     from stream.operations.promotion import NotPromoted
     from stream.operations.replays.begin import ReplayRefused
+    from stream.operations.replays.drop import ReplayBusy
     from stream.operations.replays.record import UnknownReplay
     from stream.operations.replays.window import NotComparable
     from stream.operations.rows import MappingError
@@ -156,6 +157,7 @@ def _kinds() -> dict[Exit, tuple[type[BaseException], ...]]:
         NotPromoted,
         RefreshRefused,
         NotComparable,
+        ReplayBusy,
     )
     unreadable = (
         ConversionError,

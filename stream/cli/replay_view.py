@@ -46,7 +46,7 @@ def show_replays(replays: Sequence[Replay]) -> None:
             replay.source,
             f"{replay.records:,}",
             "as it was" if replay.recorded else replay.model,
-            "as configured" if replay.policies is None else replay.policies.version,
+            "as configured" if replay.policies is None else "others",
             "[green]done[/green]" if replay.done_at else "[yellow]not done[/yellow]",
         )
     output().print(table)

@@ -27,7 +27,8 @@ class ScoreRequest(msgspec.Struct, omit_defaults=True, gc=False):
     kind: RequestKind
     """What is asked of the decisions role."""
     request_id: str = ""
-    """UUIDv5 of customer, trigger and ``as_of``; a retry has its own."""
+    """UUIDv5 of customer, trigger and ``as_of``; a retry has its own. After an erasure the same may be asked once more:
+    the two questions have one id, and differ by ``last_offset``."""
     customer_id: str = ""
     """The customer; empty for a tick."""
     as_of: int = 0

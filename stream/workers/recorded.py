@@ -60,8 +60,11 @@ class RecordedStage(Stage[Question]):
 
 
 def recorded_answers(scores: Sequence[Score]) -> Recall:
-    """Recalls these answers; where one request was answered twice the first counts, as it did then."""
-    answers: dict[str, Answer] = {}
+    """Recalls these answers; where one request was answered twice the first counts, as it did then.
+
+    A request is known by its id and by the event that led to it: after an erasure the same may be asked once more.
+    """
+    answers: dict[tuple[str, int], Answer] = {}
     for score in scores:
-        answers.setdefault(score.request_id, score.answer)
-    return lambda request: answers.get(request.request_id)
+        answers.setdefault((score.request_id, score.events_offset), score.answer)
+    return lambda request: answers.get((request.request_id, request.last_offset))

@@ -92,7 +92,8 @@ class _Partition:
         self._end = end
         self._marks: list[tuple[int, int]] = []
         """Events offset reached, and where in the scores that was, every so often."""
-        self._values: dict[str, bytes] = {}
+        # By event as well as by id: after an erasure the same may be asked once more.
+        self._values: dict[_Kept, bytes] = {}
         self._order: deque[_Kept] = deque()
         self._dropped = 0
         """What events before this offset led to is not kept any more."""
@@ -112,9 +113,9 @@ class _Partition:
             self._read()
         while self._order and self._order[0].events_offset < wanted - _KEPT_EVENTS:
             gone = self._order.popleft()
-            self._values.pop(gone.request_id, None)
+            self._values.pop(gone, None)
             self._dropped = max(self._dropped, gone.events_offset + 1)
-        return self._values.get(request.request_id)
+        return self._values.get(_Kept(wanted, request.request_id))
 
     def close(self) -> None:
         self._consumer.close()
@@ -151,9 +152,10 @@ class _Partition:
         # What was asked a second time because the fallback had answered lies behind younger ones, and says nothing of
         # how far the log is.
         self._reached = max(self._reached, place.events_offset)
-        if place.events_offset >= 0 and place.request_id not in self._values:
-            self._values[place.request_id] = value
-            self._order.append(_Kept(place.events_offset, place.request_id))
+        kept = _Kept(place.events_offset, place.request_id)
+        if place.events_offset >= 0 and kept not in self._values:
+            self._values[kept] = value
+            self._order.append(kept)
         if self._count % _MARK_EVERY == 0 and (not self._marks or self._marks[-1][1] < offset):
             self._marks.append((self._reached, offset))
         self._count += 1

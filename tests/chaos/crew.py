@@ -192,7 +192,10 @@ class Member:
         Raises:
             WorkerEnded: it ended otherwise, or lives on.
         """
-        status = self.await_end(timeout)
+        while (status := self.await_end(timeout)) in GIVEN_UP and self._armed:
+            # Its client hung, or Kafka was away, before it came to the place: in its next life it gets there.
+            self.start()
+            self.wanted = False
         self._armed = ""
         if status != -signal.SIGKILL:
             raise WorkerEnded(f"{self.role} {self.instance} ended with {status}:\n{self.log_tail()}")

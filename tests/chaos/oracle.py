@@ -161,11 +161,12 @@ def fold_requests(
     topic: str,
     records: Sequence[Record],
     until: int,
-    answers: Mapping[str, Answer],
+    answers: Mapping[tuple[int, int], Answer],
     policies: PoliciesInForce,
     deployment: Deployment,
 ) -> Expected:
-    """Fold one partition of the score-requests topic, with answers as they were recorded."""
+    """Fold one partition of the score-requests topic, with answers as they were recorded, by the request's partition and
+    offset."""
     decisions: _Timers[DecisionState] = _Timers(decision_timers.due)
     outputs: list[Output] = []
     refused: list[Refused] = []
@@ -202,7 +203,7 @@ def fold_requests(
         elif request.kind == "consent":
             left, more = decide.consent(state, request, policies, deployment)
         else:
-            answer = answers.get(request.request_id, UNANSWERED)
+            answer = answers.get((record.partition, record.offset), UNANSWERED)
             profile = profile_codec.decode(request.profile)
             left, more = decide.decide(state, request, origin, answer, profile, budget, policies, deployment)
         outputs += more

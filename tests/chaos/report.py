@@ -11,6 +11,7 @@ from importlib.metadata import version
 from statistics import median
 from typing import Final
 
+from stream.contracts import topics
 from stream.embedded.kafka import KAFKA_VERSION
 from tests.chaos.checker import Verdict
 from tests.chaos.crew import Death
@@ -29,8 +30,13 @@ def complaints(run: Run, verdict: Verdict) -> list[str]:
         f"{death.role} {death.instance} ended by itself with {death.status}: {death.log_tail[-_LONGEST:]}"
         for death in _unexplained(run)
     ]
-    if verdict.events != run.written:
-        found.append(f"{run.written} records were written, and {verdict.events} lie in the log and are folded")
+    if run.unwritten:
+        found.append(
+            f"{run.unwritten} records were written and do not lie in the log, or lie there and were not written"
+        )
+    in_log = sum(map(len, run.reading.topics[topics.EVENTS]))
+    if verdict.events != in_log:
+        found.append(f"{in_log} records lie in the log, and {verdict.events} are folded")
     return found
 
 
@@ -67,6 +73,7 @@ def page(run: Run, verdict: Verdict, command: str, seed: int) -> str:
             "",
             f"* seed {seed}, {run.seconds / 60:.0f} minutes, {len(run.struck)} faults of {len(_kinds(run))} kinds",
             f"* {verdict.events:,} events; {run.aborted:,} records were written in transactions that did not commit",
+            f"* events that the client which wrote the log sent twice by itself: {run.resent}",
             f"* lost {len(verdict.lost)}, twice {len(verdict.twice)}, wrong states {len(verdict.wrong_states)}",
             f"* longest stall of a partition with something to read: {stall:.1f} s ({where}), faults included",
             f"* workers that ended because Kafka was away, and were started again: {restarts}",

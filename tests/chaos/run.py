@@ -5,6 +5,7 @@ session's broker with a few quick faults.
 """
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
@@ -24,10 +25,10 @@ from tests.chaos.deployment import SESSION_MS, TRANSACTION_MS, configuration_tex
 from tests.chaos.input_log import chapters, events_of_now
 from tests.chaos.kinds.fault import Fault, Scene
 from tests.chaos.model import ModelServer
-from tests.chaos.read_back import committed_offsets, group_reader, in_sync, last_records, read_topic
+from tests.chaos.read_back import committed_offsets, flat, group_reader, in_sync, last_records, read_topic
 from tests.chaos.watch import Recovery, Watch
 from tests.chaos.worker import Answers
-from tests.chaos.writer import Feed, Writer
+from tests.chaos.writer import Feed, Writer, fingerprint
 
 CUSTOMERS: Final = 400
 _AT_THE_END: Final = 10_000
@@ -62,7 +63,9 @@ class Run(NamedTuple):
 
     Attributes:
         aborted: records that no reader of committed records sees.
-        written: records of the log that the broker has confirmed.
+        unwritten: records that were written and do not lie in the log, or lie there and were never written.
+        resent: records that lie there more often than they were written: a client that loses sight of what it has sent
+            begins a new epoch, and may send some again.
     """
 
     configuration: Configuration
@@ -70,7 +73,8 @@ class Run(NamedTuple):
     struck: list[Struck]
     watch: Watch
     aborted: int
-    written: int
+    unwritten: int
+    resent: int
     seconds: float
 
 
@@ -129,7 +133,12 @@ def run(setting: Setting, seed: int, pace: float, schedule: Schedule, say: Say =
     reading = read_everything(configuration)
     written_to = [names.physical(topics.SCORE_REQUESTS), *(names.changelog(role) for role in ROLES)]
     aborted = sum(_aborted(setting.servers, topic) for topic in written_to)
-    return Run(configuration, reading, struck, watch, aborted, writer.written, time.monotonic() - began)
+    lie = Counter(fingerprint(record.key, record.value) for record in flat(reading.topics[topics.EVENTS]))
+    surplus, known = lie - writer.fingerprints, writer.fingerprints
+    resent = sum(times for which, times in surplus.items() if which in known)
+    unwritten = (known - lie).total() + surplus.total() - resent
+    seconds = time.monotonic() - began
+    return Run(configuration, reading, struck, watch, aborted, unwritten, resent, seconds)
 
 
 class _Recruits:

@@ -5,7 +5,7 @@ that write something themselves, and by the end-to-end tests.
 """
 
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from types import TracebackType
@@ -23,16 +23,23 @@ _SLICE_S: Final = 0.05
 _REMEMBERED: Final = 500
 
 
+def fingerprint(key: bytes | None, value: bytes | None) -> int:
+    """Tells records apart within one process."""
+    return hash((key, value))
+
+
 class Writer:
     """Writes records, in order.
 
     Attributes:
         written: how many records.
+        fingerprints: of the records, and how often each was written.
         ends: offset behind the last record written, by partition.
     """
 
     def __init__(self, configuration: Configuration, topic: str) -> None:
         self.written = 0
+        self.fingerprints: Counter[int] = Counter()
         self.ends = [0] * configuration.topics.partitions
         self._topic = topic
         self._producer = Producer({**producer_properties(configuration.kafka), "linger.ms": 5})
@@ -49,6 +56,7 @@ class Writer:
                 self._topic, value, key, partition, headers=list(headers), on_delivery=self._delivered
             )
             self.written += 1
+            self.fingerprints[fingerprint(key, value)] += 1
         self._producer.poll(0)
 
     def flush(self) -> None:

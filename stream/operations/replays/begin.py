@@ -69,7 +69,7 @@ def begin(live: Configuration, replay_id: str, wanted: Wanted) -> Replay:
     names = live.topics.topic_names()
     events, scores = names.physical(topics.EVENTS), names.physical(topics.SCORES)
     source = events if wanted.source == "events" else names.physical(topics.SCORE_REQUESTS)
-    require_topics(admin, [events, source, scores])
+    require_topics(admin, sorted({events, source, scores}))
     if replay_id in ids(live, admin):
         raise ReplayRefused(
             f"there is a replay {replay_id!r}: `tidemark replay resume {replay_id}` goes on with it, "

@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import shutil
+import time
 from pathlib import Path
+from typing import Final
 
 from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient
 
 from stream.configuration.settings import Configuration
 from stream.operations.brokers import ANSWER_WITHIN, connect_admin, explained
 from stream.operations.replays.record import UnknownReplay, ids, prefix_of, topic_of
 from stream.operations.topics import STATEFUL_ROLES
 
-_GONE = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError.GROUP_ID_NOT_FOUND)
+_GONE: Final = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError.GROUP_ID_NOT_FOUND)
+_BEYOND_S: Final = 5.0
+_AGAIN_S: Final = 0.5
+
+
+class ReplayBusy(RuntimeError):
+    """A replay cannot be dropped while somebody works on it."""
 
 
 def drop(live: Configuration, replay_id: str) -> list[str]:
@@ -23,19 +32,15 @@ def drop(live: Configuration, replay_id: str) -> list[str]:
 
     Raises:
         UnknownReplay: there is none of that name.
-        KafkaUnreachableError, AccessError: Kafka does not answer, or refuses; somebody may still work on it.
+        ReplayBusy: somebody works on it.
+        KafkaUnreachableError, AccessError: Kafka does not answer, or refuses.
     """
     admin = connect_admin(live.kafka)
     if replay_id not in ids(live, admin):
         raise UnknownReplay(f"no replay {replay_id!r}: `tidemark replay list` shows which there are")
     prefix = prefix_of(live, replay_id)
     groups = [f"{prefix}tidemark.{role}" for role in STATEFUL_ROLES]
-    for group, deleted in admin.delete_consumer_groups(groups, request_timeout=ANSWER_WITHIN).items():
-        try:
-            deleted.result(ANSWER_WITHIN)
-        except KafkaException as error:
-            if error.args[0].code() not in _GONE:
-                raise explained(error, group) from error
+    _delete_groups(admin, groups, live.engine.session_timeout_ms / 1000 + _BEYOND_S)
     known = admin.list_topics(timeout=ANSWER_WITHIN).topics
     record = topic_of(live, replay_id)
     # By the whole prefix: nothing that a live deployment has begins so.
@@ -51,3 +56,24 @@ def drop(live: Configuration, replay_id: str) -> list[str]:
                     raise explained(error, name) from error
     shutil.rmtree(Path(live.data_dir) / "replays" / replay_id, ignore_errors=True)
     return [*own, record]
+
+
+def _delete_groups(admin: AdminClient, groups: list[str], patience_s: float) -> None:
+    """Raises ``ReplayBusy`` when a group has members for longer than one that has stopped still counts as one."""
+    give_up = time.monotonic() + patience_s
+    left = groups
+    while left:
+        asked, left = admin.delete_consumer_groups(left, request_timeout=ANSWER_WITHIN), []
+        for group, deleted in asked.items():
+            try:
+                deleted.result(ANSWER_WITHIN)
+            except KafkaException as error:
+                code = error.args[0].code()
+                if code == KafkaError.NON_EMPTY_GROUP:
+                    left.append(group)
+                elif code not in _GONE:
+                    raise explained(error, group) from error
+        if left and time.monotonic() > give_up:
+            raise ReplayBusy(f"group {left[0]} has members: stop the replay first, then drop it")
+        if left:
+            time.sleep(_AGAIN_S)
