@@ -165,8 +165,8 @@ def fold_requests(
     policies: PoliciesInForce,
     deployment: Deployment,
 ) -> Expected:
-    """Fold one partition of the score-requests topic, with answers as they were recorded, by the request's partition and
-    offset."""
+    """Fold one partition of the score-requests topic, with answers as they were recorded, by partition and offset of
+    the request."""
     decisions: _Timers[DecisionState] = _Timers(decision_timers.due)
     outputs: list[Output] = []
     refused: list[Refused] = []
