@@ -148,7 +148,7 @@ def read(live: Configuration, replay_id: str) -> Replay:
     if replay_id not in known:
         there = f"there are {', '.join(known)}" if known else "there are none"
         raise UnknownReplay(f"no replay {replay_id!r}: {there}; `tidemark replay` makes one")
-    consumer = make_consumer(live.kafka, _GROUP)
+    consumer = make_consumer(live.kafka, _GROUP, **{"fetch.wait.max.ms": 20})
     try:
         found = [message.value() or b"" for message in read_to_end(consumer, admin, [topic_of(live, replay_id)])]
     finally:

@@ -28,6 +28,8 @@ from stream.operations.replays.record import Offsets, Replay, Source, read, sand
 
 LIVE: Final = "live"
 _GROUP: Final = "tidemark.compare"
+_QUICK: Final = {"fetch.wait.max.ms": 20}
+"""Nobody waits at the end of a topic that is read once."""
 
 
 class NotComparable(ValueError):
@@ -161,7 +163,7 @@ def said(run: Side, window: Window, admin: AdminClient) -> Said:
         MissingTopicError: its topics are gone.
     """
     names = run.configuration.topics.topic_names()
-    consumer = make_consumer(run.configuration.kafka, _GROUP)
+    consumer = make_consumer(run.configuration.kafka, _GROUP, **_QUICK)
     try:
         episodes: dict[str, Episode] = {}
         alerts = [names.physical(topics.ALERTS), names.physical(topics.ALERTS_HOLDOUT)]
@@ -225,7 +227,7 @@ def _recommendations(
 
 def _reached(configuration: Configuration) -> Offsets:
     names = configuration.topics.topic_names()
-    consumer = make_consumer(configuration.kafka, _GROUP, **{"enable.partition.eof": True})
+    consumer = make_consumer(configuration.kafka, _GROUP, **_QUICK, **{"enable.partition.eof": True})
     try:
         topic = names.changelog("decisions")
         partitions_of(consumer, [topic])
