@@ -15,6 +15,7 @@ import typer
 from stream.cli import (
     config,
     convert,
+    dead_letters,
     demo,
     evaluate,
     ingest,
@@ -77,6 +78,7 @@ app.command()(resume.resume)
 app.command()(config.config)
 app.command()(version.version)
 app.add_typer(models.app, name="models")
+app.add_typer(dead_letters.app, name="dead-letters")
 
 
 def main(arguments: list[str] | None = None) -> None:
