@@ -1,0 +1,144 @@
+"""Ten thousand dead letters of six kinds are mended and put back by commands that are killed: each has one effect."""
+
+import random
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from confluent_kafka import TopicPartition
+
+from stream.configuration.settings import Configuration
+from stream.contracts import topics
+from stream.contracts.emission import Origin, Rejected
+from stream.contracts.headers import REDRIVEN_FROM, header, redrives
+from stream.contracts.partitioning import partition_for
+from stream.embedded.kafka import EmbeddedKafka
+from stream.operations.brokers import connect_admin, ends_of
+from stream.operations.dead_letters.filters import Filter
+from stream.operations.dead_letters.fixes import Change
+from stream.operations.dead_letters.redrive import Run, redrive
+from stream.operations.dead_letters.survey import Survey
+from stream.profiles import codec
+from stream.profiles.fold import fold
+from stream.profiles.profile import Profile
+from stream.profiles.validation import read_event
+from stream.testing.topics import Topics
+from tests.integration.bad_input.shop import PARTITIONS, Place, Sent, Shop, encoded, event
+from tests.integration.operations.refused import KINDS, refused, start
+
+LETTERS, CUSTOMERS = 10_000, 500
+KILLED = ("too_late", "unknown_type", "wrong_key")
+SEED = random.randrange(1_000_000)
+
+
+@pytest.fixture
+def shop(embedded_kafka: EmbeddedKafka, topics: Topics) -> Iterator[Shop]:
+    made = Shop(embedded_kafka.bootstrap_servers, topics.prefix)
+    made.start()
+    yield made
+    made.stop()
+
+
+def settled_end(configuration: Configuration) -> int:
+    """Behind the last record of the settled topic, committed or not."""
+    topic = configuration.topics.topic_names().physical(topics.SETTLEMENTS)
+    return ends_of(connect_admin(configuration.kafka), [TopicPartition(topic, 0)], committed=False)[topic, 0]
+
+
+def kill_on_the_way(process: subprocess.Popen[str], configuration: Configuration, records: int) -> None:
+    """Kill -9 once it has written so many records, committed or not."""
+    start_at, give_up = settled_end(configuration), time.monotonic() + 30
+    while settled_end(configuration) < start_at + records:
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < give_up
+    process.kill()
+    process.communicate()
+
+
+def straight(shop: Shop, log: list[Any]) -> dict[bytes, bytes]:
+    """Every profile, folded from the log without a worker."""
+    profiles: dict[bytes, Profile] = {}
+    settings = shop.configuration.profiles
+    for message in sorted(log, key=lambda message: (message.partition(), message.offset())):
+        key, headers = message.key(), message.headers() or ()
+        origin = Origin(shop.events, message.partition(), message.offset())
+        try:
+            read = read_event(message.value(), key, headers, message.timestamp()[1], settings)
+            folded = fold(profiles.get(key), read, int(read.time), origin, settings, redrives(headers) > 0)  # type: ignore[arg-type]
+        except Rejected:
+            continue
+        if folded.profile is not None:
+            profiles[key] = folded.profile
+    return {key: codec.encode(profile) for key, profile in profiles.items()}
+
+
+def event_id(message: Any) -> str:
+    return str(msgspec.json.decode(message.value())["event_id"])
+
+
+def test_ten_thousand_letters_of_six_kinds_take_effect_once(shop: Shop, tmp_path: Path) -> None:
+    print("seed", SEED)
+    draw = random.Random(SEED)
+    shop.send(*(Sent(f"c{n}".encode(), encoded(event(f"c{n}", "first"))) for n in range(CUSTOMERS)))
+    each = [KINDS[number % len(KINDS)] for number in range(LETTERS)]
+    sent = [refused(kind, number, CUSTOMERS) for number, kind in enumerate(each)]
+    places = shop.send(*sent)
+    origins = {
+        msgspec.json.decode(one.value or b"")["event_id"]: place for one, place in zip(sent, places, strict=True)
+    }
+    shop.folded({number: max(place.offset for place in places if place.partition == number) + 1 for number in (0, 1)})
+    with Survey(shop.configuration) as survey:
+        found = Counter({group.code: group.letters for group in survey.listed(Filter()).groups})
+        assert found == Counter(kind.code for kind in each)
+        # In the order in which they lie, which is that in which they are to come back.
+        lying = [str(msgspec.json.decode(letter.value or b"")["event_id"]) for letter in survey.letters(Filter())]
+
+    for kind in KINDS:
+        if kind.code in KILLED:
+            command = ["redrive", "--code", kind.code, *kind.options, "--apply", "--json"]
+            kill_on_the_way(start(shop.environ, tmp_path, *command), shop.configuration, draw.randrange(1, 1_200))
+            second = start(shop.environ, tmp_path, *command)
+            said, wrong = second.communicate(timeout=60)
+            assert second.returncode == 0, wrong
+            assert msgspec.json.decode(said)["left"] == []
+        else:
+            patch, expressions, rekey = "", [], "--rekey" in kind.options
+            if "--patch" in kind.options:
+                patch = kind.options[1]
+            elif "--set" in kind.options:
+                expressions = [kind.options[1]]
+            fix = Change(patch, expressions, rekey)
+            done = redrive(shop.configuration, Filter(codes=(kind.code,)), fix, Run(apply=True))
+            assert (done.accepted, done.left) == (found[kind.code], [])
+
+    with Survey(shop.configuration) as survey:
+        assert survey.listed(Filter()).states == {"redriven": LETTERS}
+    settled = shop.read(shop.names.physical(topics.SETTLEMENTS))
+    assert len(settled) == len({message.key() for message in settled}) == LETTERS
+
+    log = shop.read(shop.events)
+    shop.folded({number: max(m.offset() for m in log if m.partition() == number) + 1 for number in range(PARTITIONS)})
+    back = [message for message in log if redrives(message.headers() or ()) > 0]
+    assert Counter(map(event_id, back)) == Counter(dict.fromkeys(origins, 1))
+    for message in back:
+        assert message.partition() == partition_for(message.key(), PARTITIONS)
+        came = Place(*map(int, (header(message.headers(), REDRIVEN_FROM) or b"").decode().split(":")[1:]))
+        assert came == origins[event_id(message)]
+    for number in range(PARTITIONS):
+        came_back = [event_id(message) for message in back if message.partition() == number]
+        for kind in KINDS:
+            ids = [one for one in came_back if f"-{kind.code}-" in one]
+            assert ids == [one for one in lying if one in set(ids)]
+
+    states, _ = shop.states()
+    assert states == straight(shop, log)
+    bought = Counter(f"c{number % CUSTOMERS}".encode() for number in range(LETTERS))
+    assert {key: codec.decode(state).purchases for key, state in states.items()} == {
+        key: 1 + count for key, count in bought.items()
+    }
+    assert len(shop.letters()) == LETTERS, "none was refused a second time"
