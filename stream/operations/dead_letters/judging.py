@@ -131,7 +131,10 @@ class Judge:
             request = read_request(Record(self._score_requests, 0, 0, now, key, value, headers)).payload.request
         except NewerState as error:
             raise NotRedrivable("wrong_shape", str(error)) from error
-        if key is None or request.kind not in ("erase", "consent"):
+        takes_away = request.kind == "erase" or (
+            request.kind == "consent" and not (request.personalization and request.marketing)
+        )
+        if key is None or not takes_away:
             # Its profile would bring back what the customer allowed then, and an older prediction over a newer one.
             raise NotRedrivable(
                 "outdated",

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import Any, Final, NamedTuple
 
-from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaException, Message, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from stream.contracts.dead_letters import KEY_LIMIT, Verdict, read_verdict
@@ -101,6 +101,12 @@ class Stretch(NamedTuple):
     partition: int
     first: int
     end: int
+
+
+def topic_id(admin: AdminClient, topic: str) -> str:
+    """Kafka's id of a topic that is there."""
+    described = admin.describe_topics(TopicCollection([topic]), request_timeout=ANSWER_WITHIN)
+    return str(described[topic].result().topic_id)
 
 
 def whole_topic(consumer: Consumer, admin: AdminClient, topic: str) -> list[Stretch]:

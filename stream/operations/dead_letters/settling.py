@@ -8,6 +8,7 @@ whenever the command before was killed. Called by `redrive.py`.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Final, NamedTuple, Self
 
@@ -102,8 +103,13 @@ class Settling:
                 self._produce(self._topic, value=encode(settlement), key=letter.encoded())
             # It waits for every record first, and commits none where one is refused.
             self._producer.commit_transaction(ANSWER_WITHIN)
-        except KafkaException as error:
-            raise self._stopped(error) from error
+        except BaseException as error:
+            # Refused where it was fenced, or where nobody knows whether it is committed.
+            with suppress(KafkaException):
+                self._producer.abort_transaction(ANSWER_WITHIN)
+            if isinstance(error, KafkaException):
+                raise self._stopped(error) from error
+            raise
         self.committed += len(self._batch)
         self._batch.clear()
         self._bytes = 0

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Final, Literal, Self
 
 import msgspec
-from confluent_kafka import TopicCollection, TopicPartition
+from confluent_kafka import TopicPartition
 
 from stream.configuration.settings import Configuration
 from stream.contracts import topics
@@ -20,7 +20,7 @@ from stream.operations.brokers import bounds_of, connect_admin, make_consumer, p
 from stream.operations.dead_letters.filters import Filter
 from stream.operations.dead_letters.groups import Group, Groups
 from stream.operations.dead_letters.judging import Judge
-from stream.operations.dead_letters.letters import FETCHING, Letter, Place, Stretch, read_letters, whole_topic
+from stream.operations.dead_letters.letters import FETCHING, Letter, Place, Stretch, read_letters, topic_id, whole_topic
 from stream.operations.dead_letters.settled import check_complete, read_settled, settlement_of
 
 State = Literal["open", "redriven", "discarded", "any"]
@@ -54,7 +54,7 @@ class Survey:
     def __init__(self, configuration: Configuration, alone: bool = False) -> None:
         self._alone = alone
         names = configuration.topics.topic_names()
-        self.topic = names.physical(topics.DEAD_LETTERS)
+        self._topic = names.physical(topics.DEAD_LETTERS)
         self._settled_topic = names.physical(topics.SETTLEMENTS)
         self._events, self._requests = names.physical(topics.EVENTS), names.physical(topics.SCORE_REQUESTS)
         self._profiles = configuration.profiles
@@ -64,9 +64,8 @@ class Survey:
 
     def __enter__(self) -> Self:
         try:
-            partitions_of(self._consumer, [self.topic, self._settled_topic])
-            described = self._admin.describe_topics(TopicCollection([self.topic]))
-            self.topic_id = str(described[self.topic].result().topic_id)
+            partitions_of(self._consumer, [self._topic, self._settled_topic])
+            self._topic_id = topic_id(self._admin, self._topic)
         except BaseException:
             self._consumer.close()
             raise
@@ -103,23 +102,23 @@ class Survey:
         Raises:
             LetterNotFound: there is none.
         """
-        partitions = {found.partition for found in partitions_of(self._consumer, [self.topic])}
+        partitions = {found.partition for found in partitions_of(self._consumer, [self._topic])}
         if place.partition in partitions:
-            low, high = bounds_of(self._consumer, TopicPartition(self.topic, place.partition))
+            low, high = bounds_of(self._consumer, TopicPartition(self._topic, place.partition))
             stretch = Stretch(place.partition, place.offset, place.offset + 1)
             if low <= place.offset < high:
-                for letter in read_letters(self._consumer, self.topic, self.topic_id, [stretch]):
+                for letter in read_letters(self._consumer, self._topic, self._topic_id, [stretch]):
                     return letter, settlement_of(self._consumer, self._admin, self._settled_topic, letter.id)
         raise LetterNotFound(
-            f"there is no dead letter {place} on {self.topic}: `tidemark dead-letters list` shows those that there are"
+            f"there is no dead letter {place} on {self._topic}: `tidemark dead-letters list` shows those that there are"
         )
 
     def _all(self, wanted: Filter) -> Iterator[tuple[Letter, State]]:
         if self._settled is None:
             if self._alone:
                 check_complete(self._consumer, self._admin, self._settled_topic)
-            self._settled = read_settled(self._consumer, self._admin, self._settled_topic, self.topic_id)
-        stretches = whole_topic(self._consumer, self._admin, self.topic)
-        for letter in read_letters(self._consumer, self.topic, self.topic_id, stretches):
+            self._settled = read_settled(self._consumer, self._admin, self._settled_topic, self._topic_id)
+        stretches = whole_topic(self._consumer, self._admin, self._topic)
+        for letter in read_letters(self._consumer, self._topic, self._topic_id, stretches):
             if wanted.holds(letter):
                 yield letter, self._settled.get(letter.place, "open")

@@ -18,6 +18,7 @@ from stream.operations.dead_letters.letters import Place
 from stream.operations.dead_letters.redrive import Run, discard, redrive
 from stream.operations.dead_letters.settling import TRANSACTIONAL_ID
 from stream.operations.dead_letters.survey import LetterNotFound, Survey
+from stream.operations.status import status
 from stream.operations.topics import create_topics
 from stream.testing.topics import Topics
 from tests.integration.bad_input.shop import Sent, encoded, event, milliseconds
@@ -70,6 +71,7 @@ def test_what_cannot_be_mended_stays_open_and_what_was_settled_is_left_alone(dep
     assert (thrown.accepted, thrown.not_open) == (1, 1)
     assert states(deployment) == {"redriven": 1, "open": 1, "discarded": 1}
     assert events(deployment) == ["ada-1"]
+    assert status(deployment, connect_admin(deployment.kafka), milliseconds()).dead_letters == {"out_of_range": 1}
     with Survey(deployment) as survey:
         _, settlement = survey.letter(Place(0, 2))
         assert settlement is not None

@@ -14,6 +14,8 @@ from stream.operations.dead_letters.fixes import Change, FixFailed, Payload, Typ
 from stream.operations.dead_letters.json_patch import InvalidPatch
 from stream.operations.dead_letters.judging import NotRedrivable
 from stream.operations.dead_letters.letters import Letter
+from stream.profiles import codec
+from stream.profiles.profile import Profile
 from tests.unit.operations.dead_letters.letters import EVENTS, NOW, REQUESTS, event, foreign, judge, letter
 
 AS_IT_IS = Change()
@@ -107,16 +109,25 @@ def test_a_tick_is_not_put_back() -> None:
 
 @pytest.mark.parametrize("kind", ["erase", "consent"])
 def test_an_erasure_or_a_withdrawal_that_decisions_failed_at_is_put_back_as_it_is(kind: str) -> None:
-    value = encode(ScoreRequest(kind=kind, customer_id="ada", as_of=NOW))  # type: ignore[arg-type]
+    value = encode(ScoreRequest(kind=kind, customer_id="ada", as_of=NOW, marketing=False))  # type: ignore[arg-type]
     each = letter(value, "fold_error", origin=Origin(REQUESTS, 0, 3))
     back = judge().judge(each, AS_IT_IS, NOW, True)
     assert (back.topic, back.partition, back.value) == (REQUESTS, partition_for(b"ada", 4), value)
     assert refused(each, Change('{"as_of": 1}'), named=True)[0] == "fix_failed"
 
 
-def test_a_question_about_the_customer_of_then_is_not_asked_again() -> None:
-    tick = encode(ScoreRequest(kind="tick", as_of=NOW))
-    each = letter(tick, "fold_error", key=None, origin=Origin(REQUESTS, 0, 3))
+@pytest.mark.parametrize(
+    "request_of_then",
+    [
+        ScoreRequest(kind="tick", as_of=NOW),
+        ScoreRequest(kind="consent", customer_id="ada", as_of=NOW, personalization=True, marketing=True),
+        ScoreRequest(kind="score", customer_id="ada", as_of=NOW, profile=codec.encode(Profile(customer_id="ada"))),
+    ],
+    ids=lambda request: request.kind,
+)
+def test_a_request_that_tells_of_the_customer_of_then_is_not_put_back(request_of_then: ScoreRequest) -> None:
+    key = None if request_of_then.kind == "tick" else b"ada"
+    each = letter(encode(request_of_then), "fold_error", key=key, origin=Origin(REQUESTS, 0, 3))
     assert refused(each, named=True)[0] == "outdated"
 
 
