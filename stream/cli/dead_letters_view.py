@@ -94,13 +94,12 @@ def show_change(
 def show_done(done: Done, did: str, next_step: str) -> None:
     """What a run did, or would do."""
     codes = ", ".join(f"{count:,} {code}" for code, count in done.by_code.items())
-    typer.echo(
-        f"{done.accepted:,} letters {'' if done.applied else 'would be '}{did}" + (f": {codes}" if codes else "")
-    )
+    would = "" if done.applied else "would be "
+    typer.echo(f"{_letters(done.accepted)} {would}{did}" + (f": {codes}" if codes else ""))
     if done.not_open:
         typer.echo(f"{done.not_open:,} of the letters named are not open: settled before, or gone")
     if done.left:
-        typer.echo(f"{sum(group.letters for group in done.left):,} stay open, because:")
+        typer.echo(f"left open, {_letters(sum(group.letters for group in done.left))}:")
         _print_groups(done.left, "why")
         for group in done.left:
             typer.echo(_printable(f"{group.example}  {group.message}"))
@@ -127,6 +126,10 @@ def typed(letter: Letter) -> Typed:
         ) from error
     edited = click.edit("\n".join(_pretty(value)), extension=".json")
     return Typed(Payload(key, value if edited is None else _compact(edited), headers))
+
+
+def _letters(count: int) -> str:
+    return "1 letter" if count == 1 else f"{count:,} letters"
 
 
 def _print_groups(groups: list[Group], title: str) -> None:

@@ -110,7 +110,7 @@ def test_a_try_says_what_would_happen_and_that_nothing_did(capsys: pytest.Captur
     shown = capsys.readouterr().out
     assert "3 letters would be re-driven: 3 too_late" in shown
     assert "2 of the letters named are not open" in shown
-    assert "1,234,568 stay open, because:" in shown
+    assert "left open, 1,234,568 letters:" in shown
     assert "nothing was written: the same command with --apply does it" in shown
 
 
