@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
 from stream.configuration.settings import Configuration
 from stream.contracts import topics as logical
@@ -16,14 +17,14 @@ from stream.operations.dead_letters.filters import Filter
 from stream.operations.dead_letters.fixes import Change
 from stream.operations.dead_letters.letters import Place
 from stream.operations.dead_letters.redrive import Run, discard, redrive
-from stream.operations.dead_letters.settling import TRANSACTIONAL_ID
+from stream.operations.dead_letters.settling import TRANSACTIONAL_ID, SettlingStopped
 from stream.operations.dead_letters.survey import LetterNotFound, Survey
 from stream.operations.status import status
 from stream.operations.topics import create_topics
 from stream.testing.topics import Topics
 from tests.integration.bad_input.shop import Sent, encoded, event, milliseconds
 from tests.integration.operations.refused import start, write_letters
-from tests.integration.operations.test_redrive_killed import settled_end
+from tests.integration.operations.test_redrive_killed import Watched
 
 APPLY, TRY = Run(apply=True, actor="ada"), Run(apply=False)
 SECONDS = milliseconds() // 1000
@@ -104,14 +105,27 @@ def test_letters_of_a_topic_that_was_made_anew_are_open(deployment: Configuratio
     assert states(deployment) == {"open": 1}
 
 
+@pytest.mark.parametrize("topic", [logical.SETTLEMENTS, logical.EVENTS])
+def test_a_letter_is_put_back_and_settled_or_neither(deployment: Configuration, topic: str) -> None:
+    write_letters(deployment, [in_seconds(1)])
+    name = deployment.topics.topic_names().physical(topic)
+    take_none = ConfigEntry("max.message.bytes", "10", incremental_operation=AlterConfigOpType.SET)
+    resource = ConfigResource(ResourceType.TOPIC, name, incremental_configs=[take_none])
+    admin = connect_admin(deployment.kafka)
+    admin.incremental_alter_configs([resource])[resource].result(10)
+    with pytest.raises(SettlingStopped, match="Kafka refused after 0 letters"):
+        redrive(deployment, Filter(), MEND, APPLY)
+    assert (events(deployment), states(deployment)) == ([], {"open": 1})
+
+
 def test_a_command_that_stood_still_while_another_finished_sends_nothing_more(
     deployment: Configuration, environ: dict[str, str], tmp_path: Path
 ) -> None:
     write_letters(deployment, [in_seconds(number) for number in range(1_500)])
-    before = settled_end(deployment)
+    settled = Watched(deployment, logical.SETTLEMENTS)
     first = start(environ, tmp_path, "redrive", "--set", "time=@*1000", "--apply")
     try:
-        while settled_end(deployment) == before:
+        while not settled.new():
             assert first.poll() is None, first.communicate()
         first.send_signal(signal.SIGSTOP)
         redrive(deployment, Filter(), MEND, APPLY)
