@@ -29,9 +29,12 @@ from stream.operations.brokers import (
 FOREIGN: Final = "foreign"
 """Code of a record that lies among the dead letters and is none."""
 
-FETCHING: Final[dict[str, Any]] = {"enable.auto.commit": False, "queued.max.messages.kbytes": 16 * 1024}
-"""Of a consumer that reads letters: librdkafka would fetch 64 MiB ahead."""
-
+FETCHING: Final[dict[str, Any]] = {
+    "enable.auto.commit": False,
+    "queued.max.messages.kbytes": 16 * 1024,
+    "fetch.queue.backoff.ms": 10,
+}
+"""Of a consumer that reads letters. librdkafka would fetch 64 MiB ahead, and wait for a second each time it has."""
 
 _POLL_S: Final = 0.05
 _SILENCE_S: Final = 3 * ANSWER_WITHIN
