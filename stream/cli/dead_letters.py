@@ -128,7 +128,8 @@ def edit(
     if to is not None and mended is not None:
         with whole_file(to) as file:
             file.write(exported(found, mended))
-        notes().print(f"written; next: tidemark dead-letters redrive --from {to} --apply")
+        next_step = f"; next: tidemark dead-letters redrive --from {to} --apply" if refusal is None else ""
+        notes().print(f"{to} written{next_step}", soft_wrap=True)
 
 
 @app.command()

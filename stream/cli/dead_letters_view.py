@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from stream.operations.dead_letters.survey import Listed, State
 
 SHOWN_LINES: Final = 200
+SHOWN_CHARACTERS: Final = 1_000
+"""Of one line: text without a line break may have 900 KiB."""
 _UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 _HINTS: Final = {
@@ -68,7 +70,7 @@ def show_letter(letter: Letter, settlement: Settlement | None, refusal: NotRedri
         for name, content in verdict.headers:
             typer.echo(_printable(f"header {name}: {_text(content)}"))
     typer.echo(_printable(f"key {'none' if letter.key is None else _text(letter.key)}"))
-    lines = _lines(letter.value)
+    lines = [_printable(line) for line in _lines(letter.value)]
     typer.echo("\n".join(lines[:SHOWN_LINES]))
     if len(lines) > SHOWN_LINES:
         typer.echo(f"… {len(lines) - SHOWN_LINES:,} more lines: `tidemark dead-letters export {letter.place}` has all")
@@ -86,8 +88,8 @@ def show_change(
     """What a change does to a letter; None after it where it does not fit."""
     if after is not None:
         old, new = ([f"key {_text(each.key or b'')}", *_lines(each.value)] for each in (before, after))
-        differing = list(difflib.unified_diff(list(map(_printable, old)), list(map(_printable, new)), n=1, lineterm=""))
-        typer.echo("\n".join(differing[2:]) if differing else "nothing is changed")
+        differing = list(difflib.unified_diff(old, new, n=1, lineterm=""))
+        typer.echo("\n".join(map(_printable, differing[2:])) if differing else "nothing is changed")
     _print_verdict(letter, settlement, refusal)
 
 
@@ -178,7 +180,7 @@ def _print_verdict(letter: Letter, settlement: Settlement | None, refusal: NotRe
 def _lines(value: bytes | None) -> list[str]:
     if value is None:
         return ["no value"]
-    return [_printable(line) for line in _pretty(value)]
+    return _pretty(value)
 
 
 def _pretty(value: bytes | None) -> list[str]:
@@ -204,5 +206,7 @@ def _text(content: bytes) -> str:
 
 
 def _printable(text: str) -> str:
-    """Control characters would break a line of the terminal, or command it."""
-    return _UNPRINTABLE.sub("\ufffd", text)
+    """One line. Control characters would break a line of the terminal, or command it."""
+    more = len(text) - SHOWN_CHARACTERS
+    shown = _UNPRINTABLE.sub("\ufffd", text[:SHOWN_CHARACTERS])
+    return f"{shown} … {more:,} more characters" if more > 0 else shown

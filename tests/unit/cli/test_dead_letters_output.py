@@ -62,6 +62,13 @@ def test_a_long_payload_is_cut_on_the_screen_alone(capsys: pytest.CaptureFixture
     assert len(shown.splitlines()) < dead_letters_view.SHOWN_LINES + 20
 
 
+def test_a_line_that_does_not_end_is_cut_on_the_screen(capsys: pytest.CaptureFixture[str]) -> None:
+    show_letter(letter(b"x" * 900_000, "not_json"), None, None)
+    shown = capsys.readouterr().out
+    assert "899,000 more characters" in shown
+    assert len(shown) < 3_000
+
+
 def test_a_settled_letter_says_by_whom_and_how(capsys: pytest.CaptureFixture[str]) -> None:
     show_letter(letter(event()), Settlement("redriven", NOW, "too_late", "", "r", "ada", fix="time=1"), None)
     assert "redriven 2027-01-15 08:00 by ada, time=1" in capsys.readouterr().out
@@ -75,6 +82,14 @@ def test_a_change_is_shown_as_a_difference_with_the_verdict_behind_it(capsys: py
     assert '-  "time": 5,\n+  "time": 6,' in shown
     assert "it cannot be put back (out_of_range at $.time)" in shown
     assert "what mends most" in shown
+
+
+def test_a_change_far_to_the_right_is_a_change(capsys: pytest.CaptureFixture[str]) -> None:
+    long, change = letter(event(session_id="s" * 5_000)), Change(expressions=["session_id=" + "s" * 5_000 + "t"])
+    show_change(long, original(long), change.apply(long), None, None)
+    shown = capsys.readouterr().out
+    assert "nothing is changed" not in shown
+    assert shown.count("more characters") == 2
 
 
 def test_a_change_that_does_not_fit_is_said_without_a_difference(capsys: pytest.CaptureFixture[str]) -> None:
