@@ -16,6 +16,7 @@ from stream.cli import (
     compare,
     config,
     convert,
+    dead_letters,
     demo,
     evaluate,
     ingest,
@@ -81,6 +82,7 @@ app.command()(config.config)
 app.command()(version.version)
 app.add_typer(models.app, name="models")
 app.add_typer(replay.app, name="replay")
+app.add_typer(dead_letters.app, name="dead-letters")
 
 
 def main(arguments: list[str] | None = None) -> None:

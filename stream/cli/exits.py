@@ -113,6 +113,12 @@ def _kinds() -> dict[Exit, tuple[type[BaseException], ...]]:
     from stream.operations.brokers import AccessError, KafkaUnreachableError, MissingTopicError
     from stream.operations.catalogue_items import CatalogueFileError
     from stream.operations.convert import ConversionError
+    from stream.operations.dead_letters.exported import ExportError
+    from stream.operations.dead_letters.expressions import InvalidExpression
+    from stream.operations.dead_letters.filters import InvalidFilter
+    from stream.operations.dead_letters.json_patch import InvalidPatch
+    from stream.operations.dead_letters.settling import SettlingStopped
+    from stream.operations.dead_letters.survey import LetterNotFound
     from stream.operations.demo import DemoError
     from stream.operations.evaluate import NothingToEvaluate, OtherFeatures
     from stream.operations.ingest import IngestError
@@ -138,6 +144,10 @@ def _kinds() -> dict[Exit, tuple[type[BaseException], ...]]:
         InvalidInstance,
         UnknownReplay,
         ReplayRefused,
+        InvalidFilter,
+        InvalidPatch,
+        InvalidExpression,
+        LetterNotFound,
     )
     refused = (
         DifferentCutoffs,
@@ -161,6 +171,7 @@ def _kinds() -> dict[Exit, tuple[type[BaseException], ...]]:
     )
     unreadable = (
         ConversionError,
+        ExportError,
         SourceError,
         CatalogueFileError,
         UnreadableEvents,
@@ -175,6 +186,7 @@ def _kinds() -> dict[Exit, tuple[type[BaseException], ...]]:
         KafkaUnreachableError,
         ClusterUnreachable,
         IngestError,
+        SettlingStopped,
         StartError,
         ScorerUnavailable,
         TimeoutError,

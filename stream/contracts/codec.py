@@ -16,6 +16,7 @@ from stream.contracts.control import Control
 from stream.contracts.events import Event
 from stream.contracts.recommendations import Recommendation
 from stream.contracts.scores import Prediction, Score, ScoreRequest
+from stream.contracts.settlements import Settlement
 
 encode: Final = msgspec.json.Encoder(order="deterministic").encode
 """Bytes of any message. Not-a-number and infinity become null, which no decoder here takes: check numbers before."""
@@ -29,6 +30,7 @@ decode_alert_event: Final = msgspec.json.Decoder(AlertEvent).decode
 decode_open_alert: Final = msgspec.json.Decoder(OpenAlert).decode
 decode_recommendation: Final = msgspec.json.Decoder(Recommendation).decode
 decode_control: Final = msgspec.json.Decoder(Control).decode
+decode_settlement: Final = msgspec.json.Decoder(Settlement).decode
 """Each raises ``msgspec.DecodeError`` for bytes that are not JSON, and its subclass ``msgspec.ValidationError`` for
 JSON that is not the message; its text ends with the path of the field."""
 
@@ -58,6 +60,7 @@ ALERT_EVENT: Final = Message("alert-event.v1", AlertEvent, (topics.ALERTS, topic
 OPEN_ALERT: Final = Message("open-alert.v1", OpenAlert, (topics.ALERTS_OPEN,))
 RECOMMENDATION: Final = Message("recommendation.v1", Recommendation, (topics.RECOMMENDATIONS,))
 CONTROL: Final = Message("control.v1", Control, (topics.CONTROL,))
+SETTLEMENT: Final = Message("dead-letter-settlement.v1", Settlement, (topics.SETTLEMENTS,))
 
 MESSAGES: Final[tuple[Message, ...]] = (
     EVENT,
@@ -70,4 +73,5 @@ MESSAGES: Final[tuple[Message, ...]] = (
     OPEN_ALERT,
     RECOMMENDATION,
     CONTROL,
+    SETTLEMENT,
 )

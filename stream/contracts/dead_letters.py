@@ -8,7 +8,7 @@ import hashlib
 from typing import Final, NamedTuple
 
 from stream.contracts.emission import Headers, Origin, Rejected
-from stream.contracts.headers import REDRIVEN, RecordHeaders, redrives
+from stream.contracts.headers import REDRIVEN, REDRIVEN_FROM, RecordHeaders, header, redrives
 
 PREFIX: Final = "tidemark-dead-"
 """Headers that begin so are ours; all others are the original record's."""
@@ -126,14 +126,12 @@ def read_verdict(headers: RecordHeaders) -> Verdict:
         raise ValueError(f"not a dead letter of Tidemark: header {missing.args[0]} is missing") from None
 
 
-def redriven_headers(headers: RecordHeaders) -> Headers:
-    """Headers with which a dead letter is put back: the original record's own, and how often it was put back by now.
-
-    Raises:
-        ValueError: the record is not a dead letter of Tidemark.
-    """
-    verdict = read_verdict(headers)
-    return (*(kept for kept in verdict.headers if kept[0] != REDRIVEN), (REDRIVEN, b"%d" % verdict.attempt))
+def redriven_headers(verdict: Verdict) -> Headers:
+    """Headers with which a dead letter is put back: the original record's own, how often it was put back by now, and
+    where it lay when it was refused for the first time."""
+    first = header(verdict.headers, REDRIVEN_FROM) or "{}:{}:{}".format(*verdict.origin).encode()
+    own = (kept for kept in verdict.headers if kept[0] not in (REDRIVEN, REDRIVEN_FROM))
+    return (*own, (REDRIVEN, b"%d" % verdict.attempt), (REDRIVEN_FROM, first))
 
 
 def _original(headers: RecordHeaders) -> Headers:

@@ -12,6 +12,9 @@ TICK: Final = "tidemark-tick"
 REDRIVEN: Final = "tidemark-redriven"
 """On a dead letter that was put back: how often, in ASCII digits. Exempt from lateness; fires nothing."""
 
+REDRIVEN_FROM: Final = "tidemark-redriven-from"
+"""On a dead letter that was put back: where it lay when it was first refused, as ``topic:partition:offset``."""
+
 OUTCOME: Final = "tidemark-outcome"
 """On every record of the scores topic: what became of alerts, such as ``churn_risk=cool_down``."""
 

@@ -21,6 +21,7 @@ ALERTS_OPEN: Final = "alerts_open"
 ALERTS_HOLDOUT: Final = "alerts_holdout"
 RECOMMENDATIONS: Final = "recommendations"
 DEAD_LETTERS: Final = "dead_letters"
+SETTLEMENTS: Final = "settlements"
 CONTROL: Final = "control"
 
 CUSTOMERS: Final = "customers"
@@ -164,6 +165,15 @@ TOPICS: Final[dict[str, TopicSpec]] = {
             description="Records that could not be folded: the original bytes; why and where in the headers.",
             cleanup_policy="delete",
             retention_ms=30 * DAY_MS,
+        ),
+        TopicSpec(
+            name=SETTLEMENTS,
+            base_name="customer.dead-letters.settled.v1",
+            key="the dead letter: id of its topic, partition, offset",
+            description="Which dead letters were re-driven or discarded, when, by whom and with what fix.",
+            cleanup_policy="compact",
+            partitions=1,
+            extra=COMPACTION,
         ),
         TopicSpec(
             name=CONTROL,

@@ -21,9 +21,20 @@ from stream.contracts import topics
 from stream.contracts.codec import decode_score
 from stream.contracts.dead_letters import read_verdict
 from stream.contracts.scores import ModelStamp
+from stream.contracts.settlements import Outcome
 from stream.engine.group_offsets import GroupOffsets
 from stream.engine.position import POSITION_KEY, decode_position
-from stream.operations.brokers import ANSWER_WITHIN, bounds_of, ends_of, headers_of, make_consumer, partitions_of
+from stream.operations.brokers import (
+    ANSWER_WITHIN,
+    MissingTopicError,
+    bounds_of,
+    ends_of,
+    headers_of,
+    make_consumer,
+    partitions_of,
+)
+from stream.operations.dead_letters.letters import Place, topic_id
+from stream.operations.dead_letters.settled import read_settled
 from stream.operations.ends import first_records, newest_records, records_from
 from stream.operations.topics import STATEFUL_ROLES
 
@@ -92,7 +103,7 @@ class Status(msgspec.Struct, frozen=True):
     roles: list[RoleStatus]
     model: ModelStatus | None
     dead_letters: dict[str, int]
-    """By code, most frequent first; ``older`` counts those whose code was not read."""
+    """That are open, by code, most frequent first; ``older`` counts those whose code was not read."""
 
 
 def status(configuration: Configuration, admin: AdminClient, now: int) -> Status:
@@ -110,7 +121,7 @@ def status(configuration: Configuration, admin: AdminClient, now: int) -> Status
         return Status(
             roles=roles,
             model=_model(consumer, names.physical(topics.SCORES)),
-            dead_letters=_dead_letters(consumer, names.physical(topics.DEAD_LETTERS)),
+            dead_letters=_dead_letters(consumer, admin, names),
         )
     finally:
         unstable.close()
@@ -198,15 +209,24 @@ def _model(consumer: Consumer, scores: str) -> ModelStatus | None:
     return ModelStatus(score.answer.model, score.answer.fallback, newest.timestamp()[1])
 
 
-def _dead_letters(consumer: Consumer, topic: str) -> dict[str, int]:
+def _dead_letters(consumer: Consumer, admin: AdminClient, names: topics.TopicNames) -> dict[str, int]:
+    topic = names.physical(topics.DEAD_LETTERS)
+    places = partitions_of(consumer, [topic])
+    try:
+        settled = read_settled(consumer, admin, names.physical(topics.SETTLEMENTS), topic_id(admin, topic)).keys()
+    except MissingTopicError:
+        # Of topics that an earlier build has made. Then nobody can settle a letter either.
+        settled = dict[Place, Outcome]().keys()
     codes: Counter[str] = Counter()
     older = 0
-    for place in partitions_of(consumer, [topic]):
+    for place in places:
         low, high = bounds_of(consumer, place)
         start = max(low, high - DEAD_LETTERS_COUNTED)
-        older += start - low
+        older += start - low - sum(each.partition == place.partition and low <= each.offset < start for each in settled)
         codes.update(
-            _code(message) for message in records_from(consumer, TopicPartition(topic, place.partition, start))
+            _code(message)
+            for message in records_from(consumer, TopicPartition(topic, place.partition, start))
+            if Place(place.partition, message.offset() or 0) not in settled
         )
     return dict(codes.most_common()) | ({"older": older} if older else {})
 

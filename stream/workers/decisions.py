@@ -58,6 +58,35 @@ class Question(msgspec.Struct):
     """Kinds of alert that it may raise, as far as was known when it came in."""
 
 
+def read_request(record: Record) -> Parsed[Question]:
+    """The question in a record of the score requests.
+
+    Raises:
+        Rejected: it is none, with a code of the table "Bad input".
+        NewerState: its profile was written by a newer version.
+    """
+    try:
+        request = messages.decode_score_request(record.value or b"")
+    except msgspec.ValidationError as error:
+        raise Rejected("wrong_shape", f"not a score request: {error}") from error
+    except msgspec.DecodeError as error:
+        raise Rejected("not_json", f"not a score request: {error}") from error
+    if request.kind == "tick":
+        signal = bool(record.headers) and header(record.headers, MODEL_BACK) is not None
+        return Parsed(None, request.as_of, Question(request, None, record.append_time), signal)
+    if record.key != request.customer_id.encode():
+        raise Rejected("wrong_key", "the key is not the customer_id: this topic is written by Tidemark alone")
+    profile = None
+    if request.kind == "score":
+        try:
+            profile = profile_codec.decode(request.profile)
+        except profile_codec.NewerCodec as error:
+            raise NewerState(str(error)) from error
+        except profile_codec.StateUnreadable as error:
+            raise Rejected("wrong_shape", str(error), "$.profile") from error
+    return Parsed(record.key, request.as_of, Question(request, profile, record.append_time))
+
+
 class ModelsInForce(Protocol):
     """Which version of the model is in force, and the policies that go with each."""
 
@@ -104,26 +133,7 @@ class DecisionsProcessor(Processor[DecisionState, Question]):
         return self._group
 
     def parse(self, record: Record) -> Parsed[Question]:
-        try:
-            request = messages.decode_score_request(record.value or b"")
-        except msgspec.ValidationError as error:
-            raise Rejected("wrong_shape", f"not a score request: {error}") from error
-        except msgspec.DecodeError as error:
-            raise Rejected("not_json", f"not a score request: {error}") from error
-        if request.kind == "tick":
-            signal = bool(record.headers) and header(record.headers, MODEL_BACK) is not None
-            return Parsed(None, request.as_of, Question(request, None, record.append_time), signal)
-        if record.key != request.customer_id.encode():
-            raise Rejected("wrong_key", "the key is not the customer_id: this topic is written by Tidemark alone")
-        profile = None
-        if request.kind == "score":
-            try:
-                profile = profile_codec.decode(request.profile)
-            except profile_codec.NewerCodec as error:
-                raise NewerState(str(error)) from error
-            except profile_codec.StateUnreadable as error:
-                raise Rejected("wrong_shape", str(error), "$.profile") from error
-        return Parsed(record.key, request.as_of, Question(request, profile, record.append_time))
+        return read_request(record)
 
     def hint(self, state: DecisionState | None, payload: Question) -> None:
         payload.free = prospects.free_kinds(

@@ -10,7 +10,7 @@ import pytest
 from typer.main import get_command
 
 from serving.model_card import model_repository, read_model_card, version_folder
-from stream.cli import models
+from stream.cli import dead_letters, models
 from stream.cli.app import app
 from stream.configuration.load import load
 from stream.contracts.times import HOUR_MS
@@ -21,6 +21,7 @@ from stream.profiles.validation import read_event
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 COMMANDS = set(get_command(app).commands)  # type: ignore[attr-defined]
+LETTER_COMMANDS = set(get_command(dead_letters.app).commands)  # type: ignore[attr-defined]
 MODEL_COMMANDS = set(get_command(models.app).commands)  # type: ignore[attr-defined]
 SPEAKING = ("cli", "operations", "configuration", "workers", "embedded", "testing")
 """Packages whose messages people read. Those of the engine name `tidemark rebuild`, which is still to come."""
@@ -39,11 +40,12 @@ def block(language: str, *, with_text: str) -> str:
 def test_every_command_that_is_named_exists(path: Path) -> None:
     for file in SOURCES if path.is_dir() else [path]:
         text = file.read_text()
-        named = re.findall(r"`(?:\.venv/bin/)?tidemark ([a-z]+)", text)
+        named = re.findall(r"`(?:\.venv/bin/)?tidemark ([a-z][a-z-]*)", text)
         if file.suffix == ".md":
-            named += re.findall(r"^(?:\.venv/bin/)?tidemark ([a-z]+)", text, re.MULTILINE)
+            named += re.findall(r"^(?:\.venv/bin/)?tidemark ([a-z][a-z-]*)", text, re.MULTILINE)
         assert set(named) <= COMMANDS, file
         assert set(re.findall(r"\btidemark models ([a-z]+)", text)) <= MODEL_COMMANDS, file
+        assert set(re.findall(r"\btidemark dead-letters ([a-z]+)", text)) <= LETTER_COMMANDS, file
 
 
 def test_the_first_events_of_the_readme_are_events() -> None:

@@ -100,13 +100,13 @@ class Shop:
     """
 
     def __init__(self, bootstrap_servers: str, prefix: str) -> None:
-        environ = {
+        self.environ = {
             "TIDEMARK__KAFKA__BOOTSTRAP_SERVERS": bootstrap_servers,
             "TIDEMARK__TOPICS__PREFIX": prefix,
             "TIDEMARK__TOPICS__PARTITIONS": str(PARTITIONS),
             "TIDEMARK__PROFILES__ALLOWED_LATENESS_MS": str(72 * 3_600_000),
         }
-        self.configuration = load(None, environ).configuration
+        self.configuration = load(None, self.environ).configuration
         self.names = self.configuration.topics.topic_names()
         self.events = self.names.physical(topics.EVENTS)
         create_topics(connect_admin(self.configuration.kafka), self.configuration.topics)

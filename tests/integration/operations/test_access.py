@@ -88,6 +88,8 @@ COMMANDS = (
     ["status"],
     ["tail", "alerts"],
     ["resume"],
+    ["dead-letters", "list"],
+    ["dead-letters", "redrive", "--apply"],
     ["ingest", "events.jsonl"],
     ["ingest", "events.jsonl", "--catalogue", "items.jsonl"],
 )

@@ -72,7 +72,7 @@ def test_topics_that_are_not_alike_are_refused_by_their_counts(topics: Topics) -
 
 def test_fewer_copies_than_configured_are_refused_and_more_are_not(deployment: Configuration) -> None:
     admin = connect_admin(deployment.kafka)
-    with pytest.raises(TopicMismatchError, match=r"1 copy of each partition, topics\.replication is 3 .* 11 more\)"):
+    with pytest.raises(TopicMismatchError, match=r"1 copy of each partition, topics\.replication is 3 .* 12 more\)"):
         inspect_topics(admin, msgspec.structs.replace(deployment.topics, replication=3))
 
 

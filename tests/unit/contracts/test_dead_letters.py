@@ -15,7 +15,7 @@ from stream.contracts.dead_letters import (
     redriven_headers,
 )
 from stream.contracts.emission import Origin, Rejected
-from stream.contracts.headers import REDRIVEN, RecordHeaders, header, redrives
+from stream.contracts.headers import REDRIVEN, REDRIVEN_FROM, RecordHeaders, header, redrives
 
 ORIGIN = Origin("customer.events.v1", 3, 41)
 
@@ -26,10 +26,11 @@ def made(
     headers: RecordHeaders = (),
     message: str = "price is -1: send 0 or more",
     field: str = "$.items[0].price",
+    offset: int = ORIGIN.offset,
 ) -> DeadLetter:
     return dead_letter(
         Rejected("out_of_range", message, field),
-        ORIGIN,
+        ORIGIN._replace(offset=offset),
         key=key,
         value=value,
         headers=headers,
@@ -78,14 +79,15 @@ def test_a_dead_letter_fits_the_broker_whatever_came() -> None:
     assert read_verdict(letter.headers).message.startswith("éé")
 
 
-def test_each_round_is_counted() -> None:
+def test_each_round_is_counted_and_carries_where_the_first_began() -> None:
     headers: RecordHeaders = [("ce_id", b"1")]
-    for attempt in (1, 2, 3):
-        letter = made(headers=headers)
-        assert read_verdict(letter.headers).attempt == attempt
-        headers = redriven_headers(letter.headers)
+    for attempt, offset in enumerate((7, 200, 300), start=1):
+        verdict = read_verdict(made(headers=headers, offset=offset).headers)
+        assert verdict.attempt == attempt
+        headers = redriven_headers(verdict)
         assert redrives(headers) == attempt
-        assert [name for name, _ in headers] == ["ce_id", REDRIVEN]
+        assert [name for name, _ in headers] == ["ce_id", REDRIVEN, REDRIVEN_FROM]
+        assert header(headers, REDRIVEN_FROM) == b"customer.events.v1:3:7"
 
 
 @pytest.mark.parametrize("value", [None, b"", b"-1", b"many"])

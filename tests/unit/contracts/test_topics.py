@@ -18,6 +18,7 @@ TABLE = {
     "customer.alerts.holdout.v1": ("delete", 400 * DAY),
     "customer.recommendations.v1": ("compact", None),
     "customer.dead-letters.v1": ("delete", 30 * DAY),
+    "customer.dead-letters.settled.v1": ("compact", None),
     "tidemark.control.v1": ("delete", -1),
 }
 

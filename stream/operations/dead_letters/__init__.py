@@ -1,0 +1,1 @@
+"""What on-call does with dead letters: look, fix, put back once, or discard."""
