@@ -23,6 +23,7 @@ from stream.cli import (
     retrain,
     sentiment,
     simulate,
+    state,
     status,
     tail,
     topics,
@@ -77,6 +78,7 @@ app.command()(resume.resume)
 app.command()(config.config)
 app.command()(version.version)
 app.add_typer(models.app, name="models")
+app.add_typer(state.app, name="state")
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -115,6 +115,7 @@ def _kinds() -> dict[Exit, tuple[type[BaseException], ...]]:
     from stream.operations.convert import ConversionError
     from stream.operations.demo import DemoError
     from stream.operations.evaluate import NothingToEvaluate, OtherFeatures
+    from stream.operations.history.states import OffsetOutOfRange
     from stream.operations.ingest import IngestError
     from stream.operations.names import UnknownTopicError
     from stream.operations.promotion import NotPromoted
@@ -132,6 +133,7 @@ def _kinds() -> dict[Exit, tuple[type[BaseException], ...]]:
         MappingError,
         FixedProperty,
         InvalidInstance,
+        OffsetOutOfRange,
     )
     refused = (
         DifferentCutoffs,

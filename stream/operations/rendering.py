@@ -40,7 +40,8 @@ SHOWN_BYTES: Final = 120
 _SHOWN_ITEMS: Final = 3
 _SHOWN_REASONS: Final = 3
 
-_CONTROL_CHARACTERS: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+CONTROL_CHARACTERS: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+"""What a shop's visitors can put into names and ids, and a terminal obeys."""
 
 NameOf = Callable[[str], str]
 """Name of an item by its id; the id itself where the catalogue does not know it."""
@@ -52,7 +53,7 @@ def line(logical: str, record: TailedRecord, name_of: NameOf) -> str:
     Control characters, which a shop's visitors can put into names and ids, are shown as U+FFFD: on a terminal they
     would break the line, or command it.
     """
-    return _CONTROL_CHARACTERS.sub("\ufffd", _line(logical, record, name_of))
+    return CONTROL_CHARACTERS.sub("\ufffd", _line(logical, record, name_of))
 
 
 def _line(logical: str, record: TailedRecord, name_of: NameOf) -> str:
