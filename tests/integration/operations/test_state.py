@@ -1,4 +1,4 @@
-"""`tidemark state` on a real broker: a fold with a planted bug is found by folding the log afresh, and by nothing else."""
+"""`tidemark state` on a real broker: a fold with a planted bug is found by folding the log afresh."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from stream.operations.history.fields import differences, told
 from stream.profiles import codec
 from tests.unit.profiles.shop import START, event, folded, histories, purchase
 
-LONG = [purchase(START + day * DAY_MS, order=f"order-{day}", event_id=f"p-{day}") for day in range(0, 400, 10)]
+LONG = [purchase(START + day * DAY_MS, order=f"order-{day}", event_id=f"p-{day}") for day in range(-400, 0, 10)]
 
 
 @given(histories())
@@ -32,8 +32,6 @@ def test_revenue_that_was_doubled_is_told_in_money_and_by_the_order_alone() -> N
 
 def test_what_differs_below_the_digits_shown_is_still_told() -> None:
     live, fresh = folded([event("review", START)]), folded([event("review", START)])
-    fresh.review_counts = fresh.review_counts[:-1] + bytes([fresh.review_counts[-1] ^ 0])
-    assert differences(live, fresh) == []
     fresh.review_counts = bytes([fresh.review_counts[0] ^ 1]) + fresh.review_counts[1:]
     (found,) = differences(live, fresh)
     assert found.live != found.fresh
