@@ -17,6 +17,7 @@ from stream.cli import (
     convert,
     demo,
     evaluate,
+    explain,
     ingest,
     models,
     resume,
@@ -74,6 +75,7 @@ app.command()(evaluate.evaluate)
 app.command()(sentiment.sentiment)
 app.command()(status.status)
 app.command()(tail.tail)
+app.command()(explain.explain)
 app.command()(resume.resume)
 app.command()(config.config)
 app.command()(version.version)

@@ -115,6 +115,7 @@ def _kinds() -> dict[Exit, tuple[type[BaseException], ...]]:
     from stream.operations.convert import ConversionError
     from stream.operations.demo import DemoError
     from stream.operations.evaluate import NothingToEvaluate, OtherFeatures
+    from stream.operations.history.explaining import NothingKnown
     from stream.operations.history.states import OffsetOutOfRange
     from stream.operations.ingest import IngestError
     from stream.operations.names import UnknownTopicError
@@ -161,6 +162,7 @@ def _kinds() -> dict[Exit, tuple[type[BaseException], ...]]:
         UnusableVersion,
         NothingToCompare,
         NothingToEvaluate,
+        NothingKnown,
         UnreadablePredictions,
         TooLittleHistory,
         FileNotFoundError,

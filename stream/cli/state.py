@@ -43,10 +43,10 @@ def get(
 
     configuration = loaded(context).configuration
     if at is None:
-        found = state_now(configuration, customer, _names(configuration))
+        found = state_now(configuration, customer, item_names_of(configuration))
     else:
         with progress_bar("folding", "offsets") as update:
-            found = state_at(configuration, customer, at, _names(configuration), update)
+            found = state_at(configuration, customer, at, item_names_of(configuration), update)
     if as_json:
         typer.echo(msgspec.json.encode(found))
     else:
@@ -122,7 +122,7 @@ def export(
     notes().print(f"{count:,} profiles written")
 
 
-def _names(configuration: Configuration) -> NameOf:
+def item_names_of(configuration: Configuration) -> NameOf:
     """Names of items by their hashes, as far as the catalogue knows them."""
     from stream.contracts.ids import item_hash
     from stream.operations.catalogue_items import item_names

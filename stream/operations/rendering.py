@@ -89,17 +89,22 @@ def alert_line(envelope: AlertEvent) -> str:
     )
 
 
-def _event(value: bytes, name_of: NameOf) -> str:
-    event: Event = decode_event(value)
+def event_detail(event: Event) -> str:
+    """What an event is about, in a few words; empty where its type says it all."""
     amount = sum((item.price or 0.0) * (1 if item.quantity is None else item.quantity) for item in event.items)
-    detail = {
+    return {
         "purchase": f"{len(event.items)} items, {amount:,.2f} {event.currency}".rstrip(),
         "return": f"{len(event.items)} items, {amount:,.2f} {event.currency}".rstrip(),
         "cart": f"{event.action or 'add'} {_names(event)}",
         "review": f"{_names(event)}: {event.review.rating:g} of 5" if event.review and event.review.rating else "",
         "engagement": event.engagement.action if event.engagement else "",
     }.get(event.type, _names(event))
+
+
+def _event(value: bytes, name_of: NameOf) -> str:
+    event: Event = decode_event(value)
     made_up = " (simulated)" if event.simulated else ""
+    detail = event_detail(event)
     return f"{minute(event.time)}  {event.type}{made_up}, customer {event.subject}: {detail}".rstrip(": ")
 
 
