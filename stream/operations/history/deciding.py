@@ -9,11 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from confluent_kafka import Message
-
-from stream.configuration.settings import Configuration
 from stream.contracts import codec as messages
-from stream.contracts import topics
 from stream.contracts.headers import OUTCOME, header
 from stream.contracts.scores import Score
 from stream.contracts.times import DAY_MS
@@ -21,14 +17,9 @@ from stream.decisions.fallback import fallback_answer
 from stream.decisions.state import DecisionState
 from stream.decisions.verdicts import Open, Unraised, Weighed, weighed
 from stream.engine.processor import Record
-from stream.operations.brokers import headers_of
-from stream.operations.history.reading import record_of
 from stream.operations.history.refold import Refold, Step
 from stream.profiles import codec as profile_codec
-from stream.workers import decisions
 from stream.workers.decisions import DecisionsProcessor, Question
-from stream.workers.process import build_processor
-from stream.workers.recorded import RecordedStage
 
 RAISED = b"=raised"
 
@@ -57,27 +48,35 @@ class Judged(NamedTuple):
     policy_version: str
 
 
-def recorded(scores: Iterable[Message], key: bytes) -> Recorded:
+def recorded(scores: Iterable[Record], key: bytes) -> Recorded:
     """Read the answers of one partition."""
     found = Recorded({}, {})
-    for message in scores:
-        outcome = header(headers_of(message), OUTCOME) or b""
-        if message.key() == key:
-            score = messages.decode_score(message.value() or b"")
+    for record in scores:
+        outcome = header(record.headers, OUTCOME) or b""
+        if record.key == key:
+            score = messages.decode_score(record.value or b"")
             found.own.setdefault(score.request_offset, (score, outcome.decode(errors="replace")))
         elif RAISED in outcome:
-            score = messages.decode_score(message.value() or b"")
+            score = messages.decode_score(record.value or b"")
             kinds = [part.partition("=")[0] for part in outcome.decode().split(",") if part.endswith("=raised")]
             found.raised[score.request_offset] = [Raise(kind, score.as_of // DAY_MS) for kind in kinds]
     return found
 
 
 def judged(
-    configuration: Configuration, partition: int, key: bytes, requests: Iterable[Message], known: Recorded
+    processor: DecisionsProcessor,
+    scores: str,
+    max_output_bytes: int,
+    key: bytes,
+    partition: int,
+    requests: Iterable[Record],
+    known: Recorded,
 ) -> dict[int, Judged]:
     """Fold the customer's questions again.
 
     Args:
+        processor: as the workers have it; its stage is not asked.
+        scores: physical name of the scores topic.
         requests: of the partition of score requests, all of them: the others' move time.
 
     Returns:
@@ -85,7 +84,6 @@ def judged(
     """
     found: dict[int, Judged] = {}
     seen: dict[str, Weighed] = {}
-    scores = configuration.topics.topic_names().physical(topics.SCORES)
 
     def witness(at: Unraised | Open) -> None:
         seen[at.kind] = weighed(at)
@@ -97,20 +95,17 @@ def judged(
                 outcome = header(output.headers, OUTCOME) or b""
                 found[step.origin.offset] = Judged(list(seen.values()), outcome.decode(), score.policy_version)
 
-    with build_processor(configuration, decisions.ROLE, RecordedStage({})) as processor:
-        assert isinstance(processor, DecisionsProcessor)  # noqa: S101 - for the type checker
-        processor.witness = witness
-        refold = Refold(processor, partition, configuration.engine.max_output_bytes, lambda each: each == key, watch)
-        for message in requests:
-            record = record_of(message)
-            for kind, day in known.raised.get(record.offset, ()):
-                refold.shared.count(kind, day)
-                refold.note()
-            seen.clear()
-            if record.key != key:
-                refold.take(record)
-            else:
-                _take(refold, record, known)
+    processor.witness = witness
+    refold = Refold(processor, partition, max_output_bytes, lambda each: each == key, watch)
+    for record in requests:
+        for kind, day in known.raised.get(record.offset, ()):
+            refold.shared.count(kind, day)
+            refold.note()
+        seen.clear()
+        if record.key != key:
+            refold.take(record)
+        else:
+            _take(refold, record, known)
     return found
 
 

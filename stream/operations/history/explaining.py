@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import NamedTuple
 
-from confluent_kafka import Consumer, Message, TopicPartition
+from confluent_kafka import Consumer, TopicPartition
 
 from stream.configuration.settings import Configuration
 from stream.contracts import codec as messages
@@ -18,6 +18,7 @@ from stream.contracts import topics
 from stream.contracts.partitioning import partition_for
 from stream.contracts.scores import Score
 from stream.contracts.times import to_epoch_ms
+from stream.engine.processor import Record
 from stream.operations.brokers import bounds_of, partitions_of
 from stream.operations.history.deciding import Judged, judged, recorded
 from stream.operations.history.fields import NameOf, by_hash
@@ -25,6 +26,9 @@ from stream.operations.history.finding import customer_of
 from stream.operations.history.folding import CustomerFold
 from stream.operations.history.reading import committed_end, open_consumer, record_of, records
 from stream.operations.history.timeline import Answered, Explanation, Transition, in_order
+from stream.workers.decisions import ROLE, DecisionsProcessor
+from stream.workers.process import build_processor
+from stream.workers.recorded import RecordedStage
 
 OTHER_POLICY = (
     "decided by policy {then}; this configuration makes it {now}, so the figures of its rules are not told: "
@@ -86,8 +90,8 @@ class _Reading:
     def explained(self, alert_id: str, name_of: NameOf) -> Explanation:
         events = self._all(topics.EVENTS)
         fold = CustomerFold(self._configuration, self._key, events.partition, events.partitions, name_of)
-        for message in events.messages():
-            fold.take(record_of(message))
+        for record in events.records():
+            fold.take(record)
         others: list[Answered | Transition] = [*self._answers(), *self._transitions()]
         if not fold.entries and not others:
             raise NothingKnown(
@@ -105,25 +109,28 @@ class _Reading:
         )
 
     def _answers(self) -> list[Answered]:
-        known = recorded(self._all(topics.SCORES).messages(), self._key)
+        scores = self._all(topics.SCORES)
+        known = recorded(scores.records(), self._key)
         if not known.own:
             return []
-        requests = self._all(topics.SCORE_REQUESTS)
-        again = judged(self._configuration, requests.partition, self._key, requests.messages(), known)
+        requests, limit = self._all(topics.SCORE_REQUESTS), self._configuration.engine.max_output_bytes
+        with build_processor(self._configuration, ROLE, RecordedStage({})) as processor:
+            assert isinstance(processor, DecisionsProcessor)  # noqa: S101 - for the type checker
+            again = judged(processor, scores.topic, limit, self._key, requests.partition, requests.records(), known)
         return [_answered(offset, score, outcome, again.get(offset)) for offset, (score, outcome) in known.own.items()]
 
     def _transitions(self) -> list[Transition]:
         found = []
         for logical in (topics.ALERTS, topics.ALERTS_HOLDOUT):
-            for message in self._all(logical).messages():
-                if message.key() == self._key:
-                    event = messages.decode_alert_event(message.value() or b"")
+            for record in self._all(logical).records():
+                if record.key == self._key:
+                    event = messages.decode_alert_event(record.value or b"")
                     found.append(
                         Transition(
                             at=_milliseconds(event.data.as_of),
                             topic=logical,
-                            partition=message.partition() or 0,
-                            offset=message.offset() or 0,
+                            partition=record.partition,
+                            offset=record.offset,
                             message_id=event.id,
                             alert=event.data,
                         )
@@ -158,8 +165,9 @@ class _Log(NamedTuple):
     end: int
     progress: Callable[[int, int], None] | None
 
-    def messages(self) -> Iterator[Message]:
-        return records(self.consumer, self.topic, self.partition, self.low, self.end, self.progress)
+    def records(self) -> Iterator[Record]:
+        found = records(self.consumer, self.topic, self.partition, self.low, self.end, self.progress)
+        return map(record_of, found)
 
 
 def _answered(offset: int, score: Score, outcome: str, again: Judged | None) -> Answered:
