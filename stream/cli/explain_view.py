@@ -31,11 +31,13 @@ def show(explanation: Explanation, last: int) -> None:
     if before:
         console.print(Text(f"{before:,} entries before these: --last 0 shows all", "dim"))
     for entry in shown:
-        at, title, lines, place = told(entry, explanation.currency)
+        at, title, lines, verdicts, place = told(entry, explanation.currency)
         mine = isinstance(entry, Transition) and entry.alert.alert_id == explanation.alert_id
         console.print(Text(f"{at}  [{place}]", "yellow" if mine else "dim"))
-        console.print(Padding(Text(title, _STYLES[type(entry)]), (0, 0, 0, 2)))
+        console.print(Padding(Text(title, _STYLES[type(entry)]), (0, 0, 0, 2), expand=False))
         for line in lines:
-            console.print(Padding(Text(line), (0, 0, 0, 4)))
+            console.print(Padding(Text(line), (0, 0, 0, 4), expand=False))
+        for line in verdicts:
+            console.print(Padding(Text(line, "bold"), (0, 0, 0, 4), expand=False))
     if after:
         console.print(Text(f"{after:,} entries after these: --last 0 shows all", "dim"))

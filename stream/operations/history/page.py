@@ -45,7 +45,7 @@ ol.line > li.asked-about { background: var(--warn-ground); outline: 2px solid va
 li time, li .place { color: var(--soft); font-size: .85rem; font-variant-numeric: tabular-nums; }
 li .place { float: right; margin-left: 1rem; } li .kind { font-weight: 600; }
 li b { font-weight: 600; overflow-wrap: anywhere; } li p { margin: .1rem 0; max-width: none; overflow-wrap: anywhere; }
-li ul { margin: .2rem 0; padding-left: 1.1rem; } .verdict { font-weight: 600; }
+li p.verdict { border-left: 3px solid var(--o1); padding-left: .5rem; margin: .2rem 0; }
 details table td, details table th { white-space: normal; text-align: left; overflow-wrap: anywhere; min-width: 6rem; }
 @media (max-width: 40rem) { main { padding: 1.2rem .8rem 3rem; } li .place { float: none; display: block; margin: 0; } }
 """
@@ -54,7 +54,7 @@ details table td, details table th { white-space: normal; text-align: left; over
 def page(explanation: Explanation) -> str:
     """The whole time line, the newest state and how to read it."""
     name = _text(explanation.customer_id)
-    about = f" and alert {_text(explanation.alert_id)}" if explanation.alert_id else ""
+    about = f" Asked about alert {_text(explanation.alert_id)}." if explanation.alert_id else ""
     lost = (
         f"<p class='warn'>The log begins at offset {explanation.log_begins:,}: older events of this customer, if there "
         "were any, are not told, and states are those of the rest alone.</p>"
@@ -66,7 +66,7 @@ def page(explanation: Explanation) -> str:
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>Customer {name}: time line</title><style>{STYLE}{_STYLE}</style></head>"
         f"<body><main><h1>Customer {name}</h1>"
-        f'<p class="soft">What happened, what was scored, and why an alert was raised or not{about}. Partition '
+        f'<p class="soft">What happened, what was scored, and why an alert was raised or not.{about} Partition '
         f"{explanation.partition}; times are UTC.</p>{lost}{_tiles(explanation)}{_curve(explanation)}"
         f"<h2>Time line</h2>{_line(explanation)}{_state(explanation)}{_READING}</main></body></html>\n"
     )
@@ -107,7 +107,7 @@ def _curve(explanation: Explanation) -> str:
     first, span = answers[0].at, answers[-1].at - answers[0].at
     days = [(entry.at - first) / DAY_MS for entry in answers]
     ticks = [span / DAY_MS * part / 4 for part in range(5)]
-    labels = [minute(first + int(tick * DAY_MS))[:10] for tick in ticks]
+    labels = [minute(first + int(tick * DAY_MS))[2:10] for tick in ticks]
     series = [Series("churn within 90 days", days, [entry.churn[_HORIZON] for entry in answers], role="model")]
     alerts = [entry for entry in explanation.entries if isinstance(entry, Transition)]
     if alerts:
@@ -164,7 +164,7 @@ def _line(explanation: Explanation) -> str:
 
 
 def _item(entry: Entry, explanation: Explanation) -> str:
-    at, title, lines, place = told(entry, explanation.currency)
+    at, title, lines, verdicts, place = told(entry, explanation.currency)
     kind = {Happened: "event", Fired: "timer", Answered: "answer", Transition: "alert"}[type(entry)]
     classes = [kind]
     if isinstance(entry, Happened) and entry.outcome not in ("folded", "duplicate", "erased"):
@@ -172,6 +172,7 @@ def _item(entry: Entry, explanation: Explanation) -> str:
     if isinstance(entry, Transition) and entry.alert.alert_id == explanation.alert_id:
         classes.append("asked-about")
     said = "".join(f"<p>{escape(line)}</p>" for line in lines)
+    said += "".join(f'<p class="verdict">{escape(line)}</p>' for line in verdicts)
     changes = _changes(entry.changes) if isinstance(entry, Happened | Fired) and entry.changes else ""
     conditions = _conditions(entry, explanation.currency) if isinstance(entry, Answered) and entry.judged else ""
     return (

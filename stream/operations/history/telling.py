@@ -28,6 +28,8 @@ class Told(NamedTuple):
     title: str
     lines: list[str]
     """What there is to it."""
+    verdicts: list[str]
+    """What became of alerts, and why."""
     place: str
     """Topic in a word, partition and offset, such as ``events 1:3141``."""
 
@@ -36,14 +38,15 @@ def told(entry: Entry, currency: str) -> Told:
     """An entry for people. Control characters, which visitors can put into names and ids, are U+FFFD."""
     match entry:
         case Happened():
-            at, title, lines, place = _happened(entry, currency)
+            found = _happened(entry, currency)
         case Fired():
-            at, title, lines, place = _fired(entry, currency)
+            found = _fired(entry, currency)
         case Answered():
-            at, title, lines, place = _answered(entry, currency)
+            found = _answered(entry, currency)
         case Transition():
-            at, title, lines, place = _transition(entry)
-    return Told(at, _safe(title), [_safe(line) for line in lines], place)
+            found = _transition(entry)
+    at, title, lines, verdicts, place = found
+    return Told(at, _safe(title), list(map(_safe, lines)), list(map(_safe, verdicts)), place)
 
 
 def verdict(judged: Weighed, currency: str) -> str:
@@ -73,7 +76,7 @@ def recorded_outcome(kind: str, outcome: str) -> str:
     return f"{kind.replace('_', ' ')}: {outcome.replace('_', ' ')}"
 
 
-def _happened(entry: Happened, currency: str) -> tuple[str, str, list[str], str]:
+def _happened(entry: Happened, currency: str) -> Told:
     title = f"{entry.type} {entry.detail}".rstrip()
     lines = []
     if entry.outcome == "duplicate":
@@ -84,19 +87,19 @@ def _happened(entry: Happened, currency: str) -> tuple[str, str, list[str], str]
         title += f": refused ({entry.outcome.replace('_', ' ')})"
         lines.append(entry.message)
     lines += _changed(entry.changes, currency) + _asked(entry.asked)
-    return minute(entry.at), title, lines, f"events {entry.partition}:{entry.offset}"
+    return Told(minute(entry.at), title, lines, [], f"events {entry.partition}:{entry.offset}")
 
 
-def _fired(entry: Fired, currency: str) -> tuple[str, str, list[str], str]:
+def _fired(entry: Fired, currency: str) -> Told:
     fields = {change.field for change in entry.changes}
     title = "silence noticed" if "silence_step" in fields else "the interval between two questions is over"
     if "customer_id" in fields:
         title = "the visitor is forgotten"
     lines = _changed(entry.changes, currency) + _asked(entry.asked)
-    return minute(entry.at), title, lines, f"events {entry.partition}:{entry.offset}"
+    return Told(minute(entry.at), title, lines, [], f"events {entry.partition}:{entry.offset}")
 
 
-def _answered(entry: Answered, currency: str) -> tuple[str, str, list[str], str]:
+def _answered(entry: Answered, currency: str) -> Told:
     churn = ", ".join(f"{probability:.3f} in {horizon}" for horizon, probability in entry.churn.items())
     by = f"{entry.model.name} {entry.model.version}"
     if entry.fallback_reason:
@@ -105,17 +108,17 @@ def _answered(entry: Answered, currency: str) -> tuple[str, str, list[str], str]
     lines = [f"by {by}, policy {entry.policy_version}"]
     lines += [contribution(each) for each in entry.reasons]
     if entry.judged:
-        lines += [verdict(each, currency) for each in entry.judged]
+        verdicts = [verdict(each, currency) for each in entry.judged]
     elif entry.outcomes:
-        lines += [recorded_outcome(*each) for each in entry.outcomes.items()]
+        verdicts = [recorded_outcome(*each) for each in entry.outcomes.items()]
     else:
-        lines.append(_NO_ALERT.get(entry.outcome, entry.outcome))
+        verdicts = [_NO_ALERT.get(entry.outcome, entry.outcome)]
     if entry.remark:
         lines.append(entry.remark)
-    return minute(entry.at), title, lines, f"score requests {entry.partition}:{entry.offset}"
+    return Told(minute(entry.at), title, lines, verdicts, f"score requests {entry.partition}:{entry.offset}")
 
 
-def _transition(entry: Transition) -> tuple[str, str, list[str], str]:
+def _transition(entry: Transition) -> Told:
     alert = entry.alert
     end = f" ({alert.resolve_reason.replace('_', ' ')})" if alert.resolve_reason else ""
     title = f"{alert.status} {alert.kind.replace('_', ' ')}{end}: score {alert.score:.3f}, {alert.severity}"
@@ -135,7 +138,7 @@ def _transition(entry: Transition) -> tuple[str, str, list[str], str]:
     )
     lines.append(f"alert {alert.alert_id}, revision {alert.revision}, message {entry.message_id}")
     topic = "alerts" if entry.topic == "alerts" else "holdout"
-    return minute(entry.at), title, lines, f"{topic} {entry.partition}:{entry.offset}"
+    return Told(minute(entry.at), title, lines, [], f"{topic} {entry.partition}:{entry.offset}")
 
 
 def contribution(each: Contribution) -> str:
@@ -148,7 +151,7 @@ def _terms(alert: Alert) -> str:
     worth = f"{alert.value_at_risk.amount:,.2f} {alert.value_at_risk.currency}"
     return (
         f"raised from {alert.raise_threshold:.3f}, ended below {alert.resolve_threshold:.3f}; of comparable customers "
-        f"{alert.base_rate:.0%}; {worth} at risk; reasons by {alert.reasons_method.replace('+', ' and ')}"
+        f"{alert.base_rate:.0%}; {worth} at risk; reasons by the {_METHODS[alert.reasons_method]}"
     )
 
 
@@ -267,6 +270,7 @@ _NO_ALERT: Final = {
     "backfill": "no alert was judged: history is loaded, which fires nothing",
     "superseded": "no alert was judged: a later question was answered before this one, which was put again",
 }
+_METHODS: Final = {"rule": "rules", "shapley": "model", "shapley+rule": "model and the rules"}
 _FIELDS: Final = {
     "purchases": "purchases",
     "returns": "returns",
