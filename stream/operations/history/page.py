@@ -45,6 +45,7 @@ ol.line > li.asked-about { background: var(--warn-ground); outline: 2px solid va
 li time, li .place { color: var(--soft); font-size: .85rem; font-variant-numeric: tabular-nums; }
 li .place { float: right; margin-left: 1rem; } li .kind { font-weight: 600; }
 li b { font-weight: 600; overflow-wrap: anywhere; } li p { margin: .1rem 0; max-width: none; overflow-wrap: anywhere; }
+svg circle.other { fill: var(--o0); }
 li p.verdict { border-left: 3px solid var(--o1); padding-left: .5rem; margin: .2rem 0; }
 details table td, details table th { white-space: normal; text-align: left; overflow-wrap: anywhere; min-width: 6rem; }
 @media (max-width: 40rem) { main { padding: 1.2rem .8rem 3rem; } li .place { float: none; display: block; margin: 0; } }

@@ -133,6 +133,7 @@ def folded(deployment: Configuration, kind: type[ProfilesProcessor]) -> Iterator
 def run(arguments: list[str], environ: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: Any) -> tuple[int, str]:
     for name, value in environ.items():
         monkeypatch.setenv(name, value)
+    capsys.readouterr()
     with pytest.raises(SystemExit) as ended:
         main(arguments)
     return int(ended.value.code or 0), capsys.readouterr().out
