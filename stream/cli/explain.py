@@ -34,7 +34,10 @@ def explain(
     from stream.operations.files import whole_file
     from stream.operations.history.explaining import explain as found
     from stream.operations.history.page import page
+    from stream.workers.process import configure_logging
 
+    # What failed then fails again, and is told in its place.
+    configure_logging("error")
     configuration = loaded(context).configuration
     with progress_bar("reading", "offsets") as update:
         explanation = found(configuration, named, item_names_of(configuration), lambda what, done, of: update(done, of))

@@ -33,8 +33,8 @@ def show(explanation: Explanation, last: int) -> None:
     for entry in shown:
         at, title, lines, verdicts, place = told(entry, explanation.currency)
         mine = isinstance(entry, Transition) and entry.alert.alert_id == explanation.alert_id
-        console.print(Text(f"{at}  [{place}]", "yellow" if mine else "dim"))
-        console.print(Padding(Text(title, _STYLES[type(entry)]), (0, 0, 0, 2), expand=False))
+        when = (at, "yellow" if mine else "dim")
+        console.print(Text.assemble(when, "  ", (title, _STYLES[type(entry)]), (f"  [{place}]", "dim")))
         for line in lines:
             console.print(Padding(Text(line), (0, 0, 0, 4), expand=False))
         for line in verdicts:

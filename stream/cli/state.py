@@ -40,7 +40,9 @@ def get(
     from stream.cli.progress import progress_bar
     from stream.cli.state_view import show_customer
     from stream.operations.history.states import state_at, state_now
+    from stream.workers.process import configure_logging
 
+    configure_logging("error")
     configuration = loaded(context).configuration
     if at is None:
         found = state_now(configuration, customer, item_names_of(configuration))
@@ -80,7 +82,10 @@ def verify(
     from stream.cli.progress import progress_bar
     from stream.cli.state_view import show_verified
     from stream.operations.history.verifying import verify as compare
+    from stream.workers.process import configure_logging
 
+    # What failed when it was folded fails again: that is no news.
+    configure_logging("error")
     configuration = loaded(context).configuration
     with progress_bar("reading", "offsets") as update:
         found = compare(

@@ -12,12 +12,14 @@ from typing import NamedTuple
 
 from confluent_kafka import Consumer, TopicPartition
 
+from stream.configuration.repository import open_registry
 from stream.configuration.settings import Configuration
 from stream.contracts import codec as messages
 from stream.contracts import topics
 from stream.contracts.partitioning import partition_for
 from stream.contracts.scores import Score
 from stream.contracts.times import to_epoch_ms
+from stream.decisions.deployment import Deployment
 from stream.engine.processor import Record
 from stream.operations.brokers import bounds_of, partitions_of
 from stream.operations.history.deciding import Judged, judged, recorded
@@ -26,8 +28,9 @@ from stream.operations.history.finding import customer_of
 from stream.operations.history.folding import CustomerFold
 from stream.operations.history.reading import committed_end, open_consumer, record_of, records
 from stream.operations.history.timeline import Answered, Explanation, Transition, in_order
-from stream.workers.decisions import ROLE, DecisionsProcessor
-from stream.workers.process import build_processor
+from stream.operations.promotion import in_force
+from stream.workers.decisions import DecisionsProcessor
+from stream.workers.models import RegisteredPolicies
 from stream.workers.recorded import RecordedStage
 
 OTHER_POLICY = (
@@ -114,10 +117,22 @@ class _Reading:
         if not known.own:
             return []
         requests, limit = self._all(topics.SCORE_REQUESTS), self._configuration.engine.max_output_bytes
-        with build_processor(self._configuration, ROLE, RecordedStage({})) as processor:
-            assert isinstance(processor, DecisionsProcessor)  # noqa: S101 - for the type checker
-            again = judged(processor, scores.topic, limit, self._key, requests.partition, requests.records(), known)
+        processor = self._decisions(requests.partitions)
+        again = judged(processor, scores.topic, limit, self._key, requests.partition, requests.records(), known)
         return [_answered(offset, score, outcome, again.get(offset)) for offset, (score, outcome) in known.own.items()]
+
+    def _decisions(self, partitions: int) -> DecisionsProcessor:
+        """The processor of the decisions role as workers have it, but for a stage that asks a model."""
+        configuration = self._configuration
+        registry = open_registry(configuration)
+        rollout = in_force(configuration, registry)
+        policies = RegisteredPolicies(registry, configuration.policies, lambda: rollout)
+        deployment = Deployment(
+            secret=configuration.deployment.secret.encode(),
+            source=configuration.deployment.source,
+            partitions=partitions,
+        )
+        return DecisionsProcessor(self._names, policies, deployment, RecordedStage({}))
 
     def _transitions(self) -> list[Transition]:
         found = []

@@ -30,8 +30,8 @@ from stream.operations.rendering import CONTROL_CHARACTERS, minute
 _HORIZON: Final = "90d"
 _POINTS: Final = 2
 """Answers that a curve needs."""
-_OPEN: Final = 200
-"""Entries of a kind that fires nothing are folded away in longer time lines."""
+_IN_A_ROW: Final = 3
+"""Events that led to nothing; longer rows of them are folded away."""
 
 _STYLE: Final = """
 ol.line { list-style: none; margin: 1rem 0; padding: 0; border-left: 2px solid var(--line); }
@@ -142,10 +142,9 @@ def _curve(explanation: Explanation) -> str:
 def _line(explanation: Explanation) -> str:
     parts: list[str] = []
     quiet: list[str] = []
-    long = len(explanation.entries) > _OPEN
 
     def close() -> None:
-        if len(quiet) > _POINTS:
+        if len(quiet) > _IN_A_ROW:
             parts.append(
                 f'</ol><details><summary>{len(quiet):,} events that asked for nothing</summary><ol class="line">'
                 f'{"".join(quiet)}</ol></details><ol class="line">'
@@ -155,7 +154,7 @@ def _line(explanation: Explanation) -> str:
         quiet.clear()
 
     for entry in explanation.entries:
-        if long and isinstance(entry, Happened) and entry.outcome == "folded" and not entry.asked:
+        if isinstance(entry, Happened) and entry.outcome == "folded" and not entry.asked:
             quiet.append(_item(entry, explanation))
         else:
             close()

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 import pytest
+import structlog
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
 from msgspec.structs import replace
@@ -43,6 +44,13 @@ DAYS = 20
 BAD_DAY = START // DAY_MS + 7
 HIT = {f"c-{number}" for number in range(12) if number % 3 == 1}
 """Who buys on the bad day."""
+
+
+@pytest.fixture(autouse=True)
+def _logs_as_before() -> Iterator[None]:
+    """The commands run in this process and send its logs elsewhere."""
+    yield
+    structlog.reset_defaults()
 
 
 class Doubling(ProfilesProcessor):
