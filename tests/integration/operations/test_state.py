@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
-import structlog
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
 from msgspec.structs import replace
 
-from stream.cli.app import main
 from stream.configuration.clients import client_properties
 from stream.configuration.settings import Configuration
 from stream.contracts import topics as logical
@@ -24,18 +20,14 @@ from stream.contracts.codec import encode
 from stream.contracts.events import Event, Item
 from stream.contracts.partitioning import partition_for
 from stream.contracts.times import DAY_MS
-from stream.engine.group_offsets import GroupOffsets
 from stream.engine.processor import Context, Parsed
-from stream.engine.stores.memory import open_memory_store
-from stream.engine.worker import Worker
-from stream.operations.brokers import connect_admin, settled_ends
 from stream.operations.history.states import OffsetOutOfRange, state_at, state_now
 from stream.operations.history.verifying import verify
 from stream.profiles.profile import Profile
 from stream.testing.topics import Topics
-from stream.testing.waiting import eventually
-from stream.workers.process import VERSION, dead_letter_maker
+from stream.workers.process import VERSION
 from stream.workers.profiles import Folding, ProfilesProcessor
+from tests.integration.operations.work import command, working
 
 PARTITIONS = 3
 START = 1_300_000_000_000
@@ -44,13 +36,6 @@ DAYS = 20
 BAD_DAY = START // DAY_MS + 7
 HIT = {f"c-{number}" for number in range(12) if number % 3 == 1}
 """Who buys on the bad day."""
-
-
-@pytest.fixture(autouse=True)
-def _logs_as_before() -> Iterator[None]:
-    """The commands run in this process and send its logs elsewhere."""
-    yield
-    structlog.reset_defaults()
 
 
 class Doubling(ProfilesProcessor):
@@ -100,51 +85,8 @@ def produce(deployment: Configuration, topics: Topics, events: list[Event]) -> N
 @contextmanager
 def folded(deployment: Configuration, kind: type[ProfilesProcessor]) -> Iterator[None]:
     """A worker has folded everything that is there, and runs until the block ends."""
-    names = deployment.topics.topic_names()
-    processor = kind(names, deployment.profiles, PARTITIONS, VERSION)
-    kafka = client_properties(deployment.kafka)
-    worker = Worker(
-        processor,
-        kafka,
-        msgspec.structs.replace(deployment.engine, commit_interval_ms=50, tick_interval_ms=600_000),
-        "state",
-        open_memory_store,
-        dead_letter_maker(processor.dead_letter_topic),
-    )
-    failures: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            worker.run()
-        except BaseException as failure:
-            failures.append(failure)
-
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    try:
-        places = [TopicPartition(processor.input_topic, number) for number in range(PARTITIONS)]
-        ends = settled_ends(connect_admin(deployment.kafka), places)
-        offsets = GroupOffsets(kafka, processor.group, stable=False)
-
-        def done() -> bool:
-            assert not failures, failures
-            return all(place.offset >= ends[place.topic, place.partition] for place in offsets.committed(places, 10))
-
-        assert eventually(done)
+    with working(deployment, kind(deployment.topics.topic_names(), deployment.profiles, PARTITIONS, VERSION)):
         yield
-    finally:
-        worker.stop()
-        thread.join(20)
-        assert not thread.is_alive()
-
-
-def run(arguments: list[str], environ: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: Any) -> tuple[int, str]:
-    for name, value in environ.items():
-        monkeypatch.setenv(name, value)
-    capsys.readouterr()
-    with pytest.raises(SystemExit) as ended:
-        main(arguments)
-    return int(ended.value.code or 0), capsys.readouterr().out
 
 
 def test_a_sound_fold_is_verified_while_the_worker_goes_on(deployment: Configuration, topics: Topics) -> None:
@@ -175,7 +117,6 @@ def test_a_fold_that_doubled_revenue_for_a_day_is_found_customer_by_customer(
     deployment: Configuration,
     topics: Topics,
     environ: dict[str, str],
-    monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     produce(deployment, topics, written())
@@ -189,11 +130,11 @@ def test_a_fold_that_doubled_revenue_for_a_day_is_found_customer_by_customer(
         assert fields["revenue_cents"].live - fields["revenue_cents"].fresh == 500
         assert [row["revenue"] for row in fields["baskets"].live] == [10.0]
         assert "purchases" not in fields
-    code, out = run(["state", "verify"], environ, monkeypatch, capsys)
+    code, out = command(["state", "verify"], environ, capsys)
     assert code == 1
     assert "revenue_cents" in out
     assert max(map(len, out.splitlines())) <= 80
-    code, out = run(["state", "verify", "--json"], environ, monkeypatch, capsys)
+    code, out = command(["state", "verify", "--json"], environ, capsys)
     assert (code, len(json.loads(out)["mismatches"])) == (1, len(HIT))
 
 
@@ -219,24 +160,23 @@ def test_an_export_has_a_line_for_every_customer(
     topics: Topics,
     environ: dict[str, str],
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     produce(deployment, topics, written())
     with folded(deployment, ProfilesProcessor):
         pass
-    code, _ = run(["state", "export", str(tmp_path / "states.jsonl")], environ, monkeypatch, capsys)
+    code, _ = command(["state", "export", str(tmp_path / "states.jsonl")], environ, capsys)
     lines = [json.loads(line) for line in (tmp_path / "states.jsonl").read_text().splitlines()]
     assert code == 0
     assert sorted(line["customer_id"] for line in lines) == sorted(CUSTOMERS)
-    code, out = run(["state", "get", CUSTOMERS[0], "--json"], environ, monkeypatch, capsys)
+    code, out = command(["state", "get", CUSTOMERS[0], "--json"], environ, capsys)
     assert (code, json.loads(out)["profile"]) == (
         0,
         next(line["profile"] for line in lines if line["customer_id"] == CUSTOMERS[0]),
     )
-    code, out = run(["state", "get", CUSTOMERS[0]], environ, monkeypatch, capsys)
+    code, out = command(["state", "get", CUSTOMERS[0]], environ, capsys)
     assert code == 0
     assert max(map(len, out.splitlines())) <= 80
-    code, out = run(["state", "get", "nobody"], environ, monkeypatch, capsys)
+    code, out = command(["state", "get", "nobody"], environ, capsys)
     assert code == 5
     assert "nothing is known" in out
