@@ -5,7 +5,7 @@ It judges and changes nothing. ``episodes`` acts on the verdict; whoever asks wh
 two cannot say different things.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final, Literal, NamedTuple
 
 import msgspec
@@ -135,20 +135,20 @@ def turn(at: Open) -> Outcome:
 
 def weighed(at: Unraised | Open) -> Weighed:
     """The verdict with all that led to it. It is ``obstacle``'s or ``turn``'s."""
-    conditions: list[Condition] = []
     if isinstance(at, Open):
-        outcome: Outcome = turn(at)
-        for each in _TURNS:
-            conditions.append(Condition(each.outcome, each.holds(at), *each.figures(at)))
-            if conditions[-1].holds:
-                break
-        return Weighed(at.kind, True, outcome, conditions)
-    outcome = obstacle(at) or "raised"
-    for one in _OBSTACLES:
-        conditions.append(Condition(one.outcome, one.holds(at), *one.figures(at)))
-        if conditions[-1].holds:
+        asked = (Condition(each.outcome, each.holds(at), *each.figures(at)) for each in _TURNS)
+        return Weighed(at.kind, True, turn(at), _until_one_holds(asked))
+    asked = (Condition(each.outcome, each.holds(at), *each.figures(at)) for each in _OBSTACLES)
+    return Weighed(at.kind, False, obstacle(at) or "raised", _until_one_holds(asked))
+
+
+def _until_one_holds(asked: Iterable[Condition]) -> list[Condition]:
+    conditions: list[Condition] = []
+    for condition in asked:
+        conditions.append(condition)
+        if condition.holds:
             break
-    return Weighed(at.kind, False, outcome, conditions)
+    return conditions
 
 
 # -- a new alert -----------------------------------------------------
@@ -237,9 +237,6 @@ def _moved(at: Open) -> bool:
 def _distance(at: Open) -> _Figures:
     moved = abs(at.case.score - at.episode.alert.score)
     return _Figures(round(moved, 3), at.terms.policies.settings.update_step, "probability")
-
-
-# -- both ------------------------------------------------------------
 
 
 def _is_fallback(at: Unraised | Open) -> bool:
