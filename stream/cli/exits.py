@@ -117,6 +117,7 @@ def _kinds() -> dict[Exit, tuple[type[BaseException], ...]]:
     from stream.operations.evaluate import NothingToEvaluate, OtherFeatures
     from stream.operations.history.explaining import NothingKnown
     from stream.operations.history.states import OffsetOutOfRange
+    from stream.operations.history.verifying import NoSuchPartition
     from stream.operations.ingest import IngestError
     from stream.operations.names import UnknownTopicError
     from stream.operations.promotion import NotPromoted
@@ -135,6 +136,7 @@ def _kinds() -> dict[Exit, tuple[type[BaseException], ...]]:
         FixedProperty,
         InvalidInstance,
         OffsetOutOfRange,
+        NoSuchPartition,
     )
     refused = (
         DifferentCutoffs,

@@ -50,6 +50,10 @@ Progress = Callable[[str, int, int], None]
 """Called with what is done, how much of it, and of how much."""
 
 
+class NoSuchPartition(ValueError):
+    """The events topic has fewer partitions."""
+
+
 class Mismatch(NamedTuple):
     """A customer whose live state is not what the log gives."""
 
@@ -118,6 +122,7 @@ def verify(
 
     Raises:
         FoldChanged: the live state was made by another version of the fold.
+        NoSuchPartition: one of ``partitions`` is none.
         MissingTopicError, KafkaUnreachableError, AccessError: Kafka cannot say.
     """
     names = configuration.topics.topic_names()
@@ -127,6 +132,8 @@ def verify(
         count = len(partitions_of(consumer, [events]))
         fold = processor or ProfilesProcessor(names, configuration.profiles, count, VERSION)
         chosen = list(range(count)) if partitions is None else partitions
+        if max(chosen) >= count:
+            raise NoSuchPartition(f"{events} has partitions 0 to {count - 1}: {max(chosen)} is none of them")
         found = Verified([], [], sample, seed)
         for place, number in enumerate(chosen):
             share = None if sample is None else partition_share(sample, place, len(chosen))

@@ -134,6 +134,7 @@ def test_a_fold_that_doubled_revenue_for_a_day_is_found_customer_by_customer(
     assert code == 1
     assert "revenue_cents" in out
     assert max(map(len, out.splitlines())) <= 80
+    assert command(["state", "verify", "--partition", "3"], environ, capsys)[0] == 2
     code, out = command(["state", "verify", "--json"], environ, capsys)
     assert (code, len(json.loads(out)["mismatches"])) == (1, len(HIT))
 
