@@ -19,6 +19,7 @@ from stream.cli import (
     dead_letters,
     demo,
     evaluate,
+    explain,
     ingest,
     models,
     replay,
@@ -26,6 +27,7 @@ from stream.cli import (
     retrain,
     sentiment,
     simulate,
+    state,
     status,
     tail,
     topics,
@@ -76,6 +78,7 @@ app.command()(evaluate.evaluate)
 app.command()(sentiment.sentiment)
 app.command()(status.status)
 app.command()(tail.tail)
+app.command()(explain.explain)
 app.command()(resume.resume)
 app.command()(compare.compare)
 app.command()(config.config)
@@ -83,6 +86,7 @@ app.command()(version.version)
 app.add_typer(models.app, name="models")
 app.add_typer(replay.app, name="replay")
 app.add_typer(dead_letters.app, name="dead-letters")
+app.add_typer(state.app, name="state")
 
 
 def main(arguments: list[str] | None = None) -> None:

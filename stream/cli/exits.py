@@ -121,6 +121,9 @@ def _kinds() -> dict[Exit, tuple[type[BaseException], ...]]:
     from stream.operations.dead_letters.survey import LetterNotFound
     from stream.operations.demo import DemoError
     from stream.operations.evaluate import NothingToEvaluate, OtherFeatures
+    from stream.operations.history.explaining import NothingKnown
+    from stream.operations.history.states import OffsetOutOfRange
+    from stream.operations.history.verifying import NoSuchPartition
     from stream.operations.ingest import IngestError
     from stream.operations.names import UnknownTopicError
     from stream.operations.promotion import NotPromoted
@@ -148,6 +151,8 @@ def _kinds() -> dict[Exit, tuple[type[BaseException], ...]]:
         InvalidPatch,
         InvalidExpression,
         LetterNotFound,
+        OffsetOutOfRange,
+        NoSuchPartition,
     )
     refused = (
         DifferentCutoffs,
@@ -178,6 +183,7 @@ def _kinds() -> dict[Exit, tuple[type[BaseException], ...]]:
         UnusableVersion,
         NothingToCompare,
         NothingToEvaluate,
+        NothingKnown,
         UnreadablePredictions,
         TooLittleHistory,
         FileNotFoundError,

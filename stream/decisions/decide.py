@@ -17,6 +17,7 @@ from stream.decisions.deployment import Deployment
 from stream.decisions.facts import Facts
 from stream.decisions.policies import PoliciesInForce
 from stream.decisions.state import DecisionState
+from stream.decisions.verdicts import Witness
 from stream.profiles.profile import Profile
 
 SCORE_DIGITS: Final = 3
@@ -36,6 +37,7 @@ def decide(
     budget: Budget,
     policies: PoliciesInForce,
     deployment: Deployment,
+    witness: Witness | None = None,
 ) -> tuple[DecisionState | None, list[Output]]:
     """Decide one request of kind ``score``.
 
@@ -49,6 +51,7 @@ def decide(
         answer: the model's or the fallback's, for this request.
         profile: decoded from the request.
         budget: the partition's, changed in place when an alert is raised.
+        witness: is shown what alerts are judged by; for whoever asks why.
 
     Returns:
         The state to keep, and records in the order in which they are to be written.
@@ -70,7 +73,7 @@ def decide(
     state.waiting = request if _worth_asking_again(request, answer, policies) else None
     outcome, decided = "backfill", list[Output]()
     if request.mode != "backfill":
-        outcome, decided = _decided(state, request, origin, answer, profile, budget, terms)
+        outcome, decided = _decided(state, request, origin, answer, profile, budget, terms, witness)
     return state, [
         *withdrawn,
         _answered(request, origin, answer, policies, outcome),
@@ -132,6 +135,7 @@ def _decided(
     profile: Profile,
     budget: Budget,
     terms: Terms,
+    witness: Witness | None,
 ) -> tuple[str, list[Output]]:
     """Alerts and recommendations: how it went with the former, and the records of both."""
     facts = Facts(profile, request.as_of, terms.policies.settings)
@@ -141,7 +145,7 @@ def _decided(
     if profile.anonymous:
         outcome = "anonymous"
     elif facts.baskets or state.episodes:
-        outcomes, transitions = episodes.judge(state, case, budget, terms)
+        outcomes, transitions = episodes.judge(state, case, budget, terms, witness)
         outcome = ",".join(f"{kind}={became}" for kind, became in sorted(outcomes.items()))
     return outcome, transitions + lists.recommend(state, case, terms)
 

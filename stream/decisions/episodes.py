@@ -5,48 +5,37 @@ calls them for requests, ``timers`` for due times. Nothing here scores, and what
 from ``descriptions``.
 """
 
-from typing import Final, Literal
+from typing import Final
 
 from msgspec.structs import replace
 
-from stream.contracts.alerts import Alert, AlertContext, AlertStatus, ResolveReason
+from stream.contracts.alerts import AlertContext, AlertStatus, ResolveReason
 from stream.contracts.emission import Output
 from stream.contracts.times import DAY_MS
-from stream.decisions.budget import Budget, partition_share
+from stream.decisions.budget import Budget
 from stream.decisions.case import Case, Terms
 from stream.decisions.descriptions import NO_ACTION, described, drawn, evidence, following
-from stream.decisions.kinds import kind_of, timing, value_at_risk
+from stream.decisions.kinds import kind_of
 from stream.decisions.messages import transition
 from stream.decisions.state import DecisionState, Episode, Rest
+from stream.decisions.verdicts import Open, Outcome, Unraised, Witness, obstacle, turn
 
-Outcome = Literal[
-    "raised",
-    "updated",
-    "unchanged",
-    "purchased",
-    "recovered",
-    "corrected",
-    "policy_changed",
-    "below_threshold",
-    "below_value",
-    "too_early",
-    "too_late",
-    "cool_down",
-    "daily_cap",
-    "budget",
-    "fallback",
-    "out_of_order",
-    "disabled",
-    "no_consent",
-]
-"""What became of an alert at one request: the transition made, the reason of its end, or what stood in the way of
-one."""
-
-_MILLI: Final = 1_000
+_ENDS: Final[dict[Outcome, tuple[AlertStatus, ResolveReason]]] = {
+    "corrected": ("corrected", "corrected"),
+    "purchased": ("resolved", "purchased"),
+    "policy_changed": ("resolved", "policy_changed"),
+    "recovered": ("resolved", "recovered"),
+}
+"""What an alert says of its end where a request ends it."""
 
 
-def judge(state: DecisionState, case: Case, budget: Budget, terms: Terms) -> tuple[dict[str, Outcome], list[Output]]:
+def judge(
+    state: DecisionState, case: Case, budget: Budget, terms: Terms, witness: Witness | None = None
+) -> tuple[dict[str, Outcome], list[Output]]:
     """Look again at every open alert; where there is none, raise the one that the customer can have, if it is time.
+
+    Args:
+        witness: is shown each of them before it is judged.
 
     Returns:
         Outcomes by kind of alert, for whoever asks why something was or was not raised; and the transitions.
@@ -54,11 +43,17 @@ def judge(state: DecisionState, case: Case, budget: Budget, terms: Terms) -> tup
     outputs = expire(state, case.now, terms)
     outcomes: dict[str, Outcome] = {}
     for kind in sorted(state.episodes):
-        outcomes[kind], transitions = _look_again(state, kind, case, terms)
+        at = Open(kind, state.episodes[kind], case, terms, terms.policies.rules.get(kind))
+        if witness is not None:
+            witness(at)
+        outcomes[kind], transitions = _look_again(state, at)
         outputs += transitions
     if not outcomes:
         kind = kind_of(case.facts, terms.policies)
-        outcomes[kind] = _obstacle(state, kind, case, budget, terms) or "raised"
+        unraised = Unraised(kind, state, case, budget, terms, terms.policies.rules[kind])
+        if witness is not None:
+            witness(unraised)
+        outcomes[kind] = obstacle(unraised) or "raised"
         if outcomes[kind] == "raised":
             outputs += _raise(state, kind, case, budget, terms)
     return outcomes, outputs
@@ -92,77 +87,17 @@ def forget(state: DecisionState, at: int, terms: Terms, traceparent: str) -> lis
     return outputs
 
 
-def _look_again(state: DecisionState, kind: str, case: Case, terms: Terms) -> tuple[Outcome, list[Output]]:
-    episode, rule = state.episodes[kind], terms.policies.rules.get(kind)
+def _look_again(state: DecisionState, at: Open) -> tuple[Outcome, list[Output]]:
+    kind, episode, case, terms, rule = at
+    outcome = turn(at)
+    if outcome in _ENDS:
+        return outcome, _end(state, kind, *_ENDS[outcome], case.now, terms, case)
+    if outcome != "updated" or rule is None:
+        return outcome, []
     alert = episode.alert
-    if case.facts.last_purchase_at > episode.last_purchase_at:
-        if case.facts.last_purchase_at <= episode.started_at:
-            # The purchase came late: had it been known, the silence that raised the alert would not have been one.
-            return "corrected", _end(state, kind, "corrected", "corrected", case.now, terms, case)
-        return "purchased", _end(state, kind, "resolved", "purchased", case.now, terms, case)
-    if rule is None or not rule.enabled:
-        return "policy_changed", _end(state, kind, "resolved", "policy_changed", case.now, terms, case)
-    if (unjudged := _unjudged(case)) is not None:
-        return unjudged, []
-    if case.score < rule.resolve_threshold:
-        # Under the thresholds that the alert was published with, such a score would have left it open; and another
-        # model that sees it otherwise says nothing of a change in the customer.
-        ours = case.score >= alert.resolve_threshold or case.answer.model != alert.model
-        reason: Literal["policy_changed", "recovered"] = "policy_changed" if ours else "recovered"
-        return reason, _end(state, kind, "resolved", reason, case.now, terms, case)
     seen = described(kind, episode.started_at, episode.expires_at, alert.experiment, case, rule, terms)
-    if not _moved(alert, seen, terms):
-        return "unchanged", []
     episode.alert = following(seen, alert, "updated", case.now, terms)
-    return "updated", transition(episode.alert, terms.deployment, case.request.traceparent)
-
-
-def _unjudged(case: Case) -> Outcome | None:
-    """Why this score opens and ends nothing; None: it may."""
-    if case.answer.fallback:
-        return "fallback"
-    # It tells of a moment before one that was judged already; what it knows of purchases is believed all the same.
-    return "out_of_order" if case.request.as_of < case.now else None
-
-
-def _moved(published: Alert, seen: Alert, terms: Terms) -> bool:
-    # In thousandths: to a float, 0.75 - 0.7 is less than 0.05.
-    step = round(terms.policies.settings.update_step * _MILLI)
-    return (
-        abs(round(seen.score * _MILLI) - round(published.score * _MILLI)) >= step or seen.severity != published.severity
-    )
-
-
-def _obstacle(state: DecisionState, kind: str, case: Case, budget: Budget, terms: Terms) -> Outcome | None:
-    """What stands in the way of a new alert; None: nothing."""
-    settings, rule = terms.policies.settings, terms.policies.rules[kind]
-    rest = state.rests.get(kind)
-    day = case.now // DAY_MS
-    obstacle: Outcome | None = None
-    if not state.marketing:
-        obstacle = "no_consent"
-    elif not rule.enabled:
-        obstacle = "disabled"
-    elif (unjudged := _unjudged(case)) is not None:
-        obstacle = unjudged
-    elif case.score < rule.raise_threshold:
-        obstacle = "below_threshold"
-    elif (
-        rule.raise_value > 0
-        and value_at_risk(case.score, case.facts, terms.policies, case.answer.currency).amount < rule.raise_value
-    ):
-        obstacle = "below_value"
-    elif (moment := timing(case.facts, case.now, rule)) != "due":
-        obstacle = moment
-    elif rest is not None and (case.now < rest.until or case.now <= rest.started_at):
-        obstacle = "cool_down"
-    elif state.raised_today >= settings.daily_cap and day <= state.raised_day:
-        obstacle = "daily_cap"
-    elif budget.spent(kind, day) >= partition_share(
-        rule.daily_budget, case.origin.partition, terms.deployment.partitions
-    ):
-        obstacle = "budget"
-    return obstacle
+    return outcome, transition(episode.alert, terms.deployment, case.request.traceparent)
 
 
 def _raise(state: DecisionState, kind: str, case: Case, budget: Budget, terms: Terms) -> list[Output]:

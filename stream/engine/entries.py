@@ -1,6 +1,7 @@
 """A record on its way to the fold, and how one is made of what the client hands over.
 
-Called by ``stream.engine.intake`` for what comes in, and by ``stream.engine.partition`` for what it takes again.
+Called by ``stream.engine.intake`` for what comes in, by ``stream.engine.partition`` for what it takes again, and by
+whoever folds a log afresh.
 """
 
 from typing import Any, Generic, TypeVar
@@ -49,10 +50,11 @@ def entry_of(processor: Processor[Any, P], message: Message) -> Entry[P]:
         value,
         headers,
     )
-    return Entry(record, _read(processor, record), None, 0 if value is None else len(value))
+    return Entry(record, parsed_of(processor, record), None, 0 if value is None else len(value))
 
 
-def _read(processor: Processor[Any, P], record: Record) -> Parsed[P] | Rejected:
+def parsed_of(processor: Processor[Any, P], record: Record) -> Parsed[P] | Rejected:
+    """What the processor reads in a record, or why it is refused. Raises ``NewerState``."""
     try:
         return processor.parse(record)
     except Rejected as refusal:

@@ -40,7 +40,8 @@ SHOWN_BYTES: Final = 120
 _SHOWN_ITEMS: Final = 3
 _SHOWN_REASONS: Final = 3
 
-_CONTROL_CHARACTERS: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+CONTROL_CHARACTERS: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+"""What a shop's visitors can put into names and ids, and a terminal obeys."""
 
 NameOf = Callable[[str], str]
 """Name of an item by its id; the id itself where the catalogue does not know it."""
@@ -52,7 +53,7 @@ def line(logical: str, record: TailedRecord, name_of: NameOf) -> str:
     Control characters, which a shop's visitors can put into names and ids, are shown as U+FFFD: on a terminal they
     would break the line, or command it.
     """
-    return _CONTROL_CHARACTERS.sub("\ufffd", _line(logical, record, name_of))
+    return CONTROL_CHARACTERS.sub("\ufffd", _line(logical, record, name_of))
 
 
 def _line(logical: str, record: TailedRecord, name_of: NameOf) -> str:
@@ -88,17 +89,22 @@ def alert_line(envelope: AlertEvent) -> str:
     )
 
 
-def _event(value: bytes, name_of: NameOf) -> str:
-    event: Event = decode_event(value)
+def event_detail(event: Event) -> str:
+    """What an event is about, in a few words; empty where its type says it all."""
     amount = sum((item.price or 0.0) * (1 if item.quantity is None else item.quantity) for item in event.items)
-    detail = {
+    return {
         "purchase": f"{len(event.items)} items, {amount:,.2f} {event.currency}".rstrip(),
         "return": f"{len(event.items)} items, {amount:,.2f} {event.currency}".rstrip(),
         "cart": f"{event.action or 'add'} {_names(event)}",
         "review": f"{_names(event)}: {event.review.rating:g} of 5" if event.review and event.review.rating else "",
         "engagement": event.engagement.action if event.engagement else "",
     }.get(event.type, _names(event))
+
+
+def _event(value: bytes, name_of: NameOf) -> str:
+    event: Event = decode_event(value)
     made_up = " (simulated)" if event.simulated else ""
+    detail = event_detail(event)
     return f"{minute(event.time)}  {event.type}{made_up}, customer {event.subject}: {detail}".rstrip(": ")
 
 

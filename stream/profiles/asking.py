@@ -35,6 +35,11 @@ def note(profile: Profile, event: Event, origin: Origin) -> None:
         profile.simulated = True
 
 
+def noted(profile: Profile) -> list[str]:
+    """Ids of the newest events since the last request, oldest first."""
+    return list(map(bytes.decode, profile.evidence.split(_ID_END)[:-1]))
+
+
 def drop_evidence(profile: Profile, keep: int) -> None:
     """Forgets the oldest ids until ``keep`` are left."""
     surplus = profile.evidence.count(_ID_END) - keep
@@ -76,7 +81,7 @@ def ask(profile: Profile, trigger: Trigger, as_of: int, origin: Origin, tracepar
     Returns:
         The request; its ``profile`` is the state as it is then kept, so its bytes need not be encoded again.
     """
-    event_ids = list(map(bytes.decode, profile.evidence.split(_ID_END)[:-1]))
+    event_ids = noted(profile)
     first_offset, simulated = profile.first_offset, profile.simulated
     profile.asked_at = as_of
     profile.ask_due = 0

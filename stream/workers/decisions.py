@@ -19,6 +19,7 @@ from stream.decisions.budget import Budget
 from stream.decisions.deployment import Deployment
 from stream.decisions.policies import AlertKind, PoliciesInForce
 from stream.decisions.state import DecisionState
+from stream.decisions.verdicts import Witness
 from stream.engine.processor import Context, NewerState, Parsed, Processor, Record, Stage, StateUnreadable
 from stream.profiles import codec as profile_codec
 from stream.profiles.profile import Profile
@@ -106,6 +107,9 @@ class DecisionsProcessor(Processor[DecisionState, Question]):
     Args:
         models: says which version is in force, and by which policies its answers are judged.
         stage: answers questions; see ``stream.workers.scoring`` and ``stream.workers.recorded``.
+
+    Attributes:
+        witness: is shown what alerts are judged by; for whoever asks why.
     """
 
     role = ROLE
@@ -127,6 +131,7 @@ class DecisionsProcessor(Processor[DecisionState, Question]):
         self._physical = {name: names.physical(name) for name in topics.TOPICS}
         self._models = models
         self._deployment = deployment
+        self.witness: Witness | None = None
 
     @property
     def group(self) -> str:
@@ -157,7 +162,15 @@ class DecisionsProcessor(Processor[DecisionState, Question]):
             else:
                 policies = self._models.policies_of(answer.model.version)
             after, outputs = decide.decide(
-                state, request, context.origin, answer, profile, context.shared, policies, deployment
+                state,
+                request,
+                context.origin,
+                answer,
+                profile,
+                context.shared,
+                policies,
+                deployment,
+                self.witness,
             )
         self._write(outputs, context)
         return after

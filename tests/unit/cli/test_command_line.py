@@ -28,8 +28,8 @@ from stream.profiles.bound import CUSTOMER_LADDER, EVENT_IDS
 
 SHIPPED = Path(__file__).parents[3] / "tidemark.toml"
 COMMANDS = (
-    "demo up topics worker ingest convert simulate train retrain evaluate sentiment status tail resume config "  # noqa: SIM905
-    "version".split()
+    "demo up topics worker ingest convert simulate train retrain evaluate sentiment status tail explain resume config "  # noqa: SIM905
+    "version state".split()
 )
 
 

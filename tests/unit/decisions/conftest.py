@@ -24,6 +24,7 @@ from stream.decisions.deployment import Deployment
 from stream.decisions.policies import Policies, PoliciesInForce, Rule
 from stream.decisions.state import DecisionState
 from stream.decisions.timers import ask_again, due, on_timer
+from stream.decisions.verdicts import Weighed, weighed
 from stream.profiles import codec as profiles
 from stream.profiles.fold import fold
 from stream.profiles.profile import Profile
@@ -95,6 +96,8 @@ class Customer:
         self.offset = 0
         self.requests = 0
         self.log: list[Output] = []
+        self.weighed: list[Weighed] = []
+        """How the last request was judged."""
 
     @property
     def state(self) -> DecisionState | None:
@@ -177,9 +180,24 @@ class Customer:
         self.requests += 1
         origin = Origin("customer.score-requests.v1", 0, self.requests)
         profile = profiles.decode(request.profile)
-        return self._keep(
-            *decide(self.state, request, origin, given, profile, self.budget, self.policies, self.deployment)
+        seen: list[Weighed] = []
+        after, outputs = decide(
+            self.state,
+            request,
+            origin,
+            given,
+            profile,
+            self.budget,
+            self.policies,
+            self.deployment,
+            lambda at: seen.append(weighed(at)),
         )
+        self.weighed = seen
+        records = self._keep(after, outputs)
+        if seen:
+            # In every test: what is told of the verdict is what was done.
+            assert records.outcome == ",".join(f"{each.kind}={each.outcome}" for each in seen)
+        return records
 
     def time_passes(self) -> Records:
         """The next timer fires."""
