@@ -31,7 +31,7 @@ from stream.operations.history.timeline import Answered, Explanation, Transition
 from stream.operations.promotion import in_force
 from stream.workers.decisions import DecisionsProcessor
 from stream.workers.models import RegisteredPolicies
-from stream.workers.recorded import RecordedStage
+from stream.workers.recorded import RecordedStage, recorded_answers
 
 OTHER_POLICY = (
     "decided by policy {then}; this configuration makes it {now}, so the figures of its rules are not told: "
@@ -132,7 +132,7 @@ class _Reading:
             source=configuration.deployment.source,
             partitions=partitions,
         )
-        return DecisionsProcessor(self._names, policies, deployment, RecordedStage({}))
+        return DecisionsProcessor(self._names, policies, deployment, RecordedStage(recorded_answers(())))
 
     def _transitions(self) -> list[Transition]:
         found = []
