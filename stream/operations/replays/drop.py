@@ -11,13 +11,14 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 
 from stream.configuration.settings import Configuration
-from stream.operations.brokers import ANSWER_WITHIN, connect_admin, explained
+from stream.operations.brokers import ANSWER_WITHIN, KafkaUnreachableError, connect_admin, explained
 from stream.operations.replays.record import UnknownReplay, ids, prefix_of, topic_of
 from stream.operations.topics import STATEFUL_ROLES
 
 _GONE: Final = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError.GROUP_ID_NOT_FOUND)
 _BEYOND_S: Final = 5.0
 _AGAIN_S: Final = 0.5
+_LOOK_S: Final = 0.1
 
 
 class ReplayBusy(RuntimeError):
@@ -41,19 +42,11 @@ def drop(live: Configuration, replay_id: str) -> list[str]:
     prefix = prefix_of(live, replay_id)
     groups = [f"{prefix}tidemark.{role}" for role in STATEFUL_ROLES]
     _delete_groups(admin, groups, live.engine.session_timeout_ms / 1000 + _BEYOND_S)
-    known = admin.list_topics(timeout=ANSWER_WITHIN).topics
     record = topic_of(live, replay_id)
     # By the whole prefix: nothing that a live deployment has begins so.
-    own = sorted(name for name in known if name.startswith(prefix) and name != record)
+    own = [name for name in _topics(admin, prefix) if name != record]
     for names in (own, [record]):
-        if not names:
-            continue
-        for name, gone in admin.delete_topics(names, operation_timeout=ANSWER_WITHIN).items():
-            try:
-                gone.result(ANSWER_WITHIN)
-            except KafkaException as error:
-                if error.args[0].code() not in _GONE:
-                    raise explained(error, name) from error
+        _delete_topics(admin, names)
     shutil.rmtree(Path(live.data_dir) / "replays" / replay_id, ignore_errors=True)
     return [*own, record]
 
@@ -77,3 +70,24 @@ def _delete_groups(admin: AdminClient, groups: list[str], patience_s: float) -> 
             raise ReplayBusy(f"group {left[0]} has members: stop the replay first, then drop it")
         if left:
             time.sleep(_AGAIN_S)
+
+
+def _delete_topics(admin: AdminClient, names: list[str]) -> None:
+    """Return when they are gone for everybody: whoever makes them again too early would find the old ones."""
+    if not names:
+        return
+    for name, deleted in admin.delete_topics(names, operation_timeout=ANSWER_WITHIN).items():
+        try:
+            deleted.result(ANSWER_WITHIN)
+        except KafkaException as error:
+            if error.args[0].code() not in _GONE:
+                raise explained(error, name) from error
+    give_up = time.monotonic() + ANSWER_WITHIN
+    while left := set(names) & set(_topics(admin)):
+        if time.monotonic() > give_up:
+            raise KafkaUnreachableError(f"topic {min(left)} is not deleted yet: drop the replay again")
+        time.sleep(_LOOK_S)
+
+
+def _topics(admin: AdminClient, prefix: str = "") -> list[str]:
+    return sorted(name for name in admin.list_topics(timeout=ANSWER_WITHIN).topics if name.startswith(prefix))
