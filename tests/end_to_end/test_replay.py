@@ -18,6 +18,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
 
 from stream.configuration.clients import client_properties
 from stream.configuration.settings import Configuration
@@ -198,10 +199,14 @@ def test_a_dropped_replay_leaves_nothing_and_takes_nothing_live(
 ) -> None:
     replayed(live, "dropped", Wanted(source="requests"))
     assert "dropped" in ids(live, connect_admin(live.kafka))
-    drop(live, "dropped")
     admin = AdminClient(client_properties(live.kafka))
     prefix = prefix_of(live, "dropped")
-    assert not [name for name in admin.list_topics(timeout=10).topics if name.startswith(prefix)]
+    of_another_deployment = f"{prefix}staging.customer.alerts.v1"
+    admin.create_topics([NewTopic(of_another_deployment, 1)])[of_another_deployment].result()
+    drop(live, "dropped")
+    left = [name for name in admin.list_topics(timeout=10).topics if name.startswith(prefix)]
+    assert left == [of_another_deployment]
+    admin.delete_topics([of_another_deployment])[of_another_deployment].result()
     assert not [group for group in admin.list_consumer_groups().result().valid if group.group_id.startswith(prefix)]
     assert not (Path(live.data_dir) / "replays" / "dropped").exists()
     with pytest.raises(UnknownReplay):

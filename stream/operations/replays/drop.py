@@ -11,6 +11,7 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 
 from stream.configuration.settings import Configuration
+from stream.contracts.topics import TOPICS, changelog
 from stream.operations.brokers import ANSWER_WITHIN, KafkaUnreachableError, connect_admin, explained
 from stream.operations.replays.record import UnknownReplay, ids, prefix_of, topic_of
 from stream.operations.topics import STATEFUL_ROLES
@@ -43,8 +44,9 @@ def drop(live: Configuration, replay_id: str) -> list[str]:
     groups = [f"{prefix}tidemark.{role}" for role in STATEFUL_ROLES]
     _delete_groups(admin, groups, live.engine.session_timeout_ms / 1000 + _BEYOND_S)
     record = topic_of(live, replay_id)
-    # By the whole prefix: nothing that a live deployment has begins so.
-    own = [name for name in _topics(admin, prefix) if name != record]
+    # By name: a deployment whose own prefix is longer may have a replay of the same name, whose topics begin alike.
+    made = {prefix + spec.base_name for spec in (*TOPICS.values(), *map(changelog, STATEFUL_ROLES))}
+    own = sorted(made & _topics(admin))
     for names in (own, [record]):
         _delete_topics(admin, names)
     shutil.rmtree(Path(live.data_dir) / "replays" / replay_id, ignore_errors=True)
@@ -83,11 +85,11 @@ def _delete_topics(admin: AdminClient, names: list[str]) -> None:
             if error.args[0].code() not in _GONE:
                 raise explained(error, name) from error
     give_up = time.monotonic() + ANSWER_WITHIN
-    while left := set(names) & set(_topics(admin)):
+    while left := set(names) & _topics(admin):
         if time.monotonic() > give_up:
             raise KafkaUnreachableError(f"topic {min(left)} is not deleted yet: drop the replay again")
         time.sleep(_LOOK_S)
 
 
-def _topics(admin: AdminClient, prefix: str = "") -> list[str]:
-    return sorted(name for name in admin.list_topics(timeout=ANSWER_WITHIN).topics if name.startswith(prefix))
+def _topics(admin: AdminClient) -> set[str]:
+    return set(admin.list_topics(timeout=ANSWER_WITHIN).topics)
