@@ -45,8 +45,8 @@ def show_replays(replays: Sequence[Replay]) -> None:
             _minute(replay.created_at),
             replay.source,
             f"{replay.records:,}",
-            "as it was" if replay.recorded else replay.model,
-            "as configured" if replay.policies is None else "others",
+            "recorded" if replay.recorded else replay.model,
+            "configured" if replay.policies is None else "others",
             "[green]done[/green]" if replay.done_at else "[yellow]not done[/yellow]",
         )
     output().print(table)
@@ -101,17 +101,19 @@ def show_comparison(comparison: Comparison) -> None:
 
 
 def _examples(examples: Sequence[Example]) -> Table:
-    table = _table(("", "customer", "kind", "raised", "score", "what"))
+    """A line each: what became of it, whose it is, when it was raised and with which score, on either side."""
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, show_header=False, padding=(0, 2, 0, 0))
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
     for example in examples:
-        raised = [_minute(time) for time in example.started_at if time is not None]
-        scores = [f"{score:.3f}" for score in example.scores if score is not None]
+        raised = dict.fromkeys(_minute(time) for time in example.started_at if time is not None)
+        scores = dict.fromkeys(f"{score:.3f}" for score in example.scores if score is not None)
+        what = f"; {', '.join(example.what)}" if example.what else ""
         table.add_row(
             example.difference,
-            example.customer_id,
-            example.kind,
-            " > ".join(dict.fromkeys(raised)),
-            " > ".join(dict.fromkeys(scores)),
-            ", ".join(example.what),
+            f"{example.customer_id} {example.kind}, {' > '.join(raised)}, score {' > '.join(scores)}{what}",
         )
     return table
 
@@ -122,7 +124,7 @@ def _table(titles: Sequence[str]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
     for title in titles:
         right = title in ("records", "log from", "counts from", "up to")
-        table.add_column(title, justify="right" if right else "left", overflow="fold")
+        table.add_column(title, justify="right" if right else "left", overflow="fold", no_wrap=title == "made")
     return table
 
 
