@@ -87,7 +87,7 @@ def replay(
     configuration = loaded(context).configuration
     made = begin(
         configuration,
-        name or f"{datetime.now(UTC):%Y%m%d-%H%M%S}",
+        name or f"{datetime.now(UTC):%m%d-%H%M%S}",
         Wanted(
             source="requests" if requests else "events",
             since=_moment(since, "--from"),

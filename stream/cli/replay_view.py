@@ -46,7 +46,7 @@ def show_replays(replays: Sequence[Replay]) -> None:
             replay.source,
             f"{replay.records:,}",
             "recorded" if replay.recorded else replay.model,
-            "configured" if replay.policies is None else "others",
+            "live" if replay.policies is None else "others",
             "[green]done[/green]" if replay.done_at else "[yellow]not done[/yellow]",
         )
     output().print(table)
@@ -124,7 +124,9 @@ def _table(titles: Sequence[str]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
     for title in titles:
         right = title in ("records", "log from", "counts from", "up to")
-        table.add_column(title, justify="right" if right else "left", overflow="fold", no_wrap=title == "made")
+        table.add_column(
+            title, justify="right" if right else "left", overflow="fold", no_wrap=title in ("replay", "made", "model")
+        )
     return table
 
 
