@@ -100,6 +100,7 @@ class Worker(Generic[S, P]):
         self._transactions: Transactions | None = None
         self._stopping = threading.Event()
         self._stop_by = 0.0
+        self._leaves_since = 0.0
         self._resume = threading.Event()
         self._until = None if until is None else Until(until)
 
@@ -128,8 +129,9 @@ class Worker(Generic[S, P]):
 
     @property
     def waits_for(self) -> float:
-        """Seconds for which the present call of a transaction has lasted; 0.0 between calls. For any thread."""
-        since = self._transactions.waiting_since if self._transactions is not None else 0.0
+        """Seconds for which the present call of a transaction, or of leaving the group, has lasted; 0.0 between calls.
+        For any thread."""
+        since = self._leaves_since or (self._transactions.waiting_since if self._transactions is not None else 0.0)
         return time.monotonic() - since if since else 0.0
 
     def run(self) -> None:
@@ -165,6 +167,7 @@ class Worker(Generic[S, P]):
             while not self._stopping.is_set():
                 self._step()
             self._commits.commit()
+            self._intake.hear()
         except (ConsumerFenced, ConsumerLost) as error:
             _log.warning("joining the group anew", role=self._processor.role, error=str(error))
             return False
@@ -220,13 +223,18 @@ class Worker(Generic[S, P]):
         with ExitStack() as stack:
             if self._consumer is not None:
                 # Last: leaving the group calls back, and what is not committed by then must not be any more.
-                stack.callback(self._consumer.close)
+                stack.callback(self._close_consumer, self._consumer)
             stack.callback(self._holdings.close)
             if self._restorer is not None:
                 stack.callback(self._restorer.close)
             if self._transactions is not None:
                 stack.callback(self._transactions.close)
         self._consumer = self._transactions = None
+
+    def _close_consumer(self, consumer: Consumer) -> None:
+        self._leaves_since = time.monotonic()
+        consumer.close()
+        self._leaves_since = 0.0
 
     def _close(self) -> None:
         with ExitStack() as stack:
