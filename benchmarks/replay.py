@@ -26,6 +26,7 @@ from stream.operations.replays.begin import Wanted, begin
 from stream.operations.replays.compare import compare
 from stream.operations.replays.drop import drop
 from stream.operations.replays.run import Run
+from stream.workers.process import configure_logging
 
 _LOOK_S: Final = 1.0
 _NEAR: Final = 4
@@ -134,6 +135,7 @@ def main() -> None:
     parser.add_argument("--mix", choices=MIXES, default="clickstream")
     parser.add_argument("--runs", type=int, default=3)
     given = parser.parse_args()
+    configure_logging("warning")
     rates: list[float] = []
     for run in measure_all(given.events, given.customers, given.load, given.mix, given.runs):
         rates.append(run.events_per_second)
