@@ -26,11 +26,10 @@ from stream.operations.replays.begin import Wanted, begin
 from stream.operations.replays.compare import compare
 from stream.operations.replays.drop import drop
 from stream.operations.replays.run import Run
+from stream.operations.watch import MARKERS
 from stream.workers.process import configure_logging
 
 _LOOK_S: Final = 1.0
-_NEAR: Final = 4
-"""Offsets before the end of a partition at which there may be markers of transactions alone."""
 
 
 class Differs(RuntimeError):
@@ -67,7 +66,7 @@ def live(configuration: Configuration, environ: dict[str, str], topic: str) -> N
                 profiles.check()
                 decisions.check()
                 now, ends = committed(offsets, configuration, input_topic), log_ends(admin, configuration, input_topic)
-                if sum(ends) and all(offset + _NEAR >= end for offset, end in zip(now, ends, strict=True)):
+                if sum(ends) and all(offset + MARKERS >= end for offset, end in zip(now, ends, strict=True)):
                     break
                 time.sleep(_LOOK_S)
 

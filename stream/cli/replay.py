@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stream.cli.context import loaded, notes, output
+from stream.cli.durations import moment_of
 from stream.cli.progress import progress_records
 from stream.cli.replay_view import show_ran, show_record, show_replays
 
@@ -41,8 +43,8 @@ def replay(
         typer.Option(
             "--from",
             metavar="WHEN",
-            help="What counts in a comparison begins here: a time of appending (2026-11-02T08:00, UTC unless said), or "
-            "offsets of events (0:1200,1:900). State is made from the beginning. Default: all.",
+            help="What counts in a comparison begins here: when it was appended (2026-11-02T08:00, or 12h ago), or offsets "
+            "of events (0:1200,1:900). State is made from the beginning. Default: all.",
             show_default=False,
         ),
     ] = None,
@@ -186,18 +188,9 @@ def _one_thread() -> None:
 
 
 def _moment(text: str | None, option: str) -> Moment | None:
-    """A time or offsets, as they were typed."""
-    from stream.contracts.times import to_epoch_ms
-
+    """Offsets by partition, such as 0:1200,1:900, or a moment, as they were typed."""
     if text is None:
         return None
     if re.fullmatch(r"\d+:\d+(,\d+:\d+)*", text):
         return {int(number): int(offset) for number, _, offset in (pair.partition(":") for pair in text.split(","))}
-    try:
-        moment = datetime.fromisoformat(text)
-        return to_epoch_ms(moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC))
-    except ValueError:
-        raise typer.BadParameter(
-            f"{text!r} is neither a time, such as 2026-11-02T08:00, nor offsets by partition, such as 0:1200,1:900",
-            param_hint=option,
-        ) from None
+    return moment_of(text, option, int(time.time() * 1000))

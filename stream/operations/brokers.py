@@ -151,6 +151,16 @@ def make_producer(kafka: KafkaSettings, **properties: Any) -> Producer:
     return Producer({**producer_properties(kafka), **properties})
 
 
+def produce(producer: Producer, topic: str, **record: Any) -> None:
+    """Hand a record to the client; while its queue is full, wait until the broker has taken some."""
+    while True:
+        try:
+            producer.produce(topic, **record)
+            return
+        except BufferError:
+            producer.poll(RETRY_SECONDS)
+
+
 def headers_of(message: Message) -> Headers:
     """Headers of a record in order; one without a value has an empty one."""
     headers = cast("list[tuple[str, bytes | None]]", message.headers() or [])

@@ -13,7 +13,7 @@ import time
 import uuid
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, Final
+from typing import Final
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
@@ -29,6 +29,7 @@ from stream.operations.brokers import (
     make_consumer,
     make_producer,
     partitions_of,
+    produce,
 )
 from stream.operations.catalogue_items import CatalogueItems
 from stream.operations.envelopes import Envelope, read_envelope
@@ -187,7 +188,7 @@ class _Load:
 
     def _write_items(self) -> None:
         for item in self._items.take_new():
-            self._produce(self._catalogue_topic, key=item.item_id.encode(), value=encode(item))
+            produce(self._producer, self._catalogue_topic, key=item.item_id.encode(), value=encode(item))
             self.progress.items += 1
 
     def _send(self, started: float) -> None:
@@ -245,17 +246,9 @@ class _Load:
         if self._options.catalogue and self._source.is_stream:
             self._items.see(envelope)
             self._write_items()
-        self._produce(self._events_topic, key=envelope.key, value=value)
+        produce(self._producer, self._events_topic, key=envelope.key, value=value)
         self._open += 1
         self._next_line = line.number + 1
-
-    def _produce(self, topic: str, **record: Any) -> None:
-        while True:
-            try:
-                self._producer.produce(topic, **record)
-                return
-            except BufferError:
-                self._producer.poll(0.05)
 
     def _commit(self) -> None:
         if not self._open:

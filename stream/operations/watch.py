@@ -17,7 +17,7 @@ from stream.operations.brokers import connect_admin, ends_of, make_consumer, par
 from stream.operations.ends import first_records
 from stream.operations.status import INPUTS, commits_of
 
-_NEAR: Final = 4
+MARKERS: Final = 4
 """Offsets before the end of a partition from which on there may be markers of transactions alone."""
 
 
@@ -55,7 +55,7 @@ class Watch:
             for place in places
             if committed.get(place.partition, 0) < ends[place.partition]
         ]
-        near = all(place.offset + _NEAR >= ends[place.partition] for place in behind)
+        near = all(place.offset + MARKERS >= ends[place.partition] for place in behind)
         stable = ends_of(self._admin, places, committed=True)
         settled = all(stable[place.topic, place.partition] >= ends[place.partition] for place in places)
         return RolePlace(

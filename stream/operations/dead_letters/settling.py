@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from types import TracebackType
-from typing import Any, Final, NamedTuple, Self
+from typing import Final, NamedTuple, Self
 
 from confluent_kafka import KafkaError, KafkaException
 
@@ -18,7 +18,7 @@ from stream.configuration.settings import Configuration
 from stream.contracts import topics
 from stream.contracts.codec import encode
 from stream.contracts.settlements import LetterId, Settlement
-from stream.operations.brokers import ANSWER_WITHIN, AccessError, explained, make_producer
+from stream.operations.brokers import ANSWER_WITHIN, AccessError, explained, make_producer, produce
 from stream.operations.dead_letters.judging import Redriven
 
 TRANSACTIONAL_ID: Final = "tidemark.dead-letters"
@@ -99,8 +99,8 @@ class Settling:
             for letter, settlement, redriven in self._batch:
                 if redriven is not None:
                     topic, partition, key, value, headers = redriven
-                    self._produce(topic, value=value, key=key, partition=partition, headers=list(headers))
-                self._produce(self._topic, value=encode(settlement), key=letter.encoded())
+                    produce(self._producer, topic, value=value, key=key, partition=partition, headers=list(headers))
+                produce(self._producer, self._topic, value=encode(settlement), key=letter.encoded())
             # It waits for every record first, and commits none where one is refused.
             self._producer.commit_transaction(ANSWER_WITHIN)
         except BaseException as error:
@@ -113,14 +113,6 @@ class Settling:
         self.committed += len(self._batch)
         self._batch.clear()
         self._bytes = 0
-
-    def _produce(self, topic: str, **record: Any) -> None:
-        while True:
-            try:
-                self._producer.produce(topic, **record)
-                return
-            except BufferError:
-                self._producer.poll(0.05)
 
     def _stopped(self, error: KafkaException) -> Exception:
         if error.args[0].code() in _FENCED:

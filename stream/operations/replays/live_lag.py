@@ -20,6 +20,7 @@ from stream.engine.background import Background
 from stream.engine.group_offsets import GroupOffsets
 from stream.operations.brokers import connect_admin, ends_of, make_consumer, partitions_of
 from stream.operations.status import INPUTS, commits_of
+from stream.operations.watch import MARKERS
 
 GIVE_WAY_S: Final = 1.0
 """A replay holds back while the live stream is this far behind."""
@@ -27,8 +28,6 @@ GIVE_WAY_S: Final = 1.0
 _LOOK_S: Final = 0.5
 _GETS_ON_S: Final = 5.0
 """Workers that have committed nothing for so long are not there."""
-_MARKERS: Final = 4
-"""Offsets before the end of a partition at which there may be markers of transactions alone."""
 
 _log = structlog.get_logger(__name__)
 
@@ -49,7 +48,7 @@ class Lag:
         if committed != self._committed:
             self._committed, self._moved = committed, now
         self._ends.append((now, ends))
-        while self._ends and all(committed.get(n, 0) + _MARKERS >= end for n, end in self._ends[0][1].items()):
+        while self._ends and all(committed.get(n, 0) + MARKERS >= end for n, end in self._ends[0][1].items()):
             self._ends.popleft()
         if not self._ends or now - self._moved > _GETS_ON_S:
             return 0.0
