@@ -43,8 +43,8 @@ def replay(
         typer.Option(
             "--from",
             metavar="WHEN",
-            help="What counts in a comparison begins here: when it was appended (2026-11-02T08:00, or 12h ago), or offsets "
-            "of events (0:1200,1:900). State is made from the beginning. Default: all.",
+            help="What counts in a comparison begins here: when it was appended (2026-11-02T08:00, or 12h ago), or "
+            "offsets of events (0:1200,1:900). State is made from the beginning. Default: all.",
             show_default=False,
         ),
     ] = None,

@@ -146,3 +146,19 @@ def test_a_backlog_is_committed_in_larger_steps_and_what_is_live_at_once(deploy:
             deployment.folded()
     assert commits() == behind + 3
     deployment.assert_exact()
+
+
+def test_a_worker_that_is_held_back_keeps_its_place_in_the_group_and_goes_on_when_it_is_let_go(
+    deployment: Deployment,
+) -> None:
+    with deployment.running() as run:
+        assert eventually(lambda: run.worker.partitions == [0, 1])
+        run.worker.held_back = True
+        deployment.produce((f"customer-{number % 50}", f"{10_000 + number} {number}") for number in range(600))
+        time.sleep(2.5)  # two and a half session time-outs
+        # One a second shows the group that it is alive.
+        assert sum(run.worker.folded().values()) <= 10
+        assert run.worker.partitions == [0, 1]
+        run.worker.held_back = False
+        deployment.folded()
+    deployment.assert_exact()
