@@ -3,6 +3,7 @@
 Each engine is broken in one place (``broken.py``) and struck where that shows.
 """
 
+import json
 import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -11,10 +12,14 @@ from pathlib import Path
 from typing import Final, get_args
 
 import pytest
+from confluent_kafka import TopicPartition
 
+from stream.configuration.clients import client_properties
 from stream.configuration.load import load
+from stream.configuration.settings import Configuration
 from stream.contracts import topics
 from stream.embedded.kafka import EmbeddedKafka
+from stream.engine.group_offsets import GroupOffsets
 from stream.testing.topics import Topics
 from stream.testing.waiting import eventually
 from tests.chaos.broken import Engine
@@ -41,7 +46,7 @@ PATIENCE_S: Final = 20.0
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 
-def dies_between_offsets_and_outputs(crew: Crew) -> None:
+def dies_between_offsets_and_outputs(crew: Crew, configuration: Configuration) -> None:
     (member,) = crew.members
     member.wanted = False
     member.arm("die", "begun", 5)
@@ -49,21 +54,21 @@ def dies_between_offsets_and_outputs(crew: Crew) -> None:
     member.start()
 
 
-def comes_back_in_the_middle_of_a_commit(crew: Crew) -> None:
+def comes_back_in_the_middle_of_a_commit(crew: Crew, configuration: Configuration) -> None:
     """The owner sleeps before its commit until another has restored its partitions, and then commits."""
-    _outlive(crew, "offsets_sent").signal(signal.SIGCONT)
+    _outlive(crew, configuration, "offsets_sent").signal(signal.SIGCONT)
 
 
-def dies_in_the_middle_of_a_commit(crew: Crew) -> None:
+def dies_in_the_middle_of_a_commit(crew: Crew, configuration: Configuration) -> None:
     """The owner sleeps, its state and outputs written, until another has restored its partitions, and then dies: the
     broker aborts the transaction when the owner begins anew."""
-    owner = _outlive(crew, "produced")
+    owner = _outlive(crew, configuration, "produced")
     owner.kill()
     owner.start()
 
 
-def _outlive(crew: Crew, site: Site) -> Member:
-    """The owner, asleep at ``site`` of a commit, when its heir has restored its partitions."""
+def _outlive(crew: Crew, configuration: Configuration, site: Site) -> Member:
+    """The owner, asleep at ``site`` of a commit, when its heir has restored its partitions and made something of it."""
     owner, heir = crew.of("decisions")
     heir.await_ready()
     owner.arm("freeze", site, 5)
@@ -74,16 +79,27 @@ def _outlive(crew: Crew, site: Site) -> Member:
     assert eventually(lambda: heir.log_tail().rpartition(TAKES_OVER)[2].count(RESTORED) >= PARTITIONS), (
         "nobody restores"
     )
+    # When the owner comes back, the group assigns anew: what the heir has not committed by then it does not commit.
+    assert eventually(lambda: _committers(configuration) == {heir.instance}), "the heir commits nothing"
     return owner
 
 
-def nothing_happens(crew: Crew) -> None:
+def _committers(configuration: Configuration) -> set[str]:
+    """Who has committed last, over all partitions. A transaction that is open does not count."""
+    names = configuration.topics.topic_names()
+    offsets = GroupOffsets(client_properties(configuration.kafka), names.group("decisions"), stable=False)
+    requests = names.physical(topics.SCORE_REQUESTS)
+    places = [TopicPartition(requests, partition) for partition in range(PARTITIONS)]
+    return {json.loads(place.metadata or "{}").get("instance", "") for place in offsets.committed(places, PATIENCE_S)}
+
+
+def nothing_happens(crew: Crew, configuration: Configuration) -> None:
     """But for what is twice in every log."""
     (member,) = crew.members
     member.await_ready()
 
 
-STRIKES: Final[dict[Engine, tuple[Callable[[Crew], None], dict[str, int]]]] = {
+STRIKES: Final[dict[Engine, tuple[Callable[[Crew, Configuration], None], dict[str, int]]]] = {
     "offsets_first": (dies_between_offsets_and_outputs, {"profiles": 1}),
     "last_stable_offset_only": (comes_back_in_the_middle_of_a_commit, {"profiles": 1, "decisions": 2}),
     "high_watermark_only": (dies_in_the_middle_of_a_commit, {"profiles": 1, "decisions": 2}),
@@ -145,7 +161,7 @@ def _judged(engine: Engine, servers: str, folder: Path) -> Verdict:
         )
         writer = Writer(configuration, names.physical(topics.EVENTS))
         with crew, Feed(writer, chapters(SEED, CUSTOMERS), PACE) as feed:
-            strike(crew)
+            strike(crew, configuration)
             assert eventually(lambda: writer.written >= EVENTS)
             feed.end()
             with suppress(AssertionError):
