@@ -79,6 +79,17 @@ class Evidence(msgspec.Struct, omit_defaults=True):
     """Offset in the score-requests topic, on the same partition."""
 
 
+class Correction(msgspec.Struct, frozen=True):
+    """Why a transition was published that no event led to: what was said before rested on a mistake of ours."""
+
+    repair: str
+    """Name of the replay by which it was found."""
+    reason: str
+    """In the words of whoever put it right."""
+    at: str
+    """When that was, RFC 3339; the time of a clock, not of events."""
+
+
 class Alert(msgspec.Struct, omit_defaults=True):
     """The ``data`` of an alert's CloudEvent. Times are RFC 3339; scores are probabilities rounded to 1e-3."""
 
@@ -146,6 +157,9 @@ class Alert(msgspec.Struct, omit_defaults=True):
     not the customer."""
     previous_score: float | None = None
     """Score at the previous transition, 0 to 1."""
+    correction: Correction | None = None
+    """Only in a transition that `tidemark repair` made: the alert as it should have been, or, where there should have
+    been none, its end with the status ``corrected``."""
 
 
 class AlertEvent(msgspec.Struct, omit_defaults=True):

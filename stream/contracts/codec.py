@@ -15,6 +15,7 @@ from stream.contracts.catalogue import CatalogueItem
 from stream.contracts.control import Control
 from stream.contracts.events import Event
 from stream.contracts.recommendations import Recommendation
+from stream.contracts.repairs import Repair
 from stream.contracts.scores import Prediction, Score, ScoreRequest
 from stream.contracts.settlements import Settlement
 
@@ -30,6 +31,7 @@ decode_alert_event: Final = msgspec.json.Decoder(AlertEvent).decode
 decode_open_alert: Final = msgspec.json.Decoder(OpenAlert).decode
 decode_recommendation: Final = msgspec.json.Decoder(Recommendation).decode
 decode_control: Final = msgspec.json.Decoder(Control).decode
+decode_repair: Final = msgspec.json.Decoder(Repair).decode
 decode_settlement: Final = msgspec.json.Decoder(Settlement).decode
 """Each raises ``msgspec.DecodeError`` for bytes that are not JSON, and its subclass ``msgspec.ValidationError`` for
 JSON that is not the message; its text ends with the path of the field."""

@@ -41,6 +41,12 @@ def event_id_hash(event_id: str) -> int:
     return zlib.crc32(event_id.encode())
 
 
+def profile_digest(profile: bytes) -> str:
+    """Names the input of an answer, so that it is not taken for the answer to another one: BLAKE2b of the encoded
+    profile, 16 hex digits."""
+    return hashlib.blake2b(profile, digest_size=8).hexdigest()
+
+
 def alert_id(secret: bytes, customer_id: str, kind: str, episode_start_ms: int) -> str:
     """Name of an alert's episode: UUIDv5 in a namespace derived from the deployment's secret."""
     return str(uuid5(_alert_namespace(secret), _joined(customer_id, kind, episode_start_ms)))

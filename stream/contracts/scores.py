@@ -11,7 +11,7 @@ import msgspec
 
 from stream.contracts.events import Mode
 
-RequestKind = Literal["score", "tick", "erase", "consent"]
+RequestKind = Literal["score", "tick", "erase", "consent", "repair"]
 Trigger = Literal["purchase", "return", "review", "cart_emptied", "browse", "silence", "interval", "go_live", "retry"]
 Retriever = Literal["model", "repeat", "co_bought", "trending"]
 FallbackReason = Literal["", "breaker_open", "timeout", "unavailable", "bad_output", "no_model"]
@@ -21,7 +21,7 @@ class ScoreRequest(msgspec.Struct, omit_defaults=True, gc=False):
     """One record of ``customer.score-requests.v1``, keyed by customer and co-partitioned with the events.
 
     ``score`` asks; ``tick`` carries partition time on (no key); ``erase`` forgets the customer; ``consent`` tells of
-    a withdrawal.
+    a withdrawal; ``repair`` puts right what was said of a customer.
     """
 
     kind: RequestKind
@@ -59,6 +59,8 @@ class ScoreRequest(msgspec.Struct, omit_defaults=True, gc=False):
     """How often this question was put again because a fallback had answered it."""
     traceparent: str = ""
     """W3C trace context of the event that made the profile ask."""
+    repair: bytes = b""
+    """What a ``repair`` is to make of the customer, base64 in JSON: a ``stream.contracts.repairs.Repair``."""
 
 
 class Candidate(msgspec.Struct, omit_defaults=True, gc=False):
@@ -161,6 +163,9 @@ class Score(msgspec.Struct, omit_defaults=True, gc=False):
     events_offset: int = -1
     """Offset, on the same partition of the events topic, of the record that made the profile ask; -1 where the score is
     older than this field."""
+    profile_digest: str = ""
+    """Digest of the profile that was asked about: what was said of one profile is no answer for another. Empty where
+    the score is older than this field."""
 
 
 class Prediction(msgspec.Struct, omit_defaults=True, gc=False):

@@ -9,6 +9,7 @@ from typing import Final
 
 from stream.contracts import headers
 from stream.contracts.emission import Origin, Output
+from stream.contracts.ids import profile_digest
 from stream.contracts.scores import Answer, Prediction, Score, ScoreRequest
 from stream.decisions import episodes, lists, messages
 from stream.decisions.budget import Budget
@@ -163,6 +164,7 @@ def _answered(request: ScoreRequest, origin: Origin, answer: Answer, policies: P
         simulated=request.simulated,
         policy_version=policies.version,
         events_offset=request.last_offset,
+        profile_digest=profile_digest(request.profile),
     )
     return messages.answered(score, ((headers.OUTCOME, outcome.encode()),))
 

@@ -14,7 +14,7 @@ from stream.contracts.emission import Headers, Output, Rejected
 from stream.contracts.headers import header
 from stream.contracts.scores import Answer, ScoreRequest
 from stream.contracts.topics import TopicNames
-from stream.decisions import codec, decide, prospects, timers
+from stream.decisions import codec, decide, prospects, repair, timers
 from stream.decisions.budget import Budget
 from stream.decisions.deployment import Deployment
 from stream.decisions.policies import AlertKind, PoliciesInForce
@@ -155,6 +155,8 @@ class DecisionsProcessor(Processor[DecisionState, Question]):
             after, outputs = decide.erase(state, request, self._remembered(state), deployment)
         elif request.kind == "consent":
             after, outputs = decide.consent(state, request, self._remembered(state), deployment)
+        elif request.kind == "repair":
+            after, outputs = repair.repair(state, request, context.origin, deployment)
         else:
             assert profile is not None and answer is not None  # noqa: S101, PT018 - for the type checker
             if answer.fallback:

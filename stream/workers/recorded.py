@@ -6,6 +6,7 @@ answers come from is the business of ``score_log.py``, or of a test.
 
 from collections.abc import Callable, Sequence
 
+from stream.contracts.ids import profile_digest
 from stream.contracts.scores import Answer, Score, ScoreRequest
 from stream.engine.processor import Stage
 from stream.workers.decisions import Question
@@ -64,7 +65,17 @@ def recorded_answers(scores: Sequence[Score]) -> Recall:
 
     A request is known by its id and by the event that led to it: after an erasure the same may be asked once more.
     """
-    answers: dict[tuple[str, int], Answer] = {}
+    answers: dict[tuple[str, int], Score] = {}
     for score in scores:
-        answers.setdefault((score.request_id, score.events_offset), score.answer)
-    return lambda request: answers.get((request.request_id, request.last_offset))
+        answers.setdefault((score.request_id, score.events_offset), score)
+
+    def recall(request: ScoreRequest) -> Answer | None:
+        score = answers.get((request.request_id, request.last_offset))
+        return score.answer if score is not None and is_of(score, request) else None
+
+    return recall
+
+
+def is_of(score: Score, request: ScoreRequest) -> bool:
+    """Whether the answer was given to this profile: another fold may ask the same about another one."""
+    return not score.profile_digest or score.profile_digest == profile_digest(request.profile)

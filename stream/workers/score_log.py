@@ -15,6 +15,7 @@ from stream.contracts.codec import decode_score
 from stream.contracts.partitioning import partition_for
 from stream.contracts.scores import Answer, ScoreRequest
 from stream.engine.clients import Properties, make_restore_consumer
+from stream.workers.recorded import is_of
 
 _BATCH: Final = 1_000
 _POLL_S: Final = 0.2
@@ -58,7 +59,8 @@ class ScoreLog:
         self._parts: dict[int, _Partition] = {}
 
     def __call__(self, request: ScoreRequest) -> Answer | None:
-        """The answer that was given to this request first; None where there is none on record.
+        """The answer that was given to this request first; None where there is none on record, or none for its
+        profile.
 
         Raises:
             KafkaException: the topic cannot be read.
@@ -72,7 +74,10 @@ class ScoreLog:
         value = part.find(request)
         if value is None:
             return None
-        answer = decode_score(value).answer
+        score = decode_score(value)
+        if not is_of(score, request):
+            return None
+        answer = score.answer
         if self._version and (answer.fallback or answer.model.version != self._version):
             return None
         return answer
