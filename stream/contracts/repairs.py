@@ -25,3 +25,5 @@ class Repair(msgspec.Struct, omit_defaults=True, kw_only=True):
     """The latest view, where it changes."""
     recommendation: Recommendation | None = None
     """The list, where it changes."""
+    gone: list[str] = []
+    """Logical names of the topics of these two where the customer is to have nothing."""

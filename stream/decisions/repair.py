@@ -42,6 +42,7 @@ def repair(
         outputs.append(messages.predicted(wanted.prediction))
     if wanted.recommendation is not None:
         outputs.append(messages.recommended(wanted.recommendation))
+    outputs += [output for output in messages.forgotten(request.customer_id) if output.topic in wanted.gone]
     return after, outputs
 
 
