@@ -6,6 +6,7 @@ worker has a log in the run's folder, which outlives it. What a worker runs is `
 
 import contextlib
 import os
+import re
 import resource
 import signal
 import subprocess
@@ -25,6 +26,9 @@ from tests.chaos.worker import Answers
 ROOT: Final = Path(__file__).resolve().parents[2]
 GIVEN_UP: Final = frozenset({int(Exit.UNREACHABLE), EXIT_STATUS})
 """Exit statuses that say: Kafka is not there, start me again later."""
+DAMAGED_STORE: Final = re.compile(r"StoreFailed: the local store (\S+) cannot be read")
+"""How a worker ends that comes upon a damage of an earlier fault; it goes on without that store when it is started
+again."""
 _END_S: Final = 60.0
 _LOG_TAIL: Final = 3_000
 
@@ -192,13 +196,19 @@ class Member:
         Raises:
             WorkerEnded: it ended otherwise, or lives on.
         """
-        while (status := self.await_end(timeout)) in GIVEN_UP and self._armed:
-            # Its client hung, or Kafka was away, before it came to the place: in its next life it gets there.
+        status = self.await_end(timeout)
+        while self._armed and (status in GIVEN_UP or self._found_damage(status)):
+            # Its client hung, Kafka was away, or its store was found to be damaged, before it came to the place: in its
+            # next life it gets there.
             self.start()
             self.wanted = False
+            status = self.await_end(timeout)
         self._armed = ""
         if status != -signal.SIGKILL:
             raise WorkerEnded(f"{self.role} {self.instance} ended with {status}:\n{self.log_tail()}")
+
+    def _found_damage(self, status: int) -> bool:
+        return status == Exit.REFUSED and DAMAGED_STORE.search(self.log_tail()) is not None
 
     def await_end(self, timeout: float = _END_S) -> int:
         """Until it has ended; returns its exit status, negative for a signal.

@@ -27,9 +27,11 @@ class ModelServer:
     Attributes:
         url: ``host:port`` for the workers.
         line: sets what becomes of answers.
+        deaths: how often Triton died while nobody struck it.
     """
 
     def __init__(self, folder: Path, seed: int) -> None:
+        self.deaths = 0
         self.triton = EmbeddedTriton(model_repository(), log_path=folder / "triton.log")
         self.line = FaultyLine(self.triton.grpc_url, seed)
         self._stack = ExitStack()
@@ -42,6 +44,15 @@ class ModelServer:
         """Load the customer model again, as after a change of its configuration."""
         with InferenceServerClient(self.triton.grpc_url) as client:
             client.load_model(TritonSettings().model)
+
+    def revive(self) -> bool:
+        """Start Triton again if it has died. Its Python backend was seen to crash minutes after a model was loaded
+        again under load (``boost::interprocess::lock_exception``). True: it had."""
+        if self.triton.alive:
+            return False
+        self.deaths += 1
+        self.triton.start()
+        return True
 
     def __enter__(self) -> Self:
         self._stack.enter_context(self.triton)

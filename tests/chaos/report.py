@@ -4,7 +4,6 @@ Written by the command at the end of a run; ``docs/chaos.md`` is such a page.
 """
 
 import platform
-import re
 from collections import Counter, defaultdict
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -14,12 +13,11 @@ from typing import Final
 from stream.contracts import topics
 from stream.embedded.kafka import KAFKA_VERSION
 from tests.chaos.checker import Verdict
-from tests.chaos.crew import Death
+from tests.chaos.crew import DAMAGED_STORE, Death
 from tests.chaos.kinds.stores import Damaged
 from tests.chaos.run import Run, Struck
 
 _LONGEST: Final = 300
-_DAMAGED_STORE: Final = re.compile(r"StoreFailed: the local store (\S+) cannot be read")
 
 
 def complaints(run: Run, verdict: Verdict) -> list[str]:
@@ -46,7 +44,7 @@ def _unexplained(run: Run) -> list[Death]:
     found: Counter[str] = Counter()
     unexplained = []
     for death in run.watch.unexplained:
-        store = _DAMAGED_STORE.search(death.log_tail)
+        store = DAMAGED_STORE.search(death.log_tail)
         if store is not None:
             found[store[1]] += 1
         if store is None or found[store[1]] > damages:
@@ -78,6 +76,7 @@ def page(run: Run, verdict: Verdict, command: str, seed: int) -> str:
             f"* longest stall of a partition with something to read: {stall:.1f} s ({where}), faults included",
             f"* workers that ended because Kafka was away, and were started again: {restarts}",
             f"* looks five times a second that a broker did not answer: {len(run.watch.unanswered)}",
+            f"* model servers that died while they were not being struck, and were started again: {run.model_deaths}",
             f"* most memory of a worker: {max((look.mib for look in run.watch.memory), default=0):.0f} MiB",
             f"* anything else wrong: {len(wrong) or 'nothing'}",
             *(f"    * {line}" for line in wrong),

@@ -66,6 +66,7 @@ class Run(NamedTuple):
         unwritten: records that were written and do not lie in the log, or lie there and were never written.
         resent: records that lie there more often than they were written: a client that loses sight of what it has sent
             begins a new epoch, and may send some again.
+        model_deaths: how often the model server died of itself.
     """
 
     configuration: Configuration
@@ -75,6 +76,7 @@ class Run(NamedTuple):
     aborted: int
     unwritten: int
     resent: int
+    model_deaths: int
     seconds: float
 
 
@@ -138,7 +140,8 @@ def run(setting: Setting, seed: int, pace: float, schedule: Schedule, say: Say =
     resent = sum(times for which, times in surplus.items() if which in known)
     unwritten = (known - lie).total() + surplus.total() - resent
     seconds = time.monotonic() - began
-    return Run(configuration, reading, struck, watch, aborted, unwritten, resent, seconds)
+    model_deaths = 0 if setting.model is None else setting.model.deaths
+    return Run(configuration, reading, struck, watch, aborted, unwritten, resent, model_deaths, seconds)
 
 
 class _Recruits:

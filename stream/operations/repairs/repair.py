@@ -13,7 +13,6 @@ from collections.abc import Callable
 from typing import Final, NamedTuple
 
 import msgspec
-from confluent_kafka import TopicPartition
 
 from stream.configuration.clients import client_properties
 from stream.configuration.settings import Configuration
@@ -22,7 +21,7 @@ from stream.contracts.alerts import Correction
 from stream.operations.brokers import connect_admin, make_consumer, partitions_of, settled_ends
 from stream.operations.ends import newest_records
 from stream.operations.repairs.hold import Hold, RepairRefused, await_no_worker, committed
-from stream.operations.repairs.plan import COUNTED, Plan, correction_of, plan
+from stream.operations.repairs.plan import Plan, correction_of, plan
 from stream.operations.replays.record import Replay, read, sandbox_of, write
 from stream.operations.replays.run import Run
 from stream.workers import decisions, profiles
@@ -128,15 +127,14 @@ class Repair:
         give_up = time.monotonic() + _DRAINED_S
         try:
             while True:
-                newest = {
-                    number: message.offset() or 0 for number, message in newest_records(consumer, requests).items()
-                }
+                newest = newest_records(consumer, requests)
                 done = committed(client_properties(self._live.kafka), group, requests, count)
-                if all(_is_behind(done.get(number), offset) for number, offset in newest.items()):
+                if all(done[number].offset > (message.offset() or 0) for number, message in newest.items()):
                     return
                 if time.monotonic() > give_up:
                     raise RepairRefused(
-                        "the decisions do not get through with what was asked: let their workers run (`tidemark status`)"
+                        "the decisions do not get through with what was asked: let their workers run; "
+                        "`tidemark status` says how far they are"
                     )
                 time.sleep(_LOOK_S)
         finally:
@@ -164,10 +162,3 @@ def refuse_unfit(replay: Replay) -> None:
         why = "it counts from a moment on (--from): what was said before it would stay"
     if why:
         raise RepairRefused(f"replay {replay.id} cannot put the live deployment right: {why}; make one without")
-
-
-def _is_behind(place: TopicPartition | None, offset: int) -> bool:
-    return place is not None and place.offset > offset
-
-
-__all__ = ["COUNTED", "Repair", "RepairRefused", "Repaired", "refuse_unfit"]

@@ -3,6 +3,8 @@
 import time
 from typing import Final
 
+from tritonclient.utils import InferenceServerException
+
 from tests.chaos.kinds.fault import Fault, Scene
 from tests.chaos.model import ModelServer, Weather
 
@@ -18,8 +20,9 @@ class _OfModel(Fault):
 
     def strike(self, scene: Scene) -> str:
         assert scene.model is not None
+        revived = scene.model.revive()
         self.strike_model(scene.model, scene.draw.uniform(_SHORT_S, _LONG_S))
-        return ""
+        return "Triton had died of itself" if revived else ""
 
     def strike_model(self, model: ModelServer, seconds: float) -> None:
         """Do it for so long."""
@@ -51,7 +54,11 @@ class Reloaded(_OfModel):
     what = "Triton loads the model again while it is asked"
 
     def strike_model(self, model: ModelServer, seconds: float) -> None:
-        model.reload()
+        try:
+            model.reload()
+        except InferenceServerException:
+            if not model.revive():
+                raise
 
 
 class Weathered(_OfModel):
