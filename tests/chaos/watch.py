@@ -8,7 +8,7 @@ import threading
 import time
 from typing import Final, NamedTuple
 
-from confluent_kafka import KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from stream.configuration.settings import Configuration
 from stream.contracts import topics
@@ -20,6 +20,8 @@ from tests.chaos.writer import Feed
 ROLES: Final = ("profiles", "decisions")
 _POLL_S: Final = 0.2
 _ANSWER_S: Final = 3.0
+_PATIENT_LOOKS: Final = 25
+"""So many looks in a row without an answer, five seconds at least: then other clients ask."""
 
 Place = tuple[str, int]
 """A role and one of its partitions."""
@@ -80,7 +82,9 @@ class Watch(Background):
         self._recoveries: list[Recovery] = []
         self._committed: dict[Place, int] = {}
         self._moved: dict[Place, float] = {}
-        self._readers = {role: group_reader(servers, group) for role, group in self._groups.items()}
+        self._servers = servers
+        self._readers = self._fresh_readers()
+        self._refused = 0
         self._failure: BaseException | None = None
 
     def recovery(self, name: str) -> Recovery:
@@ -123,8 +127,17 @@ class Watch(Background):
                 except KafkaException as error:
                     # The broker is away; stalls are counted when it is back.
                     self.unanswered.append(str(error))
+                    self._refused += 1
+                    if self._refused % _PATIENT_LOOKS == 0:
+                        # A client that has met an older leader epoch may never get an answer again.
+                        self._readers = self._fresh_readers()
+                else:
+                    self._refused = 0
         except BaseException as failure:
             self._failure = failure
+
+    def _fresh_readers(self) -> dict[str, Consumer]:
+        return {role: group_reader(self._servers, group) for role, group in self._groups.items()}
 
     def _look(self) -> None:
         now = time.monotonic()
