@@ -22,6 +22,7 @@ from stream.cli import (
     explain,
     ingest,
     models,
+    repair,
     replay,
     resume,
     retrain,
@@ -81,6 +82,7 @@ app.command()(tail.tail)
 app.command()(explain.explain)
 app.command()(resume.resume)
 app.command()(compare.compare)
+app.command()(repair.repair)
 app.command()(config.config)
 app.command()(version.version)
 app.add_typer(models.app, name="models")

@@ -127,6 +127,7 @@ def _kinds() -> dict[Exit, tuple[type[BaseException], ...]]:
     from stream.operations.ingest import IngestError
     from stream.operations.names import UnknownTopicError
     from stream.operations.promotion import NotPromoted
+    from stream.operations.repairs.hold import RepairRefused
     from stream.operations.replays.begin import ReplayRefused
     from stream.operations.replays.drop import ReplayBusy
     from stream.operations.replays.record import UnknownReplay
@@ -173,6 +174,7 @@ def _kinds() -> dict[Exit, tuple[type[BaseException], ...]]:
         RefreshRefused,
         NotComparable,
         ReplayBusy,
+        RepairRefused,
     )
     unreadable = (
         ConversionError,

@@ -24,6 +24,20 @@ def digest(state: DecisionState | None) -> str:
     return "" if state is None else blake2b(codec.encode(state), digest_size=16).hexdigest()
 
 
+def bare(alert: Alert) -> Alert:
+    """The alert as a reader sees it who knows nothing of what was said before, nor where the request lies."""
+    return replace(
+        alert,
+        status=alert.status if alert.status in messages.ENDED else "raised",
+        revision=0,
+        supersedes=None,
+        previous_status=None,
+        previous_score=None,
+        correction=None,
+        evidence=replace(alert.evidence, request_offset=0),
+    )
+
+
 def repair(
     state: DecisionState | None, request: ScoreRequest, origin: Origin, deployment: Deployment
 ) -> tuple[DecisionState | None, list[Output]]:

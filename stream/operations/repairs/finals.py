@@ -22,6 +22,7 @@ from stream.contracts.codec import decode_alert_event, decode_prediction, decode
 from stream.contracts.recommendations import Recommendation
 from stream.contracts.scores import Prediction
 from stream.decisions.messages import ENDED
+from stream.decisions.repair import bare
 from stream.operations.brokers import make_consumer, read_to_end
 
 T = TypeVar("T")
@@ -144,20 +145,6 @@ class Run:
 def digest_of(alert: Alert) -> bytes:
     """Of what the alert says of the customer, and of whether it is open."""
     return _digest(encode(bare(alert)))
-
-
-def bare(alert: Alert) -> Alert:
-    """The alert without what depends on how often something was said of it, and where."""
-    return replace(
-        alert,
-        status=alert.status if alert.status in ENDED else "raised",
-        revision=0,
-        supersedes=None,
-        previous_status=None,
-        previous_score=None,
-        correction=None,
-        evidence=replace(alert.evidence, request_offset=0),
-    )
 
 
 def _unnumbered(value: bytes) -> Recommendation:

@@ -26,12 +26,12 @@ from stream.contracts.times import to_rfc3339
 from stream.decisions import codec
 from stream.decisions.descriptions import NO_ACTION
 from stream.decisions.messages import ENDED
-from stream.decisions.repair import digest
+from stream.decisions.repair import bare, digest
 from stream.decisions.state import DecisionState
 from stream.engine.position import HEADER_BYTES, Position
 from stream.operations.brokers import connect_admin
 from stream.operations.history.reading import live_states, open_consumer
-from stream.operations.repairs.finals import Newest, Run, Views, bare
+from stream.operations.repairs.finals import Newest, Run, Views
 from stream.workers import decisions, profiles
 
 COUNTED: Final = ("corrected", "revised", "raised", "ended", "predictions", "recommendations", "profiles")

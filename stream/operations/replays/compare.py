@@ -15,7 +15,7 @@ import msgspec
 from stream.configuration.settings import Configuration
 from stream.contracts.times import DAY_MS
 from stream.operations.brokers import connect_admin
-from stream.operations.replays.window import Episode, RankedItems, Said, said, side, window_of
+from stream.operations.replays.window import Episode, RankedItems, Said, Transition, said, side, window_of
 
 MOVED_WITHIN_MS: Final = 7 * DAY_MS
 """An alert that vanished and one that appeared, of one customer and kind, are one that moved when they began no further
@@ -217,13 +217,12 @@ def _pairs(gone: Iterable[Episode], come: Iterable[Episode]) -> list[tuple[Episo
 
 
 def _changes(before: Episode, after: Episode) -> list[str]:
-    one, other = before.transitions, after.transitions
-    if [each.digest for each in one] == [each.digest for each in other]:
+    count = max(before.since_repair, after.since_repair)
+    one, other = before.transitions[-count:], after.transitions[-count:]
+    if [_told(each, count) for each in one] == [_told(each, count) for each in other]:
         return []
     what: list[str] = []
-    if [(each.revision, each.status, each.as_of) for each in one] != [
-        (each.revision, each.status, each.as_of) for each in other
-    ]:
+    if [_turn(each, count) for each in one] != [_turn(each, count) for each in other]:
         what.append("transitions")
     if _score_change(before, after) > 0:
         what.append("score")
@@ -232,7 +231,22 @@ def _changes(before: Episode, after: Episode) -> list[str]:
     return what or ["other fields"]
 
 
+def _told(transition: Transition, since_repair: int) -> bytes:
+    # After a repair one side has said more often what the other one said once.
+    return transition.essence if since_repair else transition.digest
+
+
+def _turn(transition: Transition, since_repair: int) -> tuple[int, str, int]:
+    if since_repair:
+        return 0, "open" if transition.status in ("raised", "updated") else transition.status, transition.as_of
+    return transition.revision, transition.status, transition.as_of
+
+
 def _score_change(before: Episode, after: Episode) -> float:
+    count = max(before.since_repair, after.since_repair)
+    if count:
+        pairs = zip(before.transitions[-count:], after.transitions[-count:], strict=False)
+        return max(abs(one.score - other.score) for one, other in pairs)
     own = {each.revision: each.score for each in before.transitions}
     return max((abs(own[e.revision] - e.score) for e in after.transitions if e.revision in own), default=0.0)
 

@@ -21,6 +21,7 @@ from stream.contracts.alerts import Alert
 from stream.contracts.codec import decode_alert_event, decode_recommendation, encode
 from stream.contracts.partitioning import partition_for
 from stream.contracts.times import to_epoch_ms
+from stream.decisions.repair import bare
 from stream.engine.position import POSITION_KEY, decode_position
 from stream.operations.brokers import make_consumer, partitions_of, read_to_end
 from stream.operations.ends import newest_records
@@ -48,6 +49,10 @@ class Transition(NamedTuple):
     severity: str
     digest: bytes
     """Of all that it says, but for where its request lies."""
+    essence: bytes
+    """Digest of what is left of it when what was said before does not count."""
+    repaired: bool
+    """Whether it is a repair: what was said before it does not count any more."""
 
 
 class Episode(NamedTuple):
@@ -59,6 +64,17 @@ class Episode(NamedTuple):
     started_at: int
     """Epoch milliseconds."""
     transitions: list[Transition]
+
+    @property
+    def since_repair(self) -> int:
+        """How many transitions count: the newest repair and what came after it; 0 where none was repaired."""
+        return next((back for back, each in enumerate(reversed(self.transitions), 1) if each.repaired), 0)
+
+    @property
+    def withdrawn(self) -> bool:
+        """Whether a repair has found that it should never have been."""
+        newest = self.transitions[-1]
+        return newest.repaired and newest.status == "corrected"
 
 
 class RankedItems(NamedTuple):
@@ -171,6 +187,9 @@ def said(run: Side, window: Window, admin: AdminClient) -> Said:
             _take(message.value() or b"", window, episodes)
         for episode in episodes.values():
             episode.transitions.sort(key=lambda transition: transition.revision)
+        # What was found to be no alert was never said.
+        for alert_id in [each.alert_id for each in episodes.values() if each.withdrawn]:
+            del episodes[alert_id]
         lists, newer = _recommendations(run, window, consumer, admin)
     finally:
         consumer.close()
@@ -188,9 +207,16 @@ def _take(value: bytes, window: Window, episodes: dict[str, Episode]) -> None:
     if not window.has(alert):
         return
     evidence = msgspec.structs.replace(alert.evidence, request_offset=0)
-    digest = blake2b(encode(msgspec.structs.replace(alert, evidence=evidence)), digest_size=16).digest()
     transition = Transition(
-        event.id, alert.revision, alert.status, epoch_ms(alert.as_of), alert.score, alert.severity, digest
+        event.id,
+        alert.revision,
+        alert.status,
+        epoch_ms(alert.as_of),
+        alert.score,
+        alert.severity,
+        _digest(msgspec.structs.replace(alert, evidence=evidence)),
+        _digest(bare(alert)),
+        alert.correction is not None,
     )
     episode = episodes.get(alert.alert_id)
     if episode is None:
@@ -199,6 +225,10 @@ def _take(value: bytes, window: Window, episodes: dict[str, Episode]) -> None:
     # Whoever reads drops what it has seen by id.
     if all(known.id != transition.id for known in episode.transitions):
         episode.transitions.append(transition)
+
+
+def _digest(alert: Alert) -> bytes:
+    return blake2b(encode(alert), digest_size=16).digest()
 
 
 def _recommendations(
