@@ -27,9 +27,10 @@ def show_forecast(found: Comparison, name: str) -> None:
     show_comparison(found)
     alerts, console = found.alerts, output()
     console.print(
-        f"a repair would publish {alerts.vanished + alerts.moved:,} corrections, {alerts.changed:,} revisions and "
-        f"{alerts.appeared + alerts.moved:,} new alerts; nothing was changed"
+        f"would publish {alerts.vanished + alerts.moved:,} corrections, {alerts.changed:,} revisions, "
+        f"{alerts.appeared + alerts.moved:,} new alerts"
     )
+    console.print("nothing was changed")
     console.print(
         f"next: stop the workers of role profiles, then `tidemark repair {name} --apply --reason '…'`", markup=False
     )

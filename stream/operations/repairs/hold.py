@@ -26,7 +26,6 @@ from stream.operations.status import members_of
 from stream.workers import profiles
 
 TRANSACTIONAL_ID: Final = "tidemark.repair"
-_SESSION_MS: Final = 10_000
 _POLL_S: Final = 0.2
 _JOIN_S: Final = 60.0
 
@@ -61,7 +60,7 @@ class Hold:
             **{
                 "auto.offset.reset": "error",
                 "enable.auto.commit": False,
-                "session.timeout.ms": _SESSION_MS,
+                "session.timeout.ms": live.engine.session_timeout_ms,
                 "partition.assignment.strategy": "range",
             },
         )
