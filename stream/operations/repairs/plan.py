@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
-from typing import Final, NamedTuple
+from typing import Literal, NamedTuple
 
 from confluent_kafka import Consumer
 from msgspec.structs import replace
@@ -34,9 +34,9 @@ from stream.operations.history.reading import live_states, open_consumer
 from stream.operations.repairs.finals import Newest, Run, Views
 from stream.workers import decisions, profiles
 
-COUNTED: Final = ("corrected", "revised", "raised", "ended", "predictions", "recommendations", "profiles")
-"""What a plan changes: alerts that should not have been, that say something else, that are missing and open, that are
-missing and over; views, lists and profiles of customers."""
+Change = Literal["corrected", "revised", "raised", "ended"]
+"""What becomes of an alert that should not have been, that says something else, that is missing and open, that is
+missing and over."""
 
 
 class PartitionPlan(NamedTuple):
@@ -55,7 +55,7 @@ class Plan(NamedTuple):
 
     partitions: list[PartitionPlan]
     counts: Counter[str]
-    """By the names of ``COUNTED``."""
+    """Of alerts by ``Change``, and of ``predictions``, ``recommendations`` and ``profiles``."""
     left_out: int
     """Customers who say something else in the replay, and to whom the fallback has answered: what they were asked later
     is not in it. Their profiles are put right all the same."""
@@ -210,30 +210,38 @@ class _Making:
         )
 
     def _transition(self, alert_id: str) -> Alert:
-        """The transition that follows what was said of an alert, so that it says what should have been said."""
-        was, should = self._alerts.live.get(alert_id), self._alerts.again.get(alert_id)
-        if was is None:
-            assert should is not None  # noqa: S101 - for the type checker: it is in one of the two
-            self.counts["ended" if should.status in ENDED else "raised"] += 1
-            return replace(
-                should, supersedes=None, previous_status=None, previous_score=None, correction=self._correction
-            )
-        follows = replace(
-            was if should is None else should,
-            revision=was.revision + 1,
-            supersedes=message_id(alert_id, was.revision),
-            previous_status=was.status,
-            previous_score=was.score,
-            correction=self._correction,
+        change, alert = transition_of(
+            self._alerts.live.get(alert_id), self._alerts.again.get(alert_id), self._correction
         )
-        if should is None:
-            self.counts["corrected"] += 1
-            return replace(follows, status="corrected", resolve_reason="corrected", suggested_action=NO_ACTION)
-        self.counts["revised"] += 1
-        if should.status not in ENDED:
-            # Whoever acts on "raised" has done so already, unless it was over.
-            follows.status = "raised" if was.status in ENDED else "updated"
-        return follows
+        self.counts[change] += 1
+        return alert
+
+
+def transition_of(was: Alert | None, should: Alert | None, correction: Correction) -> tuple[Change, Alert]:
+    """The transition that follows what was said of an alert, so that it says what should have been said.
+
+    Args:
+        was: the newest transition that readers have; None: they know of no such alert.
+        should: the newest one of the replay; None: there should have been none. One of the two is there.
+    """
+    if was is None:
+        assert should is not None  # noqa: S101 - for the type checker
+        new = replace(should, supersedes=None, previous_status=None, previous_score=None, correction=correction)
+        return "ended" if should.status in ENDED else "raised", new
+    follows = replace(
+        was if should is None else should,
+        revision=was.revision + 1,
+        supersedes=message_id(was.alert_id, was.revision),
+        previous_status=was.status,
+        previous_score=was.score,
+        correction=correction,
+    )
+    if should is None:
+        return "corrected", replace(follows, status="corrected", resolve_reason="corrected", suggested_action=NO_ACTION)
+    if should.status not in ENDED:
+        # Whoever acts on "raised" has done so already, unless it was over.
+        follows.status = "raised" if was.status in ENDED else "updated"
+    return "revised", follows
 
 
 def correction_of(name: str, reason: str, at: int) -> Correction:

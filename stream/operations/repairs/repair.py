@@ -38,7 +38,7 @@ class Repaired(NamedTuple):
     """What a repair has changed."""
 
     counts: Counter[str]
-    """By the names of ``plan.COUNTED``."""
+    """As in ``plan.Plan``."""
     left_out: int
     left: int
     """Customers or partitions that differ still: what came between, and the same command again puts right."""

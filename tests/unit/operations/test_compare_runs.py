@@ -7,9 +7,12 @@ from stream.operations.replays.window import Episode, RankedItems, Said, Transit
 DAY = 20_000 * DAY_MS
 
 
-def transition(revision: int = 1, status: str = "raised", score: float = 0.8, severity: str = "low") -> Transition:
+def transition(
+    revision: int = 1, status: str = "raised", score: float = 0.8, severity: str = "low", repaired: bool = False
+) -> Transition:
     said = f"{revision}{status}{score}{severity}".encode()
-    return Transition(f"t{revision}", revision, status, DAY + revision, score, severity, said)
+    essence = f"{'open' if status in ('raised', 'updated') else status}{score}{severity}".encode()
+    return Transition(f"t{revision}", revision, status, DAY + revision, score, severity, said, essence, repaired)
 
 
 def episode(alert_id: str, customer: str = "c1", start: int = DAY, *transitions: Transition) -> Episode:
@@ -82,3 +85,27 @@ def test_customers_with_newer_recommendations_are_left_out() -> None:
     found = recommendations_of(one, other)
     assert (found.compared, found.same, found.first_only, found.second_only, found.newer) == (1, 1, 1, 0, 1)
     assert found.share == 0.5
+
+
+def test_what_was_put_right_counts_from_the_repair_on() -> None:
+    sound = episode("a", "c1", DAY, transition(score=0.7))
+    wrong = [transition(), transition(2, "updated", 0.9)]
+    repair = transition(3, "updated", 0.7, repaired=True)
+    assert alerts_of(run(episode("a", "c1", DAY, *wrong)), run(sound), 0).changed == 1
+    found = alerts_of(run(episode("a", "c1", DAY, *wrong, repair)), run(sound), 0)
+    assert (found.same, found.different, found.largest_score_change) == (1, 0, 0.0)
+    later = [transition(4, "resolved", 0.2)], [transition(2, "resolved", 0.2)]
+    found = alerts_of(
+        run(episode("a", "c1", DAY, *wrong, repair, *later[0])),
+        run(episode("a", "c1", DAY, transition(score=0.7), *later[1])),
+        0,
+    )
+    assert found.same == 1
+    found = alerts_of(run(episode("a", "c1", DAY, *wrong, repair._replace(essence=b"else"))), run(sound), 1)
+    assert (found.changed, found.examples[0].what) == (1, ["transitions"])
+
+
+def test_an_alert_that_a_repair_withdrew_was_never_said() -> None:
+    assert episode("a", "c1", DAY, transition(), transition(2, "corrected", repaired=True)).withdrawn
+    assert not episode("a", "c1", DAY, transition(), transition(2, "corrected")).withdrawn
+    assert not episode("a", "c1", DAY, transition(2, "corrected", repaired=True), transition(3)).withdrawn
