@@ -22,6 +22,7 @@ from stream.cli import (
     explain,
     ingest,
     models,
+    rebuild,
     repair,
     replay,
     resume,
@@ -83,6 +84,7 @@ app.command()(explain.explain)
 app.command()(resume.resume)
 app.command()(compare.compare)
 app.command()(repair.repair)
+app.command()(rebuild.rebuild)
 app.command()(config.config)
 app.command()(version.version)
 app.add_typer(models.app, name="models")

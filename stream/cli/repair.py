@@ -34,7 +34,6 @@ def repair(
     """
     import msgspec
 
-    from stream.cli.exits import Exit
     from stream.operations.repairs.repair import refuse_unfit
     from stream.operations.replays.compare import compare
     from stream.operations.replays.record import read
@@ -46,20 +45,29 @@ def repair(
         if as_json:
             typer.echo(msgspec.json.encode(found))
         else:
-            show_forecast(found, name)
+            show_forecast(found, f"tidemark repair {name} --apply --reason …")
         return
     if not reason:
         raise typer.BadParameter("say what was wrong: whoever reads the alerts reads it too", param_hint="--reason")
-    done = _work(configuration, name, reason, wait)
+    put_right(configuration, name, reason, wait, as_json)
+
+
+def put_right(configuration: Configuration, name: str, reason: str, wait: float, as_json: bool) -> None:
+    """Repair, and tell; ends with 1 when something differs still."""
+    import msgspec
+
+    from stream.cli.exits import Exit
+
+    done = _repaired(configuration, name, reason, wait)
     if as_json:
         typer.echo(msgspec.json.encode({"changed": done.counts, "left_out": done.left_out, "left": done.left}))
     else:
-        show_repaired(done, name)
+        show_repaired(done)
     if done.left:
         raise typer.Exit(Exit.PROMISE_BROKEN)
 
 
-def _work(configuration: Configuration, name: str, reason: str, wait: float) -> Repaired:
+def _repaired(configuration: Configuration, name: str, reason: str, wait: float) -> Repaired:
     from stream.cli.progress import progress_records
     from stream.operations.repairs.repair import Repair
     from stream.operations.replays.run import Run

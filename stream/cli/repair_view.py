@@ -22,8 +22,8 @@ _WORDS: Final = {
 }
 
 
-def show_forecast(found: Comparison, name: str) -> None:
-    """What a repair would publish, as far as both have come."""
+def show_forecast(found: Comparison, command: str) -> None:
+    """What a repair would publish, as far as both have come, and the ``command`` that does it."""
     show_comparison(found)
     alerts, console = found.alerts, output()
     console.print(
@@ -31,12 +31,10 @@ def show_forecast(found: Comparison, name: str) -> None:
         f"{alerts.appeared + alerts.moved:,} new alerts"
     )
     console.print("nothing was changed")
-    console.print(
-        f"next: stop the workers of role profiles, then `tidemark repair {name} --apply --reason '…'`", markup=False
-    )
+    console.print(f"next: stop the workers of role profiles, then `{command}`", markup=False)
 
 
-def show_repaired(done: Repaired, name: str) -> None:
+def show_repaired(done: Repaired) -> None:
     """What was changed."""
     from rich.table import Table
 

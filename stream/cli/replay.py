@@ -99,7 +99,7 @@ def replay(
             customer=customer,
         ),
     )
-    _work(configuration, made)
+    work_on(configuration, made)
 
 
 @app.command()
@@ -113,7 +113,7 @@ def resume(context: typer.Context, name: Name) -> None:
     if found.done_at:
         notes().print(f"replay {name} is done: `tidemark compare live {name}`")
         return
-    _work(configuration, found)
+    work_on(configuration, found)
 
 
 @app.command("list")
@@ -161,7 +161,8 @@ def drop(context: typer.Context, name: Name) -> None:
     output().print(f"dropped replay {name}: {len(gone)} topics and its groups")
 
 
-def _work(configuration: Configuration, found: Replay) -> None:
+def work_on(configuration: Configuration, found: Replay) -> None:
+    """Go on with a replay until it is done; Ctrl-C stops it, with exit code 1."""
     from stream.cli.exits import Exit
     from stream.operations.replays.run import Run
     from stream.workers.process import configure_logging

@@ -139,7 +139,7 @@ def refuse_other_fold(processor: Processor[Any, Any], partition: int, written: i
         raise FoldChanged(
             f"{processor.input_topic}[{partition}]: the state was made by fold version {written} and this is version "
             f"{processor.fold_version}: run a build of fold version {written}, or fold the log anew "
-            "(`tidemark rebuild`; by hand where this build has no such command: docs/operations.md says how)"
+            "(`tidemark rebuild`)"
         )
 
 

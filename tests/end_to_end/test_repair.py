@@ -4,7 +4,6 @@ whoever reads alerts by id, views and lists knows what they would know had there
 Two deployments fold one log, with the shipped model inside the workers; one of them has the bug.
 """
 
-import json
 import os
 import random
 import signal
@@ -13,21 +12,16 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 import pytest
-from confluent_kafka.admin import AdminClient
 from msgspec.structs import replace
 
-from stream.configuration.clients import client_properties
-from stream.configuration.load import load
-from stream.configuration.settings import Configuration
 from stream.contracts import topics
-from stream.contracts.alerts import Alert
-from stream.contracts.codec import decode_alert_event, decode_event, decode_recommendation, encode
+from stream.contracts.codec import decode_event, decode_recommendation, encode
 from stream.contracts.ids import message_id
 from stream.contracts.times import DAY_MS, to_epoch_ms
 from stream.decisions.messages import ENDED
@@ -39,18 +33,11 @@ from stream.operations.repairs.repair import Repair
 from stream.operations.replays.begin import Wanted, begin
 from stream.operations.replays.compare import compare
 from stream.operations.replays.run import Run
-from stream.operations.topics import create_topics
-from stream.operations.watch import Watch
 from stream.profiles.profile import Profile
 from stream.testing.topics import Topics
-from stream.testing.waiting import eventually
-from stream.workers.process import VERSION, build_processor
 from stream.workers.profiles import Folding, ProfilesProcessor
-from tests.chaos.deployment import configuration_text
-from tests.chaos.input_log import PARTITIONS, input_log
 from tests.chaos.read_back import flat, read_topic
-from tests.chaos.writer import Writer
-from tests.end_to_end.conftest import SEED, SPEED
+from tests.end_to_end.deployments import Deployment, await_idle, deciding, deployed, profiles_of, small_shop
 from tests.end_to_end.repeats import Shop
 from tests.integration.operations.work import working
 
@@ -59,35 +46,6 @@ NAME = "fixed"
 REASON = "revenue of a day counted twice"
 
 pytestmark = pytest.mark.timeout(300)
-
-
-class Deployment(NamedTuple):
-    """A deployment of its own over the shop's events."""
-
-    configuration: Configuration
-    config: str
-    environ: dict[str, str]
-    """What a command needs, with that file, to mean the same."""
-
-    def read(self, topic: str) -> list[tuple[bytes, bytes | None]]:
-        """Keys and values of a topic, partition by partition."""
-        physical = self.configuration.topics.topic_names().physical(topic)
-        records = flat(read_topic(self.configuration.kafka.bootstrap_servers, physical))
-        return [(record.key or b"", record.value) for record in records]
-
-    def newest(self, topic: str) -> dict[bytes, bytes]:
-        """What a compacted topic holds."""
-        found = dict(self.read(topic))
-        return {key: value for key, value in found.items() if value is not None}
-
-    def alerts(self) -> dict[str, list[Alert]]:
-        """Transitions by alert id, in order."""
-        found: dict[str, list[Alert]] = {}
-        for topic in (topics.ALERTS, topics.ALERTS_HOLDOUT):
-            for _, value in self.read(topic):
-                alert = decode_alert_event(value or b"").data
-                found.setdefault(alert.alert_id, []).append(alert)
-        return found
 
 
 class Doubling(ProfilesProcessor):
@@ -105,46 +63,9 @@ class Doubling(ProfilesProcessor):
         return super().fold(state, parsed, answer, context)
 
 
-def deployed(shop: Shop, prefix: str) -> Deployment:
-    path = shop.folder / f"{prefix}toml"
-    path.write_text(configuration_text(shop.folder, shop.servers, prefix, model="127.0.0.1:1"))
-    environ = {
-        "TIDEMARK__TOPICS__NAMES": json.dumps({topics.EVENTS: shop.events_topic}),
-        "TIDEMARK__TRITON__SCORER": "in_process",
-        "TIDEMARK__TRITON__DEADLINE_MS": "60000",
-        "TIDEMARK__TRITON__BACKLOG_DEADLINE_MS": "60000",
-        # Which alerts the model explains in time is chance.
-        "TIDEMARK__TRITON__REASONS_DEADLINE_MS": "0",
-    }
-    configuration = load(path, environ).configuration
-    create_topics(AdminClient(client_properties(configuration.kafka)), configuration.topics)
-    return Deployment(configuration, str(path), environ)
-
-
-def profiles_of(configuration: Configuration, kind: type[ProfilesProcessor]) -> ProfilesProcessor:
-    return kind(configuration.topics.topic_names(), configuration.profiles, PARTITIONS, VERSION)
-
-
-@contextmanager
-def deciding(configuration: Configuration) -> Iterator[None]:
-    """A worker of the decisions runs."""
-    with build_processor(configuration, "decisions") as processor, working(configuration, processor):
-        yield
-
-
-def await_idle(configuration: Configuration) -> None:
-    with Watch(configuration) as watch:
-        assert eventually(lambda: watch.look("decisions").idle, timeout=120)
-
-
 @pytest.fixture(scope="module")
 def shop(own_topics: Topics, tmp_path_factory: pytest.TempPathFactory) -> Shop:
-    """A shorter log than the others'."""
-    events = own_topics.create("repair", partitions=PARTITIONS, settings=topics.TOPICS[topics.EVENTS].settings())
-    unwritten = Shop(own_topics.bootstrap_servers, tmp_path_factory.mktemp("repair"), events, [])
-    writer = Writer(unwritten.configuration(own_topics.name("repair-writer."), SPEED), events)
-    writer.write(input_log(EVENTS, SEED, customers=EVENTS // 60))
-    return unwritten._replace(ends=writer.ends)
+    return small_shop(own_topics, tmp_path_factory.mktemp("repair"), "repair", EVENTS)
 
 
 @pytest.fixture(scope="module")

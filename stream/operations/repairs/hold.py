@@ -1,4 +1,4 @@
-"""Takes the place of the role `profiles` while a repair is written: a member of its group that holds every partition.
+"""Takes the place of a role while a repair is written: a member of its group that holds every partition.
 
 Whoever begins work meanwhile makes the group assign anew, and the broker refuses the transaction that was under way. So
 state and questions of a partition are changed together, by nobody else at the same time, and whole or not at all.
@@ -7,6 +7,7 @@ Called by ``repair``.
 
 from __future__ import annotations
 
+import json
 import time
 from contextlib import suppress
 from types import TracebackType
@@ -18,12 +19,12 @@ from stream.configuration.clients import client_properties
 from stream.configuration.settings import Configuration
 from stream.contracts import topics
 from stream.contracts.codec import encode
+from stream.engine.cluster import FOLD_FACT
 from stream.engine.group_offsets import GroupOffsets
-from stream.engine.position import POSITION_KEY, encode_position
+from stream.engine.position import POSITION_KEY, Position, encode_position
 from stream.operations.brokers import ANSWER_WITHIN, connect_admin, explained, make_consumer, make_producer, produce
 from stream.operations.repairs.plan import PartitionPlan
-from stream.operations.status import members_of
-from stream.workers import profiles
+from stream.operations.status import INPUTS, members_of
 
 TRANSACTIONAL_ID: Final = "tidemark.repair"
 _POLL_S: Final = 0.2
@@ -35,25 +36,27 @@ class RepairRefused(RuntimeError):
 
 
 class Hold:
-    """Holds the group of the profiles, as a context.
+    """Holds the group of a role, as a context.
 
     Args:
+        role: whose workers are stopped.
         wait_s: for workers that are just leaving; one that is killed counts as a member until its session is over.
 
     Raises:
         RepairRefused: workers of the role are there.
     """
 
-    def __init__(self, live: Configuration, partitions: int, wait_s: float) -> None:
+    def __init__(self, live: Configuration, role: str, partitions: int, wait_s: float) -> None:
         names = live.topics.topic_names()
         self._kafka = live.kafka
-        self._events = names.physical(topics.EVENTS)
+        self._role = role
+        self._input = names.physical(INPUTS[role])
         self._requests = names.physical(topics.SCORE_REQUESTS)
-        self._changelog = names.changelog(profiles.ROLE)
-        self._group = names.group(profiles.ROLE)
+        self._changelog = names.changelog(role)
+        self._group = names.group(role)
         self._partitions = partitions
         self._held: set[int] = set()
-        await_no_worker(live, wait_s)
+        await_no_worker(live, role, wait_s)
         self._consumer: Consumer = make_consumer(
             live.kafka,
             self._group,
@@ -77,13 +80,13 @@ class Hold:
         try:
             # Ends what a repair that was killed has left open, before anything is read.
             self._producer.init_transactions(ANSWER_WITHIN)
-            self._consumer.subscribe([self._events], on_assign=self._assigned, on_revoke=self._revoked)
+            self._consumer.subscribe([self._input], on_assign=self._assigned, on_revoke=self._revoked)
             give_up = time.monotonic() + _JOIN_S
             while len(self._held) < self._partitions:
                 self._poll(_POLL_S)
                 if time.monotonic() > give_up:
                     raise RepairRefused(
-                        f"somebody else works in group {self._group}: stop the workers of role {profiles.ROLE}"
+                        f"somebody else works in group {self._group}: stop the workers of role {self._role}"
                     )
         except BaseException:
             self._consumer.close()
@@ -97,7 +100,7 @@ class Hold:
 
     def offsets(self) -> dict[int, TopicPartition]:
         """What the group has committed, by partition, with what the workers noted beside it."""
-        return committed(self._kafka_properties, self._group, self._events, self._partitions)
+        return committed(self._kafka_properties, self._group, self._input, self._partitions)
 
     def write(self, plan: PartitionPlan) -> None:
         """Change one partition: states, where the fold stands, and the questions that put readers right.
@@ -116,7 +119,7 @@ class Hold:
             for request in plan.requests:
                 key = request.customer_id.encode()
                 produce(self._producer, self._requests, value=encode(request), key=key, partition=number)
-            for key, framed in plan.profiles.items():
+            for key, framed in plan.states.items():
                 produce(self._producer, self._changelog, value=framed, key=key, partition=number)
             # The last record of every transaction on a changelog.
             value = encode_position(plan.position)
@@ -152,7 +155,7 @@ class Hold:
         code = error.args[0].code()
         if code in (KafkaError.ILLEGAL_GENERATION, KafkaError.UNKNOWN_MEMBER_ID, KafkaError.REBALANCE_IN_PROGRESS):
             return RepairRefused(
-                f"a worker of role {profiles.ROLE} began meanwhile: stop it and run this again; a partition is "
+                f"a worker of role {self._role} began meanwhile: stop it and run this again; a partition is "
                 "put right whole or not at all"
             )
         if code in (KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH):
@@ -160,21 +163,24 @@ class Hold:
         return explained(error)
 
 
-def await_no_worker(live: Configuration, wait_s: float) -> None:
-    """Until the group of the profiles has no member.
+def _noted(place: TopicPartition, position: Position) -> TopicPartition:
+    """The commit as it was, but for the version of the fold, which workers read in it before they begin."""
+    facts = json.loads(place.metadata or "{}") | {FOLD_FACT: position.fold_version}
+    return TopicPartition(place.topic, place.partition, place.offset, json.dumps(facts, separators=(",", ":")))
+
+
+def await_no_worker(live: Configuration, role: str, wait_s: float) -> None:
+    """Until the group of the role has no member.
 
     Raises:
         RepairRefused: it has some after ``wait_s``.
     """
-    admin, group = connect_admin(live.kafka), live.topics.topic_names().group(profiles.ROLE)
+    admin, group = connect_admin(live.kafka), live.topics.topic_names().group(role)
     give_up = time.monotonic() + wait_s
     while members := members_of(admin, group)[1]:
         if time.monotonic() > give_up:
             workers = "1 worker" if members == 1 else f"{members} workers"
-            raise RepairRefused(
-                f"{workers} of role {profiles.ROLE}: stop them first (those of role decisions go on); events wait in "
-                "the log meanwhile"
-            )
+            raise RepairRefused(f"{workers} of role {role}: stop them first; what comes in meanwhile waits in the log")
         time.sleep(_POLL_S)
 
 

@@ -45,9 +45,18 @@ class PartitionPlan(NamedTuple):
     partition: int
     position: Position
     """Of the replay, which is the live one's, but for what the fold keeps beside the states."""
-    profiles: dict[bytes, bytes | None]
+    states: dict[bytes, bytes | None]
     """Framed states to write, by key; None: the customer is to have none."""
     requests: list[ScoreRequest]
+    other_fold: bool = False
+    """Whether another version of the fold has made the live states."""
+    decided: Position | None = None
+    """Where the live decisions are, with the replay's version of their fold, if another one has made their states."""
+
+    @property
+    def changes(self) -> int:
+        """Customers who change, counted once for each role; at least 1 where anything is to be written."""
+        return len(self.states) + len(self.requests) or self.other_fold
 
 
 class Plan(NamedTuple):
@@ -62,7 +71,7 @@ class Plan(NamedTuple):
 
     @property
     def empty(self) -> bool:
-        return not any(plan.profiles or plan.requests for plan in self.partitions)
+        return not any(plan.changes for plan in self.partitions)
 
 
 class _Alerts(NamedTuple):
@@ -156,12 +165,13 @@ class _Making:
             again = live_states(live.kafka, consumer, theirs.changelog(role), number)
             return own.states, again.states, own.position, again.position
 
-        own, again, _, position = states(profiles.ROLE)
+        own, again, was, position = states(profiles.ROLE)
         if position is None:
             return None
+        other_fold = was is not None and was.fold_version != position.fold_version
         changed = {key: again.get(key) for key in own.keys() | again.keys() if own.get(key) != again.get(key)}
         self.counts["profiles"] += len(changed)
-        own, again, decided, _ = states(decisions.ROLE)
+        own, again, decided, by = states(decisions.ROLE)
         wanted = {customer.encode() for customer in customers}
         wanted.update(key for key in own.keys() | again.keys() if own.get(key) != again.get(key))
         requests = []
@@ -178,7 +188,10 @@ class _Making:
                     repair=encode(repair),
                 )
                 requests.append(request)
-        return PartitionPlan(number, position, changed, requests)
+        renamed = None
+        if decided is not None and by is not None and decided.fold_version != by.fold_version:
+            renamed = replace(decided, fold_version=by.fold_version)
+        return PartitionPlan(number, position, changed, requests, other_fold, renamed)
 
     def _repair(self, customer: str, own: DecisionState | None, again: DecisionState | None) -> Repair | None:
         """What puts one customer right; None where nothing is wrong, or nobody can say."""

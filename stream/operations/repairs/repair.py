@@ -21,7 +21,7 @@ from stream.contracts.alerts import Correction
 from stream.operations.brokers import connect_admin, make_consumer, partitions_of, settled_ends
 from stream.operations.ends import newest_records
 from stream.operations.repairs.hold import Hold, RepairRefused, await_no_worker, committed
-from stream.operations.repairs.plan import Plan, correction_of, plan
+from stream.operations.repairs.plan import PartitionPlan, Plan, correction_of, plan
 from stream.operations.replays.record import Replay, read, sandbox_of, write
 from stream.operations.replays.run import Run
 from stream.workers import decisions, profiles
@@ -74,23 +74,33 @@ class Repair:
         refuse_unfit(replay)
         count = len(replay.until)
         self._told("waiting for the workers of role profiles to be gone")
-        await_no_worker(self._live, self._wait_s)
+        await_no_worker(self._live, profiles.ROLE, self._wait_s)
         self._told("waiting for the decisions to be through with what was asked")
         self._drained(count)
         replay = self._caught_up(replay, count)
         self._told("looking for what differs")
         correction = correction_of(replay.id, self._reason, int(time.time() * 1000))
-        with Hold(self._live, count, self._wait_s) as hold:
+        with Hold(self._live, profiles.ROLE, count, self._wait_s) as hold:
             found = self._plan(replay, count, correction)
             for each in found.partitions:
-                if each.profiles or each.requests:
+                if each.changes:
                     self._told(f"partition {each.partition}: {len(each.requests):,} customers")
                     hold.write(each)
         self._told("waiting for the decisions to publish it")
         self._drained(count)
         left = self._plan(replay, count, correction)
-        changed = sum(len(each.profiles) + len(each.requests) for each in left.partitions)
+        changed = sum(each.changes for each in left.partitions)
+        if not changed and any(each.decided for each in left.partitions):
+            self._rename(left, count)
         return Repaired(found.counts, found.left_out, changed)
+
+    def _rename(self, left: Plan, count: int) -> None:
+        """The decisions' states are those of the other fold by now: say so beside them."""
+        self._told("waiting for the workers of role decisions to be stopped: their fold has changed too")
+        with Hold(self._live, decisions.ROLE, count, self._wait_s) as hold:
+            for each in left.partitions:
+                if each.decided is not None:
+                    hold.write(PartitionPlan(each.partition, each.decided, {}, []))
 
     def _plan(self, replay: Replay, count: int, correction: Correction) -> Plan:
         return plan(self._live, sandbox_of(self._live, replay), count, correction)
