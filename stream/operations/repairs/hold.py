@@ -124,7 +124,9 @@ class Hold:
             # The last record of every transaction on a changelog.
             value = encode_position(plan.position)
             produce(self._producer, self._changelog, value=value, key=POSITION_KEY, partition=number)
-            self._producer.send_offsets_to_transaction([place], self._consumer.consumer_group_metadata(), ANSWER_WITHIN)
+            self._producer.send_offsets_to_transaction(
+                [_noted(place, plan.position)], self._consumer.consumer_group_metadata(), ANSWER_WITHIN
+            )
             self._producer.commit_transaction(ANSWER_WITHIN)
         except BaseException as error:
             with suppress(KafkaException):
