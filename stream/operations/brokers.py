@@ -29,7 +29,12 @@ SETTLE_SECONDS: Final = 1.0
 _LOOK_SECONDS: Final = 1.0
 """A refusal is known at once, but only looked at between two attempts to get an answer."""
 
-_NOT_YET: Final = (KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE)
+_NOT_YET: Final = (
+    KafkaError.NOT_LEADER_FOR_PARTITION,
+    KafkaError.LEADER_NOT_AVAILABLE,
+    # What the client says of a partition whose leader it could not learn in time.
+    KafkaError._NOENT,
+)
 
 _CREDENTIALS: Final = (KafkaError._AUTHENTICATION, KafkaError.SASL_AUTHENTICATION_FAILED)
 _PERMISSIONS: Final = {

@@ -7,8 +7,9 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
+import msgspec
 from confluent_kafka.admin import AdminClient
 
 from stream.configuration.clients import client_properties
@@ -16,7 +17,9 @@ from stream.configuration.load import load
 from stream.configuration.settings import Configuration
 from stream.contracts import topics
 from stream.contracts.alerts import Alert
-from stream.contracts.codec import decode_alert_event
+from stream.contracts.catalogue import CatalogueItem
+from stream.contracts.codec import decode_alert_event, decode_event, encode
+from stream.contracts.events import Item
 from stream.operations.topics import create_topics
 from stream.operations.watch import Watch
 from stream.testing.topics import Topics
@@ -30,6 +33,8 @@ from tests.chaos.writer import Writer
 from tests.end_to_end.conftest import SEED, SPEED
 from tests.end_to_end.repeats import Shop
 from tests.integration.operations.work import working
+
+_CATALOGUE: Final = ".catalogue"
 
 
 class Deployment(NamedTuple):
@@ -65,7 +70,9 @@ def deployed(shop: Shop, prefix: str) -> Deployment:
     path = shop.folder / f"{prefix}toml"
     path.write_text(configuration_text(shop.folder, shop.servers, prefix, model="127.0.0.1:1"))
     environ = {
-        "TIDEMARK__TOPICS__NAMES": json.dumps({topics.EVENTS: shop.events_topic}),
+        "TIDEMARK__TOPICS__NAMES": json.dumps(
+            {topics.EVENTS: shop.events_topic, topics.CATALOGUE: f"{shop.events_topic}{_CATALOGUE}"}
+        ),
         "TIDEMARK__TRITON__SCORER": "in_process",
         "TIDEMARK__TRITON__DEADLINE_MS": "60000",
         "TIDEMARK__TRITON__BACKLOG_DEADLINE_MS": "60000",
@@ -94,9 +101,22 @@ def await_idle(configuration: Configuration) -> None:
 
 
 def small_shop(own: Topics, folder: Path, label: str, events: int) -> Shop:
-    """A shorter log than that of the other tests."""
+    """A shorter log than that of the other tests, and a catalogue of what is in it."""
     topic = own.create(label, partitions=PARTITIONS, settings=topics.TOPICS[topics.EVENTS].settings())
     unwritten = Shop(own.bootstrap_servers, folder, topic, [])
     writer = Writer(unwritten.configuration(own.name(f"{label}-writer."), SPEED), topic)
-    writer.write(input_log(events, SEED, customers=events // 60))
+    log = input_log(events, SEED, customers=events // 60)
+    writer.write(log)
+    sold = sorted({item.item_id for record in log for item in _items(record.value)})
+    catalogue = own.create(
+        f"{label}{_CATALOGUE}", partitions=PARTITIONS, settings=topics.TOPICS[topics.CATALOGUE].settings()
+    )
+    own.produce(catalogue, [(each, encode(CatalogueItem(each, item_name=each))) for each in sold])
     return unwritten._replace(ends=writer.ends)
+
+
+def _items(value: bytes | None) -> list[Item]:
+    try:
+        return decode_event(value or b"").items
+    except msgspec.DecodeError:
+        return []

@@ -200,6 +200,7 @@ def test_views_lists_and_open_alerts_are_those_of_a_run_that_never_had_the_bug(
         }
 
     assert repaired.newest(topics.PREDICTIONS) == sound.newest(topics.PREDICTIONS)
+    assert len(lists(sound)) > 10
     assert lists(repaired) == lists(sound)
     still_open = {
         known[-1].alert_id
