@@ -88,7 +88,12 @@ def sandbox_of(live: Configuration, replay: Replay) -> Configuration:
     live server.
     """
     names = live.topics.topic_names()
-    read = [topics.EVENTS, topics.CATALOGUE, *([topics.SCORE_REQUESTS] if replay.source == "requests" else [])]
+    read = [
+        topics.EVENTS,
+        topics.CATALOGUE,
+        topics.ERASURES,
+        *([topics.SCORE_REQUESTS] if replay.source == "requests" else []),
+    ]
     return msgspec.structs.replace(
         live,
         topics=TopicSettings(
