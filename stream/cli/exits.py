@@ -120,6 +120,7 @@ def _kinds() -> dict[Exit, tuple[type[BaseException], ...]]:
     from stream.operations.dead_letters.settling import SettlingStopped
     from stream.operations.dead_letters.survey import LetterNotFound
     from stream.operations.demo import DemoError
+    from stream.operations.erasing.erase import ErasureUnfinished, NotErased
     from stream.operations.evaluate import NothingToEvaluate, OtherFeatures
     from stream.operations.history.explaining import NothingKnown
     from stream.operations.history.states import OffsetOutOfRange
@@ -184,6 +185,7 @@ def _kinds() -> dict[Exit, tuple[type[BaseException], ...]]:
         NothingToCompare,
         NothingToEvaluate,
         NothingKnown,
+        NotErased,
         UnreadablePredictions,
         TooLittleHistory,
         FileNotFoundError,
@@ -194,6 +196,7 @@ def _kinds() -> dict[Exit, tuple[type[BaseException], ...]]:
         IngestError,
         SettlingStopped,
         StartError,
+        ErasureUnfinished,
         ScorerUnavailable,
         TimeoutError,
     )
