@@ -26,6 +26,7 @@ from stream.configuration.repository import open_registry
 from stream.configuration.settings import Configuration
 from stream.contracts import topics as logical
 from stream.contracts.codec import decode_alert_event, decode_erased_event, encode
+from stream.contracts.scores import Answer, Candidate
 from stream.contracts.topics import FILLER_KEY, TOPICS
 from stream.decisions.deployment import Deployment
 from stream.operations.brokers import connect_admin
