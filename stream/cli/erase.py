@@ -62,6 +62,6 @@ def erase(
     if as_json:
         typer.echo(msgspec.json.encode(found))
     else:
-        show_report(found, planned=not (apply or check))
+        show_report(found, configuration.topics.prefix, planned=not (apply or check))
     if (apply or check) and not found.passed:
         raise typer.Exit(Exit.PROMISE_BROKEN)

@@ -11,25 +11,26 @@ if TYPE_CHECKING:
     from stream.operations.erasing.found import Held
 
 
-def show_report(report: Report, planned: bool) -> None:
+def show_report(report: Report, prefix: str, planned: bool) -> None:
     """A line for each topic that holds something, and what becomes of it.
 
     Args:
+        prefix: of the deployment's topics, which is left out.
         planned: nothing was done, and nothing was asked to be.
     """
     from rich.table import Table
 
     console = output()
-    console.print(_headline(report), markup=False, soft_wrap=True)
+    console.print(_headline(report), markup=False)
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
-    table.add_column("topic", overflow="fold")
+    table.add_column("topic", overflow="fold", max_width=36)
     table.add_column("records", justify="right", no_wrap=True)
     table.add_column("what becomes of them", overflow="fold")
     empty = 0
     for held in report.topics:
         count = held.values + held.nulls + held.kept + held.later
         if count:
-            table.add_row(held.topic, f"{count:,}", _fate(held, report))
+            table.add_row(held.topic.removeprefix(prefix), f"{count:,}", _fate(held, report))
         empty += not count
     if empty < len(report.topics):
         console.print(table)
@@ -57,8 +58,8 @@ def _headline(report: Report) -> str:
     newest = report.erasures[0]
     roles = " and ".join(erasure.role for erasure in report.erasures)
     return (
-        f"customer {report.customer_id}: erased at {_minute(newest.erased_at)} by offset {newest.offset:,} of partition "
-        f"{newest.partition}, forgotten by {roles}"
+        f"customer {report.customer_id}: erased at {_minute(newest.erased_at)} by offset {newest.offset:,} of "
+        f"partition {newest.partition}, forgotten by {roles}"
     )
 
 
