@@ -37,7 +37,9 @@ def erase(
     from stream.cli.erase_view import show_report
     from stream.cli.exits import Exit
     from stream.cli.progress import progress_bar
-    from stream.operations.erasing import erase as operation
+    from stream.operations.erasing import report as reports
+    from stream.operations.erasing.erase import Asked
+    from stream.operations.erasing.erase import erase as forget
     from stream.operations.files import whole_file
 
     if apply and check:
@@ -49,12 +51,12 @@ def erase(
             update(done, of)
 
         if apply:
-            asked = operation.Asked(actor or getpass.getuser(), reason, wait)
-            found = operation.erase(configuration, customer, asked, told)
+            asked = Asked(actor or getpass.getuser(), reason, wait)
+            found = forget(configuration, customer, asked, told)
         elif check:
-            found = operation.check(configuration, customer, told)
+            found = reports.check(configuration, customer, told)
         else:
-            found = operation.survey(configuration, customer, told)
+            found = reports.survey(configuration, customer, told)
     if report is not None:
         with whole_file(report) as file:
             file.write(msgspec.json.format(msgspec.json.encode(found), indent=2) + b"\n")

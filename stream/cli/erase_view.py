@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from stream.cli.context import output
 
 if TYPE_CHECKING:
-    from stream.operations.erasing.erase import Report
     from stream.operations.erasing.found import Held
+    from stream.operations.erasing.report import Report
 
 
 def show_report(report: Report, prefix: str, planned: bool) -> None:

@@ -120,7 +120,8 @@ def _kinds() -> dict[Exit, tuple[type[BaseException], ...]]:
     from stream.operations.dead_letters.settling import SettlingStopped
     from stream.operations.dead_letters.survey import LetterNotFound
     from stream.operations.demo import DemoError
-    from stream.operations.erasing.erase import ErasureUnfinished, NotErased
+    from stream.operations.erasing.erase import ErasureUnfinished
+    from stream.operations.erasing.report import NotErased
     from stream.operations.evaluate import NothingToEvaluate, OtherFeatures
     from stream.operations.history.explaining import NothingKnown
     from stream.operations.history.states import OffsetOutOfRange

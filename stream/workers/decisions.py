@@ -244,8 +244,9 @@ class DecisionsProcessor(Processor[DecisionState, Question]):
             offset=request.last_offset,
             erased_at=asked_at,
         )
-        key = self._erasures.key(request.customer_id.encode())
-        context.emit(self._physical[topics.ERASURES], key, messages.encode(erasure))
+        key = request.customer_id.encode()
+        if not self._erasures.has(key, erasure):
+            context.emit(self._physical[topics.ERASURES], self._erasures.key(key), messages.encode(erasure))
 
     def _write(self, outputs: list[Output], context: Context[Question]) -> None:
         for topic, key, value, headers in outputs:

@@ -8,7 +8,7 @@ before a fold begins, since what is erased later lies ahead of it, in the same l
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final
+from typing import Final, NamedTuple
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient
@@ -23,6 +23,15 @@ from stream.engine.cluster import count_partitions
 _ANSWER_S: Final = 10.0
 
 
+class Remembered(NamedTuple):
+    """A record of the topic."""
+
+    key: bytes
+    erasure: Erasure
+    written_at: int = 0
+    """When the role had forgotten, by its worker's clock, epoch milliseconds."""
+
+
 class Erasures:
     """Those whom one role has forgotten.
 
@@ -30,7 +39,7 @@ class Erasures:
         secret: of the deployment.
         role: whose records count.
         topic_id: Kafka's id of the events topic; records of another one say nothing of this log.
-        records: by key, in the order of the topic.
+        records: in the order of the topic.
     """
 
     def __init__(
@@ -38,20 +47,21 @@ class Erasures:
         secret: bytes = b"",
         role: str = "",
         topic_id: str = "",
-        records: Iterable[tuple[bytes, Erasure]] = (),
+        records: Iterable[Remembered] = (),
     ) -> None:
         self.topic_id = topic_id
         self._secret = secret
         self._role = role
-        self._records: dict[bytes, Erasure] = {}
+        self._records: dict[bytes, Remembered] = {}
         self._ends: dict[int, int] = {}
-        for key, erasure in records:
+        for remembered in records:
+            erasure = remembered.erasure
             if erasure.topic_id != topic_id or erasure.role != role:
                 continue
-            known = self._records.get(key)
+            known = self._records.get(remembered.key)
             # A log that is folded anew says again what it said before, behind what was said since.
-            if known is None or erasure.offset > known.offset:
-                self._records[key] = erasure
+            if known is None or erasure.offset > known.erasure.offset:
+                self._records[remembered.key] = remembered
                 self._ends[erasure.partition] = max(erasure.offset, self._ends.get(erasure.partition, 0))
 
     def end(self, partition: int) -> int:
@@ -62,10 +72,19 @@ class Erasures:
         """Whether an event, or what was made because of it, lies before its customer's erasure."""
         if offset >= self.end(partition):
             return False
-        erasure = self.of(subject)
-        return erasure is not None and erasure.partition == partition and offset < erasure.offset
+        remembered = self.of(subject)
+        if remembered is None:
+            return False
+        return remembered.erasure.partition == partition and offset < remembered.erasure.offset
 
-    def of(self, subject: bytes) -> Erasure | None:
+    def has(self, subject: bytes, erasure: Erasure) -> bool:
+        """Whether this erasure, or a later one, is on record already: a log that is folded anew tells nothing new."""
+        remembered = self.of(subject)
+        if remembered is None:
+            return False
+        return remembered.erasure.partition == erasure.partition and erasure.offset <= remembered.erasure.offset
+
+    def of(self, subject: bytes) -> Remembered | None:
         """The newest erasure of a customer or visitor; None where there was none."""
         return self._records.get(self.key(subject)) if self._records else None
 
@@ -93,8 +112,8 @@ def read_erasures(kafka: Properties, names: TopicNames, secret: str, role: str) 
     return Erasures(secret.encode(), role, topic_id, _records(kafka, topic))
 
 
-def _records(kafka: Properties, topic: str) -> list[tuple[bytes, Erasure]]:
-    found: list[tuple[bytes, Erasure]] = []
+def _records(kafka: Properties, topic: str) -> list[Remembered]:
+    found: list[Remembered] = []
     consumer = Consumer(
         {
             "fetch.wait.max.ms": 20,
@@ -113,7 +132,7 @@ def _records(kafka: Properties, topic: str) -> list[tuple[bytes, Erasure]]:
             if error is None:
                 value = message.value()
                 if value is not None:
-                    found.append((message.key() or b"", decode_erasure(value)))
+                    found.append(Remembered(message.key() or b"", decode_erasure(value), message.timestamp()[1]))
             elif error.code() == KafkaError._PARTITION_EOF:
                 return found
             elif error.fatal() or not error.retriable():

@@ -215,7 +215,9 @@ class ProfilesProcessor(Processor[Profile, Folding]):
         )
 
     def _remember(self, subject: str, erasure: Erasure, context: Context[Folding]) -> None:
-        context.emit(self._erasures_topic, self._erasures.key(subject.encode()), messages.encode(erasure))
+        key = subject.encode()
+        if not self._erasures.has(key, erasure):
+            context.emit(self._erasures_topic, self._erasures.key(key), messages.encode(erasure))
 
     def _ask(self, request: ScoreRequest, context: Context[Folding]) -> None:
         context.emit(self._requests_topic, request.customer_id.encode(), messages.encode(request))

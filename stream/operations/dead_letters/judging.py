@@ -110,8 +110,8 @@ class Judge:
                 raise NotRedrivable("other_topic", f"it comes from {topic}, which this deployment does not read")
         except Rejected as refused:
             raise NotRedrivable(refused.code, refused.message, refused.field) from refused
-        erasure = self._erasures.of(key)
-        if erasure is not None and verdict.timestamp <= erasure.erased_at:
+        remembered = self._erasures.of(key)
+        if remembered is not None and verdict.timestamp <= remembered.erasure.erased_at:
             raise NotRedrivable("erased", "its customer was erased since, and it is older than that: discard it")
         value = payload.value or b""
         if len(key) + len(value) > VALUE_LIMIT:

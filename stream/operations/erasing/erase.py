@@ -10,20 +10,17 @@ import time
 from pathlib import Path
 from typing import Final, NamedTuple
 
-import msgspec
 from confluent_kafka import Consumer, TopicPartition
-from confluent_kafka.admin import AdminClient
 
 from stream.configuration.settings import Configuration
 from stream.contracts import topics
 from stream.contracts.codec import encode
 from stream.contracts.emission import Rejected
-from stream.contracts.erasures import Erasure, Role
+from stream.contracts.erasures import Role
 from stream.contracts.events import Event
 from stream.contracts.headers import ERASED_BY, ERASED_FOR
 from stream.contracts.ids import content_id
 from stream.contracts.partitioning import partition_for
-from stream.contracts.topics import TOPICS, changelog
 from stream.engine.position import POSITION_KEY, decode_position
 from stream.operations.brokers import (
     ANSWER_WITHIN,
@@ -35,64 +32,23 @@ from stream.operations.brokers import (
     partitions_of,
 )
 from stream.operations.ends import newest_records
-from stream.operations.erasing.files import files_about, forget_in_files
-from stream.operations.erasing.found import Found, Held, Progress
+from stream.operations.erasing.files import forget_in_files
+from stream.operations.erasing.found import Found, Progress
 from stream.operations.erasing.naming import Naming
+from stream.operations.erasing.report import ROLES, Report, in_replays, made_before, now_ms, over_at, survey
 from stream.operations.erasures import erasures_of
 from stream.operations.history.reading import committed_end, open_consumer, record_of, records
 from stream.operations.replays.drop import drop
-from stream.operations.replays.record import UnknownReplay, ids, prefix_of, read
-from stream.operations.topics import STATEFUL_ROLES
+from stream.operations.replays.record import UnknownReplay, read
 from stream.profiles.validation import read_event
-from stream.workers import decisions, profiles
-
-ROLES: Final[tuple[Role, ...]] = (profiles.ROLE, decisions.ROLE)
+from stream.workers import profiles
+from stream.workers.erased import Remembered
 
 _LOOK_S: Final = 0.25
 
 
-class NotErased(LookupError):
-    """There is no erasure to check."""
-
-
 class ErasureUnfinished(TimeoutError):
     """The event is written, and a role has not folded it yet. The same command goes on."""
-
-
-class ReplayHeld(msgspec.Struct):
-    """What a replay holds of a customer."""
-
-    replay_id: str
-    topics: list[Held]
-    """Those that hold something."""
-
-
-class Report(msgspec.Struct, kw_only=True):
-    """What there is of a customer, and until when. Times are epoch milliseconds."""
-
-    customer_id: str
-    read_at: int
-    erasures: list[Erasure]
-    """One for each role that has forgotten the customer; none where nobody was erased."""
-    topics: list[Held]
-    """Of the deployment, all of them."""
-    replays: list[ReplayHeld]
-    """Those that hold something."""
-    files: list[str]
-    """Of this machine that hold something."""
-    dropped: list[str] = []
-    """Replays that this command has dropped, and files that it has changed."""
-
-    @property
-    def erased(self) -> bool:
-        """Whether every role has forgotten the customer."""
-        return {erasure.role for erasure in self.erasures} == set(ROLES)
-
-    @property
-    def passed(self) -> bool:
-        """Whether nothing is left but what goes by a date that has not come, or what came after the erasure."""
-        bad = any(held.state(self.read_at) in ("kept", "overdue") for held in self.topics)
-        return self.erased and not bad and not self.replays and not self.files
 
 
 class Asked(NamedTuple):
@@ -101,43 +57,6 @@ class Asked(NamedTuple):
     actor: str
     reason: str = ""
     wait_s: float = 60.0
-
-
-def survey(configuration: Configuration, customer_id: str, progress: Progress | None = None) -> Report:
-    """What there is of a customer now. It changes nothing.
-
-    Raises:
-        MissingTopicError, TopicMismatch, KafkaUnreachableError, AccessError: Kafka cannot say.
-    """
-    admin, naming = connect_admin(configuration.kafka), Naming(customer_id)
-    found = [erasures_of(configuration, role).of(naming.key) for role in ROLES]
-    erasures = [erasure for erasure in found if erasure is not None]
-    done = len(erasures) == len(ROLES)
-    erased_at = max(erasure.erased_at for erasure in erasures) if done else None
-    reader = Found(configuration.kafka, admin, naming, erased_at)
-    names = configuration.topics.topic_names()
-    own = [names.physical(name) for name in TOPICS] + [names.changelog(role) for role in STATEFUL_ROLES]
-    return Report(
-        customer_id=customer_id,
-        read_at=_now(),
-        erasures=erasures,
-        topics=reader.held(own, progress),
-        replays=_in_replays(configuration, admin, reader, progress),
-        files=list(map(str, files_about(Path(configuration.data_dir), naming))),
-    )
-
-
-def check(configuration: Configuration, customer_id: str, progress: Progress | None = None) -> Report:
-    """Read everything back after an erasure.
-
-    Raises:
-        NotErased: the customer was not.
-        MissingTopicError, TopicMismatch, KafkaUnreachableError, AccessError: Kafka cannot say.
-    """
-    report = survey(configuration, customer_id, progress)
-    if not report.erasures:
-        raise NotErased(f"{customer_id!r} was never erased here: `tidemark erase {customer_id} --apply` does it")
-    return report
 
 
 def erase(configuration: Configuration, customer_id: str, asked: Asked, progress: Progress | None = None) -> Report:
@@ -157,8 +76,8 @@ def erase(configuration: Configuration, customer_id: str, asked: Asked, progress
     if not last.is_erasure:
         _send(configuration, customer_id, last, asked)
         last = last._replace(offset=last.offset + 1)
-    _await_roles(configuration, key, last.offset, asked.wait_s)
-    dropped = _drop_replays(configuration, Naming(customer_id), last)
+    over = _await_roles(configuration, key, last.offset, asked.wait_s)
+    dropped = _drop_replays(configuration, Naming(customer_id), over)
     dropped += map(str, forget_in_files(Path(configuration.data_dir), Naming(customer_id)))
     report = survey(configuration, customer_id, progress)
     report.dropped = dropped
@@ -234,34 +153,36 @@ def _time(configuration: Configuration, partition: int) -> int:
         consumer.close()
     newest = positions.get(partition)
     reached = 0 if newest is None else decode_position(newest.value() or b"").time
-    return min(reached or _now(), _now())
+    return min(reached or now_ms(), now_ms())
 
 
-def _await_roles(configuration: Configuration, key: bytes, offset: int, wait_s: float) -> None:
+def _await_roles(configuration: Configuration, key: bytes, offset: int, wait_s: float) -> int | None:
+    """Return when every role has forgotten, and when that was."""
     give_up = time.monotonic() + wait_s
     while True:
-        late = []
+        remembered: dict[Role, Remembered] = {}
         for role in ROLES:
-            erasure = erasures_of(configuration, role).of(key)
-            if erasure is None or erasure.offset < offset:
-                late.append(role)
-        if not late:
-            return
+            known = erasures_of(configuration, role).of(key)
+            if known is not None and known.erasure.offset >= offset:
+                remembered[role] = known
+        if len(remembered) == len(ROLES):
+            return over_at(remembered)
         if time.monotonic() > give_up:
+            late = next(role for role in ROLES if role not in remembered)
             raise ErasureUnfinished(
-                f"the event is written, and role {late[0]} has not folded it within {wait_s:g} s: see `tidemark "
-                f"status`, start `tidemark worker --role {late[0]}` where none runs, and give the command again"
+                f"the event is written, and role {late} has not folded it within {wait_s:g} s: see `tidemark "
+                f"status`, start `tidemark worker --role {late}` where none runs, and give the command again"
             )
         time.sleep(_LOOK_S)
 
 
-def _drop_replays(configuration: Configuration, naming: Naming, last: _Last) -> list[str]:
-    """Drop the replays that know the customer, or are under way and began before the erasure was there to be read."""
+def _drop_replays(configuration: Configuration, naming: Naming, over: int | None) -> list[str]:
+    """Drop the replays that were made before the erasure was over, and know the customer or are under way."""
     admin = connect_admin(configuration.kafka)
-    reader = Found(configuration.kafka, admin, naming, None)
-    know = {held.replay_id for held in _in_replays(configuration, admin, reader, None)}
+    reader = Found(configuration.kafka, admin, naming, {})
+    know = {held.replay_id for held in in_replays(configuration, admin, reader, over, None)}
     dropped = []
-    for replay_id in ids(configuration, admin):
+    for replay_id in made_before(configuration, admin, over):
         if replay_id in know or not _is_done(configuration, replay_id):
             drop(configuration, replay_id)
             dropped.append(f"replay {replay_id}")
@@ -272,24 +193,4 @@ def _is_done(configuration: Configuration, replay_id: str) -> bool:
     try:
         return bool(read(configuration, replay_id).done_at)
     except UnknownReplay:
-        # Killed before it was begun.
         return False
-
-
-def _in_replays(
-    configuration: Configuration, admin: AdminClient, reader: Found, progress: Progress | None
-) -> list[ReplayHeld]:
-    there = admin.list_topics(timeout=ANSWER_WITHIN).topics.keys()
-    bases = [spec.base_name for spec in (*TOPICS.values(), *map(changelog, STATEFUL_ROLES), topics.REPLAY)]
-    found = []
-    for replay_id in ids(configuration, admin):
-        prefix = prefix_of(configuration, replay_id)
-        own = [prefix + base for base in bases if prefix + base in there]
-        held = [each for each in reader.held(own, progress) if each.values or each.nulls or each.kept or each.later]
-        if held:
-            found.append(ReplayHeld(replay_id, held))
-    return found
-
-
-def _now() -> int:
-    return int(time.time() * 1000)

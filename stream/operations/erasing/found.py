@@ -6,7 +6,7 @@ the dry run, for the report, and for the check.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final, Literal
 
 import msgspec
@@ -16,14 +16,13 @@ from confluent_kafka.admin._config import ConfigResource
 from confluent_kafka.admin._resource import ResourceType
 
 from stream.configuration.settings import KafkaSettings
-from stream.contracts.times import MINUTE_MS
+from stream.contracts.times import LATEST_MS
 from stream.operations.brokers import ANSWER_WITHIN, bounds_of, ends_of, make_consumer, partitions_of
 from stream.operations.erasing.dates import Keeping, keeping_of
 from stream.operations.erasing.naming import Naming
 from stream.operations.history.reading import GROUP, records
 
-AFTER_MS: Final = MINUTE_MS
-"""What an erasure itself makes is written within this of it; what comes later is of the time after it."""
+_NEVER: Final = LATEST_MS
 
 Progress = Callable[[str, int, int], None]
 """Called with the topic that is read, how much of it, and of how much."""
@@ -69,14 +68,15 @@ class Found:
     """Reads topics for one customer.
 
     Args:
-        erased_at: when the last role has forgotten the customer, epoch milliseconds; None: not erased.
+        forgotten: epoch milliseconds by topic: what was appended later is of the time after the erasure. A topic that
+            is not named knows no such time.
     """
 
-    def __init__(self, kafka: KafkaSettings, admin: AdminClient, naming: Naming, erased_at: int | None) -> None:
+    def __init__(self, kafka: KafkaSettings, admin: AdminClient, naming: Naming, forgotten: Mapping[str, int]) -> None:
         self._kafka = kafka
         self._admin = admin
         self._naming = naming
-        self._erased_at = erased_at
+        self._forgotten = forgotten
 
     def held(self, topics: Iterable[str], progress: Progress | None = None) -> list[Held]:
         """What the topics hold, by their physical names, in order.
@@ -115,7 +115,8 @@ class Found:
 
     def _deleted(self, held: Held, keeping: Keeping, seen: _Seen) -> None:
         for appended, _ in seen.records():
-            if self._is_later(appended):
+            # What the erasure itself has made may be of the same millisecond, and goes by retention too.
+            if appended > self._forgotten.get(held.topic, _NEVER):
                 held.later += 1
                 continue
             held.values += 1
@@ -138,13 +139,11 @@ class Found:
                     held.oldest = min(appended, held.oldest or appended)
                     by = keeping.cleaned_by(of_key[last_null][0])
                     held.values_go_by = max(by, held.values_go_by or 0)
-                elif self._is_later(appended):
+                # A null may be cleaned away, and what comes after it written with it; what came before never was.
+                elif appended >= self._forgotten.get(held.topic, _NEVER):
                     held.later += 1
                 else:
                     held.kept += 1
-
-    def _is_later(self, appended: int) -> bool:
-        return self._erased_at is not None and appended > self._erased_at + AFTER_MS
 
     def _keeping(self, topics: list[str]) -> dict[str, Keeping]:
         asked = [ConfigResource(ResourceType.TOPIC, name) for name in topics]

@@ -15,8 +15,8 @@ from itertools import count
 from pathlib import Path
 
 import pytest
-from confluent_kafka.admin import AdminClient, AlterConfigOpType
-from confluent_kafka.admin._config import ConfigEntry, ConfigResource
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._config import AlterConfigOpType, ConfigEntry, ConfigResource
 from confluent_kafka.admin._resource import ResourceType
 from msgspec.structs import replace
 
@@ -33,8 +33,8 @@ from stream.operations.brokers import connect_admin
 from stream.operations.dead_letters.filters import Filter
 from stream.operations.dead_letters.fixes import Change
 from stream.operations.dead_letters.redrive import Run, redrive
-from stream.operations.erasing.erase import survey
 from stream.operations.erasing.naming import Naming
+from stream.operations.erasing.report import survey
 from stream.operations.history.explaining import explain
 from stream.operations.history.states import state_at, state_now
 from stream.operations.history.verifying import verify
@@ -54,7 +54,7 @@ from stream.workers.profiles import ProfilesProcessor
 from tests.integration.operations.test_explain import ANN, BOB, PARTITIONS, Canned, event
 from tests.integration.operations.work import command, working
 
-QUICK = {
+QUICK: dict[str, str | None] = {
     "segment.ms": "50",
     "max.compaction.lag.ms": "1",
     "delete.retention.ms": "1",

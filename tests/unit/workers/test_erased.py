@@ -18,7 +18,7 @@ from stream.engine.processor import OutputRecord, Record
 from stream.engine.stores.memory import MemoryStore
 from stream.profiles.settings import ProfileSettings
 from stream.workers.decisions import DecisionsProcessor
-from stream.workers.erased import Erasures
+from stream.workers.erased import Erasures, Remembered
 from stream.workers.process import dead_letter_maker
 from stream.workers.profiles import ProfilesProcessor
 
@@ -32,7 +32,7 @@ def erasure(offset: int, *, partition: int = 0, role: Any = "profiles", topic_id
 
 
 def erasures(*records: tuple[bytes, Erasure]) -> Erasures:
-    keyed = [(erasure_key(SECRET, each.role, subject), each) for subject, each in records]
+    keyed = [Remembered(erasure_key(SECRET, each.role, subject), each) for subject, each in records]
     return Erasures(SECRET, "profiles", LOG, keyed)
 
 
@@ -58,6 +58,12 @@ def test_the_newest_erasure_counts_in_whatever_order_they_are_read(offsets: list
 def test_the_key_tells_nothing_without_the_secret() -> None:
     assert b"ann" not in erasure_key(SECRET, "profiles", b"ann")
     assert erasure_key(SECRET, "profiles", b"ann") != erasure_key(b"another", "profiles", b"ann")
+
+
+def test_what_is_on_record_is_not_written_again() -> None:
+    _, outputs = folded([event(4, "erase"), event(6, "erase")], erasures((b"ann", erasure(4))))
+    (record,) = [each for each in outputs if each.topic == NAMES.physical(topics.ERASURES)]
+    assert decode_erasure(record.value or b"").offset == 6
 
 
 def event(offset: int, type_: str, customer: str = "ann", **fields: Any) -> Record:

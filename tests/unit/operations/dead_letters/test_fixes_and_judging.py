@@ -18,7 +18,7 @@ from stream.operations.dead_letters.letters import Letter
 from stream.profiles import codec
 from stream.profiles.profile import Profile
 from stream.profiles.settings import ProfileSettings
-from stream.workers.erased import Erasures
+from stream.workers.erased import Erasures, Remembered
 from tests.unit.operations.dead_letters.letters import EVENTS, NOW, REQUESTS, event, foreign, judge, letter
 
 AS_IT_IS = Change()
@@ -167,7 +167,7 @@ def test_a_change_says_what_it_is() -> None:
 def test_a_letter_older_than_its_customer_s_erasure_is_not_put_back_whatever_it_is_mended_to() -> None:
     def judged(erased_at: int) -> Judge:
         gone = Erasure(role="profiles", topic_id="log", partition=3, offset=9, erased_at=erased_at)
-        known = Erasures(b"s", "profiles", "log", [(erasure_key(b"s", "profiles", b"ada"), gone)])
+        known = Erasures(b"s", "profiles", "log", [Remembered(erasure_key(b"s", "profiles", b"ada"), gone)])
         return Judge(EVENTS, REQUESTS, {EVENTS: 4, REQUESTS: 4}, ProfileSettings(), known)
 
     # Under another key, and on another partition: it is the customer that it would be about that counts.
