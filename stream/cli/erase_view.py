@@ -73,7 +73,7 @@ def _fate(held: Held, report: Report) -> str:
     if held.values_go_by is not None:
         parts.append(f"gone by {_date(held.values_go_by)}")
     if held.nulls_go_by is not None:
-        parts.append(f"{held.nulls:,} nulls by {_date(held.nulls_go_by)}")
+        parts.append(f"{held.nulls:,} {'null' if held.nulls == 1 else 'nulls'} by {_date(held.nulls_go_by)}")
     if held.later:
         parts.append(f"{held.later:,} came after the erasure")
     if overdue:
