@@ -18,6 +18,7 @@ from stream.cli import (
     convert,
     dead_letters,
     demo,
+    erase,
     evaluate,
     explain,
     ingest,
@@ -81,6 +82,7 @@ app.command()(sentiment.sentiment)
 app.command()(status.status)
 app.command()(tail.tail)
 app.command()(explain.explain)
+app.command()(erase.erase)
 app.command()(resume.resume)
 app.command()(compare.compare)
 app.command()(repair.repair)

@@ -120,6 +120,8 @@ def _kinds() -> dict[Exit, tuple[type[BaseException], ...]]:
     from stream.operations.dead_letters.settling import SettlingStopped
     from stream.operations.dead_letters.survey import LetterNotFound
     from stream.operations.demo import DemoError
+    from stream.operations.erasing.erase import ErasureUnfinished
+    from stream.operations.erasing.report import NotErased
     from stream.operations.evaluate import NothingToEvaluate, OtherFeatures
     from stream.operations.history.explaining import NothingKnown
     from stream.operations.history.states import OffsetOutOfRange
@@ -186,6 +188,7 @@ def _kinds() -> dict[Exit, tuple[type[BaseException], ...]]:
         NothingToCompare,
         NothingToEvaluate,
         NothingKnown,
+        NotErased,
         UnreadablePredictions,
         TooLittleHistory,
         FileNotFoundError,
@@ -196,6 +199,7 @@ def _kinds() -> dict[Exit, tuple[type[BaseException], ...]]:
         IngestError,
         SettlingStopped,
         StartError,
+        ErasureUnfinished,
         ScorerUnavailable,
         TimeoutError,
     )

@@ -105,13 +105,14 @@ def _once(configuration: Configuration, files: list[Path], span: tuple[int, int]
     from stream.operations import retrain as operation
     from stream.operations.canary_events import CANARIES_FILE
     from stream.operations.promotion import in_force
+    from stream.operations.retrain_kept import FOLDER
     from stream.operations.retrain_window import from_files, from_log, source_of, within
 
     registry = open_registry(configuration)
     present = registry.default()
     if not files:
         present = registry.get(in_force(configuration, registry).newest())
-    work = Path(configuration.data_dir) / operation.FOLDER
+    work = Path(configuration.data_dir) / FOLDER
     asked = replace(asked, source=source_of(configuration, files, *span))
     with progress_steps() as step:
         done = operation.retrain(

@@ -94,7 +94,7 @@ def _message(message: Message, examples: Mapping[str, Any]) -> Document:
     keys = sorted({TOPICS[name].key for name in message.topics})
     described: Document = {
         "name": message.name,
-        "contentType": CLOUDEVENTS_JSON if message.name.startswith("alert-event") else "application/json",
+        "contentType": CLOUDEVENTS_JSON if "-event." in message.name else "application/json",
         "payload": {"$ref": f"#/components/schemas/{message.type.__name__}"},
         "bindings": {
             "kafka": {

@@ -13,6 +13,7 @@ from stream.contracts import topics
 from stream.contracts.alerts import Alert, AlertEvent, OpenAlert
 from stream.contracts.catalogue import CatalogueItem
 from stream.contracts.control import Control
+from stream.contracts.erasures import CustomerErased, ErasedEvent, Erasure
 from stream.contracts.events import Event
 from stream.contracts.recommendations import Recommendation
 from stream.contracts.repairs import Repair
@@ -33,6 +34,8 @@ decode_recommendation: Final = msgspec.json.Decoder(Recommendation).decode
 decode_control: Final = msgspec.json.Decoder(Control).decode
 decode_repair: Final = msgspec.json.Decoder(Repair).decode
 decode_settlement: Final = msgspec.json.Decoder(Settlement).decode
+decode_erasure: Final = msgspec.json.Decoder(Erasure).decode
+decode_erased_event: Final = msgspec.json.Decoder(ErasedEvent).decode
 """Each raises ``msgspec.DecodeError`` for bytes that are not JSON, and its subclass ``msgspec.ValidationError`` for
 JSON that is not the message; its text ends with the path of the field."""
 
@@ -63,6 +66,9 @@ OPEN_ALERT: Final = Message("open-alert.v1", OpenAlert, (topics.ALERTS_OPEN,))
 RECOMMENDATION: Final = Message("recommendation.v1", Recommendation, (topics.RECOMMENDATIONS,))
 CONTROL: Final = Message("control.v1", Control, (topics.CONTROL,))
 SETTLEMENT: Final = Message("dead-letter-settlement.v1", Settlement, (topics.SETTLEMENTS,))
+ERASURE: Final = Message("erasure.v1", Erasure, (topics.ERASURES,))
+CUSTOMER_ERASED: Final = Message("customer-erased.v1", CustomerErased, ())
+ERASED_EVENT: Final = Message("customer-erased-event.v1", ErasedEvent, (topics.ERASED,))
 
 MESSAGES: Final[tuple[Message, ...]] = (
     EVENT,
@@ -76,4 +82,7 @@ MESSAGES: Final[tuple[Message, ...]] = (
     RECOMMENDATION,
     CONTROL,
     SETTLEMENT,
+    ERASURE,
+    CUSTOMER_ERASED,
+    ERASED_EVENT,
 )

@@ -18,6 +18,12 @@ REDRIVEN_FROM: Final = "tidemark-redriven-from"
 OUTCOME: Final = "tidemark-outcome"
 """On every record of the scores topic: what became of alerts, such as ``churn_risk=cool_down``."""
 
+ERASED_BY: Final = "tidemark-erased-by"
+"""On an event of type ``erase``: who asked for it."""
+
+ERASED_FOR: Final = "tidemark-erased-for"
+"""On an event of type ``erase``: why, in words."""
+
 RecordHeaders = Sequence[tuple[str, bytes | None]]
 """Headers as a Kafka client hands them over: in order, names may repeat, values may be null."""
 

@@ -16,7 +16,9 @@ import msgspec
 
 _REQUESTS: Final = uuid5(UUID(int=0), "io.tidemark.score-request")
 _RECOMMENDATIONS: Final = uuid5(UUID(int=0), "io.tidemark.recommendation")
+_ERASURES: Final = uuid5(UUID(int=0), "io.tidemark.customer-erased")
 _ALERT_NAMESPACE: Final = b"io.tidemark.alert"
+_ERASED_NAMESPACE: Final = b"io.tidemark.erased:"
 _VARIANT: Final = dict(zip("0123456789abcdef", "89ab" * 4, strict=True))
 """The digit of a UUID that tells its variant, by the digit of the hash in its place."""
 _encode_parts: Final = msgspec.json.Encoder().encode
@@ -70,6 +72,16 @@ def request_id(customer_id: str, trigger: str, as_of: int, attempt: int = 0) -> 
 def recommendation_id(customer_id: str, revision: int) -> str:
     """Id of a customer's list of recommendations."""
     return str(uuid5(_RECOMMENDATIONS, _joined(customer_id, revision)))
+
+
+def erased_id(customer_id: str, partition: int, offset: int) -> str:
+    """CloudEvents ``id`` of the news that a customer was erased by the event at ``partition`` and ``offset``."""
+    return str(uuid5(_ERASURES, _joined(customer_id, partition, offset)))
+
+
+def erased_customer(secret: bytes, subject: bytes) -> str:
+    """What is remembered of somebody who was erased: HMAC-SHA256 of the id, in hex."""
+    return hmac.digest(secret, _ERASED_NAMESPACE + subject, "sha256").hex()
 
 
 def content_id(content: Any) -> str:

@@ -22,6 +22,8 @@ ALERTS_HOLDOUT: Final = "alerts_holdout"
 RECOMMENDATIONS: Final = "recommendations"
 DEAD_LETTERS: Final = "dead_letters"
 SETTLEMENTS: Final = "settlements"
+ERASURES: Final = "erasures"
+ERASED: Final = "erased"
 CONTROL: Final = "control"
 
 CUSTOMERS: Final = "customers"
@@ -41,6 +43,10 @@ COMPACTION: Final[dict[str, str]] = {
 }
 """Kafka's defaults (1 GiB segments, never forced to compact) would keep the bytes of an erased customer without
 bound."""
+
+FILLER_KEY: Final = b"tidemark.filler"
+"""Key of the nulls that are written to compacted topics only to be written: Kafka closes a segment when something is
+appended to it, and cleans closed ones alone. Readers see a null for somebody they never heard of."""
 
 _LEGAL_NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,249}")
 
@@ -174,6 +180,24 @@ TOPICS: Final[dict[str, TopicSpec]] = {
             cleanup_policy="compact",
             partitions=1,
             extra=COMPACTION,
+        ),
+        TopicSpec(
+            name=ERASURES,
+            base_name="customer.erasures.v1",
+            key="role and keyed hash of the customer's id",
+            description="Who was erased, and from which offset of the events on somebody may be known again. Every "
+            "fold of the log reads it.",
+            cleanup_policy="compact",
+            partitions=1,
+            extra=COMPACTION,
+        ),
+        TopicSpec(
+            name=ERASED,
+            base_name="customer.erased.v1",
+            key="customer_id",
+            description="News of every erasure, as a CloudEvent, for whoever keeps something of customers.",
+            cleanup_policy="delete",
+            retention_ms=30 * DAY_MS,
         ),
         TopicSpec(
             name=CONTROL,

@@ -101,12 +101,13 @@ def erase(
     policies: PoliciesInForce,
     deployment: Deployment,
 ) -> tuple[None, list[Output]]:
-    """Forget the customer: open alerts end, and tombstones go to every topic kept by key, whatever was known."""
+    """Forget the customer: open alerts end, and tombstones go to every topic kept by key, and everybody is told,
+    whatever was known."""
     outputs: list[Output] = []
     if state is not None:
         at = max(request.as_of, state.as_of)
         outputs = episodes.forget(state, at, Terms(policies, deployment), request.traceparent)
-    return None, outputs + messages.forgotten(request.customer_id)
+    return None, [*outputs, *messages.forgotten(request.customer_id), messages.erased(request, deployment)]
 
 
 def _obeyed(state: DecisionState, request: ScoreRequest, terms: Terms) -> list[Output]:

@@ -9,9 +9,11 @@ from typing import Final
 from stream.contracts import codec, topics
 from stream.contracts.alerts import Alert, AlertEvent, OpenAlert
 from stream.contracts.emission import Headers, Output
-from stream.contracts.ids import message_id
+from stream.contracts.erasures import CustomerErased, ErasedEvent
+from stream.contracts.ids import erased_id, message_id
 from stream.contracts.recommendations import Recommendation
 from stream.contracts.scores import Prediction, Score, ScoreRequest
+from stream.contracts.times import to_rfc3339
 from stream.decisions.deployment import Deployment
 
 ENDED: Final = frozenset({"resolved", "expired", "corrected"})
@@ -89,6 +91,25 @@ def asked(request: ScoreRequest) -> Output:
 def forgotten(customer_id: str) -> list[Output]:
     """Tombstones of what is kept by customer."""
     return [_record(topics.PREDICTIONS, customer_id, None), _record(topics.RECOMMENDATIONS, customer_id, None)]
+
+
+def erased(request: ScoreRequest, deployment: Deployment) -> Output:
+    """The news of an erasure, for whoever keeps something of the customer."""
+    customer_id, at = request.customer_id, to_rfc3339(request.as_of)
+    event = ErasedEvent(
+        specversion="1.0",
+        id=erased_id(customer_id, request.events_partition, request.last_offset),
+        source=deployment.source,
+        type="io.tidemark.customer.erased.v1",
+        subject=customer_id,
+        time=at,
+        datacontenttype="application/json",
+        dataschema=codec.CUSTOMER_ERASED.schema_uri,
+        partitionkey=customer_id,
+        data=CustomerErased(customer_id, at, request.events_partition, request.last_offset),
+        traceparent=request.traceparent or None,
+    )
+    return _record(topics.ERASED, customer_id, codec.encode(event))
 
 
 def _record(topic: str, key: str, value: bytes | None, headers: Headers = ()) -> Output:

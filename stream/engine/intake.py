@@ -157,8 +157,9 @@ class Intake(Generic[S, P]):
             partition = held.partition
             ready = at_once and not held.pending and not held.guard.tripped
             # What the fast path of its own partition has just left is not shown to it once more.
-            if ready and partition.fast_path is not None and (left, left_by) != (at, number):
-                taken = partition.fast_path.take(messages, at - 1)
+            path = partition.fast_path if ready and partition.plain else None
+            if path is not None and (left, left_by) != (at, number):
+                taken = path.take(messages, at - 1)
                 if taken >= at:
                     at = taken
                     left, left_by = at + 1, number

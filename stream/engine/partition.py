@@ -80,6 +80,7 @@ class Partition(Generic[S, P]):
         self._noted = False
         self._committed_time = 0
         self._committed_shared = b""
+        self._plain_from = processor.plain_from(number)
         self.fast_path: FastPath | FoldPath | None = None
         if fast and processor.stage is None and FastPath is not None:
             states, steps, window = self._states, self._steps, self._window
@@ -88,6 +89,11 @@ class Partition(Generic[S, P]):
                 if processor.plain is None
                 else FastPath(self, processor.plain, processor.input_topic, states, steps, window)
             )
+
+    @property
+    def plain(self) -> bool:
+        """Whether the next record may be one for the fast path."""
+        return self.next_offset >= self._plain_from
 
     def begin(self, position: Position | None, offset: int) -> None:
         """Take up from the store's content: ``offset`` is the next input record."""

@@ -203,6 +203,10 @@ class Processor(ABC, Generic[S, P]):
     def parse(self, record: Record) -> Parsed[P]:
         """Read a record. Raises ``Rejected``: it becomes a dead letter."""
 
+    def plain_from(self, partition: int) -> int:
+        """The first offset from which on records may be plain: those before it all pass through ``parse``."""
+        return 0
+
     def hint(self, state: S | None, payload: P) -> None:
         """A record is about to enter the stage: put into the payload what the stage should know of the key's state.
 

@@ -46,9 +46,6 @@ from stream.operations.retrain_window import WindowSource
 from stream.profiles import codec
 from stream.profiles.settings import ProfileSettings
 
-FOLDER: Final = "retraining"
-"""Under the data folder: the window and the run under way. Gone once the version is added, or refused."""
-
 DRIFT_HORIZON: Final = 0
 """The shortest horizon: what it says of a score is known first."""
 

@@ -21,6 +21,9 @@ from stream.operations.files import whole_file
 from stream.operations.retrain_window import WindowSource
 from stream.profiles.settings import ProfileSettings
 
+FOLDER: Final = "retraining"
+"""Under the data folder: the window and the run under way. Gone once the version is added, or refused."""
+
 WINDOW_FILE: Final = "window.jsonl.gz"
 
 KEPT_FILE: Final = "window.json"

@@ -20,6 +20,7 @@ from stream.contracts.emission import Rejected
 from stream.contracts.events import Event
 from stream.contracts.times import to_epoch_ms, to_rfc3339
 from stream.operations.brokers import connect_admin, headers_of, make_consumer, read_to_end
+from stream.operations.erasures import erasures_of
 from stream.profiles.settings import ProfileSettings
 from stream.profiles.validation import read_event
 
@@ -79,16 +80,20 @@ def source_of(configuration: Configuration, files: Iterable[Path], since: int, u
 
 
 def from_log(configuration: Configuration) -> Iterator[Event | None]:
-    """Every committed event that the events topic holds now; None for each that is a dead letter on the live path.
+    """Every committed event that the events topic holds now, but for those before their customer's erasure; None for
+    each that is a dead letter on the live path.
 
     Raises:
         KafkaUnreachableError, MissingTopicError, AccessError: the topic cannot be read.
     """
     admin = connect_admin(configuration.kafka)
     topic = configuration.topics.topic_names().physical(topics.EVENTS)
+    erasures = erasures_of(configuration)
     consumer = make_consumer(configuration.kafka, _GROUP, **{"enable.auto.commit": False})
     try:
         for message in read_to_end(consumer, admin, [topic]):
+            if erasures.before(message.key() or b"", message.partition() or 0, message.offset() or 0):
+                continue
             try:
                 event = read_event(
                     message.value(),

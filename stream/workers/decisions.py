@@ -11,9 +11,11 @@ import msgspec
 from stream.contracts import codec as messages
 from stream.contracts import topics
 from stream.contracts.emission import Headers, Output, Rejected
+from stream.contracts.erasures import Erasure, Role
 from stream.contracts.headers import header
 from stream.contracts.scores import Answer, ScoreRequest
-from stream.contracts.topics import TopicNames
+from stream.contracts.times import HOUR_MS
+from stream.contracts.topics import FILLER_KEY, TopicNames
 from stream.decisions import codec, decide, prospects, repair, timers
 from stream.decisions.budget import Budget
 from stream.decisions.deployment import Deployment
@@ -23,8 +25,15 @@ from stream.decisions.verdicts import Witness
 from stream.engine.processor import Context, NewerState, Parsed, Processor, Record, Stage, StateUnreadable
 from stream.profiles import codec as profile_codec
 from stream.profiles.profile import Profile
+from stream.workers.erased import Erasures
 
-ROLE: Final = "decisions"
+ROLE: Final[Role] = "decisions"
+
+FILLER_GRID_MS: Final = 6 * HOUR_MS
+"""A null for nobody goes to each compacted output whenever partition time crosses a multiple of this, so that Kafka
+closes the segments of a partition whose customers are silent, and erased bytes leave it in the stated time."""
+
+_COMPACTED: Final = (topics.PREDICTIONS, topics.RECOMMENDATIONS, topics.ALERTS_OPEN)
 
 MODEL_BACK: Final = "tidemark-model-back"
 """Header of the record that says that the model answers again; every customer whom a fallback answered is asked
@@ -107,6 +116,7 @@ class DecisionsProcessor(Processor[DecisionState, Question]):
     Args:
         models: says which version is in force, and by which policies its answers are judged.
         stage: answers questions; see ``stream.workers.scoring`` and ``stream.workers.recorded``.
+        erasures: that this role has folded before; what was asked because of older events is skipped.
 
     Attributes:
         witness: is shown what alerts are judged by; for whoever asks why.
@@ -115,6 +125,7 @@ class DecisionsProcessor(Processor[DecisionState, Question]):
     role = ROLE
     fold_version = decide.FOLD_VERSION
     codec = DecisionCodec()
+    time_grid_ms = FILLER_GRID_MS
 
     def __init__(
         self,
@@ -122,6 +133,7 @@ class DecisionsProcessor(Processor[DecisionState, Question]):
         models: ModelsInForce,
         deployment: Deployment,
         stage: Stage[Question],
+        erasures: Erasures | None = None,
     ) -> None:
         self.input_topic = names.physical(topics.SCORE_REQUESTS)
         self.changelog_topic = names.changelog(ROLE)
@@ -131,6 +143,7 @@ class DecisionsProcessor(Processor[DecisionState, Question]):
         self._physical = {name: names.physical(name) for name in topics.TOPICS}
         self._models = models
         self._deployment = deployment
+        self._erasures = erasures or Erasures()
         self.witness: Witness | None = None
 
     @property
@@ -138,7 +151,12 @@ class DecisionsProcessor(Processor[DecisionState, Question]):
         return self._group
 
     def parse(self, record: Record) -> Parsed[Question]:
-        return read_request(record)
+        parsed = read_request(record)
+        request = parsed.payload.request
+        if parsed.key is not None and self._erasures.before(parsed.key, request.events_partition, request.last_offset):
+            # Of what was asked before an erasure the time alone counts.
+            return Parsed(None, parsed.time, Question(ScoreRequest(kind="tick", as_of=request.as_of), None, 0))
+        return parsed
 
     def hint(self, state: DecisionState | None, payload: Question) -> None:
         payload.free = prospects.free_kinds(
@@ -175,6 +193,8 @@ class DecisionsProcessor(Processor[DecisionState, Question]):
                 self.witness,
             )
         self._write(outputs, context)
+        if request.kind == "erase":
+            self._remember(request, parsed.payload.asked_at, context)
         return after
 
     def on_timer(self, state: DecisionState, due: int, context: Context[Question]) -> DecisionState | None:
@@ -186,6 +206,10 @@ class DecisionsProcessor(Processor[DecisionState, Question]):
         after, outputs = timers.ask_again(state)
         self._write(outputs, context)
         return after
+
+    def on_time(self, time: int, context: Context[Question]) -> None:
+        for topic in _COMPACTED:
+            context.emit(self._physical[topic], FILLER_KEY, None, (), context.origin.partition)
 
     def due(self, state: DecisionState) -> int:
         return timers.due(state)
@@ -213,6 +237,18 @@ class DecisionsProcessor(Processor[DecisionState, Question]):
         alerts = [] if state is None else [episode.alert for episode in state.episodes.values()]
         newest = max(alerts, key=lambda alert: (alert.as_of, alert.kind), default=None)
         return self._models.policies_of("" if newest is None else newest.model.version)
+
+    def _remember(self, request: ScoreRequest, asked_at: int, context: Context[Question]) -> None:
+        erasure = Erasure(
+            role=ROLE,
+            topic_id=self._erasures.topic_id,
+            partition=request.events_partition,
+            offset=request.last_offset,
+            erased_at=asked_at,
+        )
+        key = request.customer_id.encode()
+        if not self._erasures.has(key, erasure):
+            context.emit(self._physical[topics.ERASURES], self._erasures.key(key), messages.encode(erasure))
 
     def _write(self, outputs: list[Output], context: Context[Question]) -> None:
         for topic, key, value, headers in outputs:

@@ -36,6 +36,7 @@ from stream.workers import decisions, profiles
 from stream.workers.catalogue import CatalogueReader
 from stream.workers.control import ControlReader
 from stream.workers.decisions import DecisionsProcessor, Question
+from stream.workers.erased import read_erasures
 from stream.workers.explaining import Explainer
 from stream.workers.metrics import DecisionsMetrics
 from stream.workers.models import RegisteredModels, RegisteredPolicies
@@ -113,9 +114,10 @@ def build_processor(
     """
     kafka = client_properties(configuration.kafka)
     names = configuration.topics.topic_names()
+    erasures = read_erasures(kafka, names, configuration.deployment.secret, role)
     if role == profiles.ROLE:
         count = count_partitions(AdminClient(kafka), names.physical(topics.EVENTS))
-        yield ProfilesProcessor(names, configuration.profiles, count, VERSION)
+        yield ProfilesProcessor(names, configuration.profiles, count, VERSION, erasures)
         return
     versions = open_registry(configuration)
     default = versions.default()
@@ -136,7 +138,7 @@ def build_processor(
             stage = ScoringStage(models, configuration.triton, configuration.profiles.currency, explainer)
             if registry is not None:
                 registry.register(DecisionsMetrics(stage, explainer, lambda: switches.rollout))
-        yield DecisionsProcessor(names, policies, deployment, stage)
+        yield DecisionsProcessor(names, policies, deployment, stage, erasures)
     finally:
         items.close()
         switches.close()

@@ -13,8 +13,9 @@ import structlog
 from stream.contracts import codec as messages
 from stream.contracts import topics
 from stream.contracts.emission import Headers, Rejected
+from stream.contracts.erasures import Erasure, Role
 from stream.contracts.events import Event
-from stream.contracts.headers import TICK, redrives
+from stream.contracts.headers import ERASED_BY, ERASED_FOR, TICK, header, redrives
 from stream.contracts.partitioning import partition_for
 from stream.contracts.scores import ScoreRequest
 from stream.contracts.times import MINUTE_MS
@@ -25,6 +26,7 @@ from stream.profiles.fold import FOLD_VERSION, fold
 from stream.profiles.profile import Profile
 from stream.profiles.settings import ProfileSettings
 from stream.profiles.validation import read_event
+from stream.workers.erased import Erasures
 
 _OTHER_FOLD = ""
 """Why the compiled fold may not be used; "" where it may, or where there is none."""
@@ -36,7 +38,7 @@ except ImportError as error:
     if not isinstance(error, ModuleNotFoundError):
         _OTHER_FOLD = str(error)
 
-ROLE: Final = "profiles"
+ROLE: Final[Role] = "profiles"
 
 TIME_GRID_MS: Final = 15 * MINUTE_MS
 """Partition time is passed on when it crosses a multiple of this, so that what is passed on depends on the log alone.
@@ -66,6 +68,8 @@ class Folding(msgspec.Struct, gc=False):
 
     event: Event
     redriven: bool
+    erasure: Erasure | None = None
+    """What is to be remembered of an event of type ``erase``."""
 
 
 class Grid(msgspec.Struct):
@@ -80,6 +84,7 @@ class ProfilesProcessor(Processor[Profile, Folding]):
     Args:
         partitions: of the events topic; a record on another partition than its key's is refused.
         version: of this program, written into the header of its ticks.
+        erasures: that this role has folded before; what lies before them is skipped.
 
     Attributes:
         duplicates: events that were dropped because their id was seen before.
@@ -90,13 +95,22 @@ class ProfilesProcessor(Processor[Profile, Folding]):
     codec = ProfileCodec()
     time_grid_ms = TIME_GRID_MS
 
-    def __init__(self, names: TopicNames, settings: ProfileSettings, partitions: int, version: str) -> None:
+    def __init__(
+        self,
+        names: TopicNames,
+        settings: ProfileSettings,
+        partitions: int,
+        version: str,
+        erasures: Erasures | None = None,
+    ) -> None:
         self.input_topic = names.physical(topics.EVENTS)
         self.changelog_topic = names.changelog(ROLE)
         self._group = names.group(ROLE)
         self.dead_letter_topic = names.physical(topics.DEAD_LETTERS)
         self.duplicates = 0
         self._requests_topic = names.physical(topics.SCORE_REQUESTS)
+        self._erasures_topic = names.physical(topics.ERASURES)
+        self._erasures = erasures or Erasures()
         self._settings = settings
         self._partitions = partitions
         self._tick_headers: Headers = ((TICK, version.encode()),)
@@ -111,7 +125,12 @@ class ProfilesProcessor(Processor[Profile, Folding]):
     def group(self) -> str:
         return self._group
 
+    def plain_from(self, partition: int) -> int:
+        return self._erasures.end(partition)
+
     def parse(self, record: Record) -> Parsed[Folding]:
+        if record.key is not None and self._erasures.before(record.key, record.partition, record.offset):
+            return self._skipped(record)
         event = read_event(record.value, record.key, record.headers, record.append_time, self._settings)
         time = event.time
         assert isinstance(time, int)  # noqa: S101 - for the type checker: read_event has made it so
@@ -124,7 +143,8 @@ class ProfilesProcessor(Processor[Profile, Folding]):
                 f"the key belongs to partition {partition_for(key, self._partitions)} by murmur2: set the producer's "
                 "partitioner to murmur2_random",
             )
-        return Parsed(key, time, Folding(event, bool(record.headers) and redrives(record.headers) > 0))
+        erasure = self._erasure(record) if event.type == "erase" else None
+        return Parsed(key, time, Folding(event, bool(record.headers) and redrives(record.headers) > 0, erasure))
 
     def fold(
         self, state: Profile | None, parsed: Parsed[Folding], answer: Any, context: Context[Folding]
@@ -137,6 +157,8 @@ class ProfilesProcessor(Processor[Profile, Folding]):
             self._ask(request, context)
         elif outcome == "duplicate":
             self.duplicates += 1
+        if parsed.payload.erasure is not None:
+            self._remember(event.subject, parsed.payload.erasure, context)
         return profile
 
     def on_timer(self, state: Profile, due: int, context: Context[Folding]) -> Profile | None:
@@ -169,6 +191,33 @@ class ProfilesProcessor(Processor[Profile, Folding]):
 
     def decode_shared(self, encoded: bytes) -> Grid:
         return Grid(_GRID.unpack(encoded)[0])
+
+    def _skipped(self, record: Record) -> Parsed[Folding]:
+        """Of an event before its customer's erasure the time alone counts, as it did when others' timers fired."""
+        try:
+            event = read_event(record.value, record.key, record.headers, record.append_time, self._settings)
+        except Rejected:
+            # It moved no time then, and no letter is to hold again what was erased.
+            event = Event(event_id="", type="tick", time=0)
+        assert isinstance(event.time, int)  # noqa: S101 - for the type checker: read_event has made it so
+        return Parsed(None, event.time, Folding(event, False))
+
+    def _erasure(self, record: Record) -> Erasure:
+        actor, reason = (header(record.headers, name) or b"" for name in (ERASED_BY, ERASED_FOR))
+        return Erasure(
+            role=ROLE,
+            topic_id=self._erasures.topic_id,
+            partition=record.partition,
+            offset=record.offset,
+            erased_at=record.append_time,
+            actor=actor.decode(errors="replace"),
+            reason=reason.decode(errors="replace"),
+        )
+
+    def _remember(self, subject: str, erasure: Erasure, context: Context[Folding]) -> None:
+        key = subject.encode()
+        if not self._erasures.has(key, erasure):
+            context.emit(self._erasures_topic, self._erasures.key(key), messages.encode(erasure))
 
     def _ask(self, request: ScoreRequest, context: Context[Folding]) -> None:
         context.emit(self._requests_topic, request.customer_id.encode(), messages.encode(request))

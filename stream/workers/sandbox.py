@@ -18,17 +18,21 @@ from stream.configuration.repository import open_registry
 from stream.configuration.settings import Configuration
 from stream.contracts import topics
 from stream.contracts.emission import Headers
+from stream.contracts.erasures import Erasure
+from stream.contracts.scores import ScoreRequest
 from stream.decisions.deployment import Deployment
 from stream.engine.cluster import count_partitions
 from stream.engine.instance import Instance
-from stream.engine.processor import Processor
+from stream.engine.processor import Context, Processor
 from stream.engine.worker import Worker
+from stream.workers import profiles
 from stream.workers.catalogue import CatalogueReader
-from stream.workers.decisions import DecisionsProcessor
+from stream.workers.decisions import DecisionsProcessor, Question
+from stream.workers.erased import read_erasures
 from stream.workers.explaining import Explainer
 from stream.workers.models import RegisteredModels, RegisteredPolicies
 from stream.workers.process import VERSION, dead_letter_maker, stores
-from stream.workers.profiles import ProfilesProcessor
+from stream.workers.profiles import Folding, ProfilesProcessor
 from stream.workers.recorded import RecordedStage
 from stream.workers.score_log import ScoreLog
 from stream.workers.scoring import ScoringStage
@@ -40,6 +44,9 @@ class SandboxProfiles(ProfilesProcessor):
     def tick(self, time: int) -> tuple[bytes, Headers] | None:
         # The live worker's ticks lie in the log already; another one would be an event that never was.
         return None
+
+    def _remember(self, subject: str, erasure: Erasure, context: Context[Folding]) -> None:
+        """The live worker has."""
 
 
 class SandboxDecisions(DecisionsProcessor):
@@ -55,6 +62,9 @@ class SandboxDecisions(DecisionsProcessor):
 
     def signal(self, time: int) -> tuple[bytes, Headers] | None:
         return None
+
+    def _remember(self, request: ScoreRequest, asked_at: int, context: Context[Question]) -> None:
+        """The live worker has."""
 
 
 class Sandboxed(NamedTuple):
@@ -75,7 +85,8 @@ def sandbox_profiles(sandbox: Configuration, instance: str, until: Mapping[int, 
     """
     names = sandbox.topics.topic_names()
     count = count_partitions(AdminClient(client_properties(sandbox.kafka)), names.physical(topics.EVENTS))
-    processor = SandboxProfiles(names, sandbox.profiles, count, VERSION)
+    erasures = read_erasures(client_properties(sandbox.kafka), names, sandbox.deployment.secret, profiles.ROLE)
+    processor = SandboxProfiles(names, sandbox.profiles, count, VERSION, erasures)
     with _worker(sandbox, processor, instance, until) as worker:
         yield Sandboxed(worker, None, None)
 
@@ -117,7 +128,9 @@ def sandbox_decisions(
             models, sandbox.triton, sandbox.profiles.currency, Explainer(policies.policies_of, sandbox.triton)
         )
         recorded = RecordedStage(scores, scoring)
-        processor = SandboxDecisions(names, policies, deployment, recorded, again=again)
+        # Those of the role that folded the events: whom decisions have yet to forget is to be skipped as well.
+        erasures = read_erasures(kafka, names, sandbox.deployment.secret, profiles.ROLE)
+        processor = SandboxDecisions(names, policies, deployment, recorded, erasures, again=again)
         with _worker(sandbox, processor, instance, until) as worker:
             yield Sandboxed(worker, recorded, scoring)
     finally:

@@ -17,6 +17,7 @@ from stream.contracts.dead_letters import read_verdict
 from stream.contracts.emission import Output
 from stream.contracts.partitioning import partition_for
 from stream.contracts.scores import Answer
+from stream.contracts.topics import FILLER_KEY
 from stream.decisions.deployment import Deployment
 from stream.decisions.policies import PoliciesInForce
 from tests.chaos import oracle
@@ -38,6 +39,7 @@ OUTPUTS: Final = (
     topics.ALERTS_OPEN,
     topics.ALERTS_HOLDOUT,
     topics.RECOMMENDATIONS,
+    topics.ERASED,
 )
 ROLES: Final = ("profiles", "decisions")
 _INPUT: Final = {"profiles": topics.EVENTS, "decisions": topics.SCORE_REQUESTS}
@@ -144,7 +146,8 @@ def _messages(outputs: Sequence[Output], partition: int, partitions: int) -> Ite
 def _found(reading: Reading) -> Iterator[Message]:
     for topic in (topics.SCORE_REQUESTS, *OUTPUTS):
         for record in flat(reading.topics[topic]):
-            if not any(name == oracle.MODEL_BACK for name, _ in record.headers):
+            # Fillers say nothing, and the oracle knows of none.
+            if record.key != FILLER_KEY and not any(name == oracle.MODEL_BACK for name, _ in record.headers):
                 yield topic, record.partition, record.key or b"", record.value, record.headers
 
 

@@ -25,7 +25,7 @@ from stream.contracts.emission import Origin
 from stream.contracts.ids import request_id
 from stream.contracts.scores import Score, ScoreRequest
 from stream.contracts.times import MINUTE_MS, to_epoch_ms
-from stream.contracts.topics import PREDICTIONS, SCORE_REQUESTS, SCORES
+from stream.contracts.topics import FILLER_KEY, PREDICTIONS, SCORE_REQUESTS, SCORES
 from stream.embedded.kafka import EmbeddedKafka
 from stream.embedded.triton import EmbeddedTriton
 from stream.operations.simulate import Load, synthetic
@@ -157,6 +157,8 @@ def _assert_views_follow(predictions: list[Record], answered: list[Score]) -> No
     """A customer's views come in the order of the answers."""
     views: dict[str, list[str]] = {}
     for record in predictions:
+        if record.key == FILLER_KEY:
+            continue
         view = messages.decode_prediction(record.value or b"")
         views.setdefault(view.customer_id, []).append(view.request_id)
     for customer, seen in views.items():

@@ -18,6 +18,7 @@ from stream.operations.dead_letters.letters import Letter
 from stream.profiles.settings import ProfileSettings
 from stream.profiles.validation import read_event
 from stream.workers.decisions import read_request
+from stream.workers.erased import Erasures
 
 CAUSE_ELSEWHERE: Final = frozenset({"fold_error", "stage_error", "too_large", "quarantined"})
 """Codes whose cause lies in code, settings or a state: validation cannot see whether it is still there."""
@@ -28,7 +29,7 @@ class NotRedrivable(Exception):
 
     Attributes:
         code: why: a code of the table "Bad input", or one of ``foreign``, ``timer``, ``cut``, ``cause_elsewhere``,
-            ``fix_failed``, ``other_topic``, ``outdated``.
+            ``fix_failed``, ``other_topic``, ``outdated``, ``erased``.
         message: what is wrong and what to do.
         field: path of the offending field; empty where none is to blame.
     """
@@ -59,15 +60,22 @@ class Judge:
         score_requests: that of the score requests.
         partitions: how many each of them has, by physical name.
         settings: of today.
+        erasures: whoever was erased gets nothing back that is older.
     """
 
     def __init__(
-        self, events: str, score_requests: str, partitions: Mapping[str, int], settings: ProfileSettings
+        self,
+        events: str,
+        score_requests: str,
+        partitions: Mapping[str, int],
+        settings: ProfileSettings,
+        erasures: Erasures | None = None,
     ) -> None:
         self._events = events
         self._score_requests = score_requests
         self._partitions = partitions
         self._settings = settings
+        self._erasures = erasures or Erasures()
 
     def judge(self, letter: Letter, fix: Fix, now: int, named: bool) -> Redriven:
         """The record that would put ``letter`` back.
@@ -102,6 +110,9 @@ class Judge:
                 raise NotRedrivable("other_topic", f"it comes from {topic}, which this deployment does not read")
         except Rejected as refused:
             raise NotRedrivable(refused.code, refused.message, refused.field) from refused
+        remembered = self._erasures.of(key)
+        if remembered is not None and verdict.timestamp <= remembered.erasure.erased_at:
+            raise NotRedrivable("erased", "its customer was erased since, and it is older than that: discard it")
         value = payload.value or b""
         if len(key) + len(value) > VALUE_LIMIT:
             raise NotRedrivable("too_large", f"{len(value)} bytes: what is put back may have 900 KiB; split the event")

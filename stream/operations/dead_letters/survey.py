@@ -22,6 +22,7 @@ from stream.operations.dead_letters.groups import Group, Groups
 from stream.operations.dead_letters.judging import Judge
 from stream.operations.dead_letters.letters import FETCHING, Letter, Place, Stretch, read_letters, topic_id, whole_topic
 from stream.operations.dead_letters.settled import check_complete, read_settled, settlement_of
+from stream.operations.erasures import erasures_of
 
 State = Literal["open", "redriven", "discarded", "any"]
 
@@ -59,6 +60,7 @@ class Survey:
         self._events, self._requests = names.physical(topics.EVENTS), names.physical(topics.SCORE_REQUESTS)
         self._profiles = configuration.profiles
         self._admin = connect_admin(configuration.kafka)
+        self._erasures = erasures_of(configuration)
         self._consumer = make_consumer(configuration.kafka, _GROUP, **FETCHING)
         self._settled: dict[Place, Outcome] | None = None
 
@@ -79,7 +81,7 @@ class Survey:
     def judge(self) -> Judge:
         """Judges the letters by the settings of the deployment."""
         counts = Counter(place.topic for place in partitions_of(self._consumer, [self._events, self._requests]))
-        return Judge(self._events, self._requests, counts, self._profiles)
+        return Judge(self._events, self._requests, counts, self._profiles, self._erasures)
 
     def letters(self, wanted: Filter, state: State = "open") -> Iterator[Letter]:
         """Letters that fit, partition by partition, oldest first in each. What is settled is read at the first."""

@@ -22,6 +22,7 @@ from stream.contracts.times import to_epoch_ms
 from stream.decisions.deployment import Deployment
 from stream.engine.processor import Record
 from stream.operations.brokers import bounds_of, partitions_of
+from stream.operations.erasures import erasures_of
 from stream.operations.history.deciding import Judged, judged, recorded
 from stream.operations.history.fields import NameOf, by_hash
 from stream.operations.history.finding import customer_of
@@ -89,10 +90,13 @@ class _Reading:
         self._key = customer_id.encode()
         self._names = configuration.topics.topic_names()
         self._progress = progress
+        self._erasures = erasures_of(configuration)
 
     def explained(self, alert_id: str, name_of: NameOf) -> Explanation:
         events = self._all(topics.EVENTS)
-        fold = CustomerFold(self._configuration, self._key, events.partition, events.partitions, name_of)
+        fold = CustomerFold(
+            self._configuration, self._key, events.partition, events.partitions, self._erasures, name_of
+        )
         for record in events.records():
             fold.take(record)
         others: list[Answered | Transition] = [*self._answers(), *self._transitions()]
@@ -114,6 +118,10 @@ class _Reading:
     def _answers(self) -> list[Answered]:
         scores = self._all(topics.SCORES)
         known = recorded(scores.records(), self._key)
+        for offset in [
+            at for at, (score, _) in known.own.items() if self._erased(scores.partition, score.events_offset)
+        ]:
+            del known.own[offset]
         if not known.own:
             return []
         requests, limit = self._all(topics.SCORE_REQUESTS), self._configuration.engine.max_output_bytes
@@ -132,7 +140,9 @@ class _Reading:
             source=configuration.deployment.source,
             partitions=partitions,
         )
-        return DecisionsProcessor(self._names, policies, deployment, RecordedStage(recorded_answers(())))
+        return DecisionsProcessor(
+            self._names, policies, deployment, RecordedStage(recorded_answers(())), self._erasures
+        )
 
     def _transitions(self) -> list[Transition]:
         found = []
@@ -140,6 +150,9 @@ class _Reading:
             for record in self._all(logical).records():
                 if record.key == self._key:
                     event = messages.decode_alert_event(record.value or b"")
+                    evidence = event.data.evidence
+                    if self._erased(evidence.partition, evidence.last_offset):
+                        continue
                     found.append(
                         Transition(
                             at=_milliseconds(event.data.as_of),
@@ -151,6 +164,10 @@ class _Reading:
                         )
                     )
         return found
+
+    def _erased(self, partition: int, offset: int) -> bool:
+        """Whether what the event at ``offset`` has led to is not to be told any more."""
+        return self._erasures.before(self._key, partition, offset)
 
     def _all(self, logical: str) -> _Log:
         """The customer's partition of a topic, as far as it is committed now."""

@@ -22,6 +22,7 @@ from stream.operations.history.timeline import Asked, Change, Fired, Happened
 from stream.operations.rendering import event_detail
 from stream.profiles import codec
 from stream.profiles.profile import Profile
+from stream.workers.erased import Erasures
 from stream.workers.process import VERSION
 from stream.workers.profiles import ProfilesProcessor
 
@@ -34,6 +35,7 @@ class CustomerFold:
 
     Args:
         partition, partitions: of the events topic.
+        erasures: what lies before one is not told.
         name_of: names items in what has changed.
 
     Attributes:
@@ -41,14 +43,20 @@ class CustomerFold:
     """
 
     def __init__(
-        self, configuration: Configuration, key: bytes, partition: int, partitions: int, name_of: NameOf
+        self,
+        configuration: Configuration,
+        key: bytes,
+        partition: int,
+        partitions: int,
+        erasures: Erasures,
+        name_of: NameOf,
     ) -> None:
         self.entries: list[Happened | Fired] = []
         names = configuration.topics.topic_names()
         self._key = key
         self._name_of = name_of
         self._requests = names.physical(topics.SCORE_REQUESTS)
-        self._processor = ProfilesProcessor(names, configuration.profiles, partitions, VERSION)
+        self._processor = ProfilesProcessor(names, configuration.profiles, partitions, VERSION, erasures)
         self._duplicates = 0
         self._record: Record | None = None
         self._refold = Refold(

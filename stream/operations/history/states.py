@@ -19,6 +19,7 @@ from stream.contracts.times import DAY_MS, to_rfc3339
 from stream.decisions.state import DecisionState
 from stream.engine.position import HEADER_BYTES, due_of
 from stream.operations.brokers import bounds_of, partitions_of
+from stream.operations.erasures import erasures_of
 from stream.operations.history.fields import NameOf, by_hash, told
 from stream.operations.history.reading import (
     Progress,
@@ -124,7 +125,7 @@ def state_at(
                 if low < end
                 else f"customer {customer_id} is on partition {number} of {events}, which is empty"
             )
-        processor = ProfilesProcessor(names, configuration.profiles, count, VERSION)
+        processor = ProfilesProcessor(names, configuration.profiles, count, VERSION, erasures_of(configuration))
         refold = Refold(processor, number, configuration.engine.max_output_bytes, lambda each: each == key)
         for message in records(consumer, events, number, low, offset + 1, progress):
             refold.take(record_of(message))

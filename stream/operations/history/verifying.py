@@ -21,6 +21,7 @@ from stream.engine.cluster import refuse_other_fold
 from stream.engine.position import HEADER_BYTES, due_of
 from stream.engine.processor import StateUnreadable
 from stream.operations.brokers import bounds_of, partitions_of
+from stream.operations.erasures import erasures_of
 from stream.operations.history.fields import Difference, differences
 from stream.operations.history.reading import LiveStates, live_states, open_consumer, record_of, records
 from stream.operations.history.refold import Refold
@@ -130,7 +131,8 @@ def verify(
     consumer = open_consumer(configuration.kafka)
     try:
         count = len(partitions_of(consumer, [events]))
-        fold = processor or ProfilesProcessor(names, configuration.profiles, count, VERSION)
+        erasures = erasures_of(configuration)
+        fold = processor or ProfilesProcessor(names, configuration.profiles, count, VERSION, erasures)
         chosen = list(range(count)) if partitions is None else partitions
         if max(chosen) >= count:
             raise NoSuchPartition(f"{events} has partitions 0 to {count - 1}: {max(chosen)} is none of them")

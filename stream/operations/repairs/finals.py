@@ -24,6 +24,7 @@ from stream.contracts.scores import Prediction
 from stream.decisions.messages import ENDED
 from stream.decisions.repair import bare
 from stream.operations.brokers import make_consumer, read_to_end
+from stream.operations.erasures import erasures_of
 
 T = TypeVar("T")
 
@@ -70,6 +71,7 @@ class Run:
         self._configuration = configuration
         self._names = configuration.topics.topic_names()
         self._admin = admin
+        self._erasures = erasures_of(configuration)
 
     def alerts(self) -> dict[str, Newest]:
         """The newest transition of every alert, by alert id."""
@@ -117,8 +119,12 @@ class Run:
         return {answered.customer_id for answered in answers if answered.answer.fallback}
 
     def _alerts(self) -> Iterator[Alert]:
+        """All transitions but those that lie before their customer's erasure: nothing is said of them any more."""
         for _, value in self._records(topics.ALERTS, topics.ALERTS_HOLDOUT):
-            yield decode_alert_event(value or b"").data
+            alert = decode_alert_event(value or b"").data
+            evidence = alert.evidence
+            if not self._erasures.before(alert.customer_id.encode(), evidence.partition, evidence.last_offset):
+                yield alert
 
     def _newest(self, topic: str, take: Callable[[bytes], T], wanted: Collection[str] | None = None) -> dict[str, T]:
         found: dict[str, T] = {}

@@ -185,6 +185,8 @@ class _Making:
                     as_of=0 if decided is None else decided.time,
                     events_topic=names.physical(topics.EVENTS),
                     events_partition=number,
+                    # What was asked because of an event before an erasure is skipped.
+                    last_offset=position.offset - 1,
                     repair=encode(repair),
                 )
                 requests.append(request)

@@ -88,7 +88,9 @@ def sandbox_of(live: Configuration, replay: Replay) -> Configuration:
     live server.
     """
     names = live.topics.topic_names()
-    read = [topics.EVENTS, topics.CATALOGUE, *([topics.SCORE_REQUESTS] if replay.source == "requests" else [])]
+    read = [topics.EVENTS, topics.CATALOGUE, topics.ERASURES]
+    if replay.source == "requests":
+        read.append(topics.SCORE_REQUESTS)
     return msgspec.structs.replace(
         live,
         topics=TopicSettings(

@@ -25,7 +25,9 @@ from stream.decisions.repair import bare
 from stream.engine.position import POSITION_KEY, decode_position
 from stream.operations.brokers import make_consumer, partitions_of, read_to_end
 from stream.operations.ends import newest_records
+from stream.operations.erasures import erasures_of
 from stream.operations.replays.record import Offsets, Replay, Source, read, sandbox_of
+from stream.workers.erased import Erasures
 
 LIVE: Final = "live"
 _GROUP: Final = "tidemark.compare"
@@ -179,12 +181,14 @@ def said(run: Side, window: Window, admin: AdminClient) -> Said:
         MissingTopicError: its topics are gone.
     """
     names = run.configuration.topics.topic_names()
+    # A replay skips what the live log still tells of somebody who was erased since.
+    erasures = erasures_of(run.configuration)
     consumer = make_consumer(run.configuration.kafka, _GROUP, **_QUICK)
     try:
         episodes: dict[str, Episode] = {}
         alerts = [names.physical(topics.ALERTS), names.physical(topics.ALERTS_HOLDOUT)]
         for message in read_to_end(consumer, admin, alerts):
-            _take(message.value() or b"", window, episodes)
+            _take(message.value() or b"", window, erasures, episodes)
         for episode in episodes.values():
             episode.transitions.sort(key=lambda transition: transition.revision)
         # What was found to be no alert was never said.
@@ -201,10 +205,12 @@ def epoch_ms(time: str) -> int:
     return to_epoch_ms(datetime.fromisoformat(time))
 
 
-def _take(value: bytes, window: Window, episodes: dict[str, Episode]) -> None:
+def _take(value: bytes, window: Window, erasures: Erasures, episodes: dict[str, Episode]) -> None:
     event = decode_alert_event(value)
     alert = event.data
     if not window.has(alert):
+        return
+    if erasures.before(alert.customer_id.encode(), alert.evidence.partition, alert.evidence.last_offset):
         return
     evidence = msgspec.structs.replace(alert.evidence, request_offset=0)
     transition = Transition(

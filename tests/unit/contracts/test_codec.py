@@ -65,6 +65,8 @@ def test_each_decoder_reads_its_message() -> None:
         (codec.decode_open_alert, "open-alert.v1"),
         (codec.decode_recommendation, "recommendation.v1"),
         (codec.decode_control, "control.v1"),
+        (codec.decode_erasure, "erasure.v1"),
+        (codec.decode_erased_event, "customer-erased-event.v1"),
     ):
         (message,) = (message for message in MESSAGES if message.name == name)
         assert isinstance(decode(msgspec.json.encode(EXAMPLES[name])), message.type)

@@ -19,6 +19,8 @@ TABLE = {
     "customer.recommendations.v1": ("compact", None),
     "customer.dead-letters.v1": ("delete", 30 * DAY),
     "customer.dead-letters.settled.v1": ("compact", None),
+    "customer.erasures.v1": ("compact", None),
+    "customer.erased.v1": ("delete", 30 * DAY),
     "tidemark.control.v1": ("delete", -1),
 }
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from stream.contracts import topics
+from stream.contracts import codec, topics
 
 
 def test_denied_marketing_resolves_what_is_open_and_raises_nothing_more(shop):
@@ -80,13 +80,14 @@ def test_an_erasure_ends_alerts_first_and_then_clears_every_kept_topic(shop):
         topics.ALERTS_OPEN,
         topics.PREDICTIONS,
         topics.RECOMMENDATIONS,
+        topics.ERASED,
     ]
     (alert,) = records.alerts
     assert (alert.status, alert.resolve_reason, alert.revision) == ("resolved", "erased", 2)
     assert [(output.key.decode(), output.value) for output in records.of(topics.ALERTS_OPEN)] == [
         (raised.alert_id, None)
     ]
-    assert all(output.value is None for output in records.outputs[1:])
+    assert all(output.value is None for output in records.outputs[1:-1])
     assert customer.kept is None
 
 
@@ -101,7 +102,20 @@ def test_an_erasure_s_last_words_repeat_nothing_of_the_customer_s_behaviour(shop
 
 def test_an_erasure_of_somebody_unknown_clears_all_the_same(shop):
     customer = shop.customer()
-    assert [output.topic for output in customer.erases(0).outputs] == [topics.PREDICTIONS, topics.RECOMMENDATIONS]
+    assert [output.topic for output in customer.erases(0).outputs] == [
+        topics.PREDICTIONS,
+        topics.RECOMMENDATIONS,
+        topics.ERASED,
+    ]
+
+
+def test_the_news_of_an_erasure_names_customer_and_place_and_is_the_same_when_it_is_told_again(shop):
+    (told,) = shop.customer().erases(0).of(topics.ERASED)
+    event = codec.decode_erased_event(told.value)
+    assert (told.key, event.subject, event.data.customer_id) == (b"c1", "c1", "c1")
+    assert event.type == "io.tidemark.customer.erased.v1"
+    (again,) = shop.customer().erases(0).of(topics.ERASED)
+    assert again.value == told.value
 
 
 def test_a_retry_on_its_way_does_not_bring_an_erased_customer_back(shop):

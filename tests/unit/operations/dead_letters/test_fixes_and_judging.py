@@ -7,15 +7,18 @@ import pytest
 from stream.contracts.codec import encode
 from stream.contracts.dead_letters import VALUE_LIMIT
 from stream.contracts.emission import DeadLetterCode, Origin
+from stream.contracts.erasures import Erasure, erasure_key
 from stream.contracts.headers import REDRIVEN, REDRIVEN_FROM, TICK
 from stream.contracts.partitioning import partition_for
 from stream.contracts.scores import ScoreRequest
 from stream.operations.dead_letters.fixes import Change, FixFailed, Payload, Typed
 from stream.operations.dead_letters.json_patch import InvalidPatch
-from stream.operations.dead_letters.judging import NotRedrivable
+from stream.operations.dead_letters.judging import Judge, NotRedrivable
 from stream.operations.dead_letters.letters import Letter
 from stream.profiles import codec
 from stream.profiles.profile import Profile
+from stream.profiles.settings import ProfileSettings
+from stream.workers.erased import Erasures, Remembered
 from tests.unit.operations.dead_letters.letters import EVENTS, NOW, REQUESTS, event, foreign, judge, letter
 
 AS_IT_IS = Change()
@@ -159,3 +162,16 @@ def test_what_is_no_patch_is_refused(patch: str, said: str) -> None:
 def test_a_change_says_what_it_is() -> None:
     assert Change('{"a": 1}', ["b=2"], True).described == '{"a": 1}; b=2; rekey'
     assert AS_IT_IS.described == ""
+
+
+def test_a_letter_older_than_its_customer_s_erasure_is_not_put_back_whatever_it_is_mended_to() -> None:
+    def judged(erased_at: int) -> Judge:
+        gone = Erasure(role="profiles", topic_id="log", partition=3, offset=9, erased_at=erased_at)
+        known = Erasures(b"s", "profiles", "log", [Remembered(erasure_key(b"s", "profiles", b"ada"), gone)])
+        return Judge(EVENTS, REQUESTS, {EVENTS: 4, REQUESTS: 4}, ProfileSettings(), known)
+
+    # Under another key, and on another partition: it is the customer that it would be about that counts.
+    each = letter(event(), "wrong_key", key=b"somebody", timestamp=NOW - 5)
+    mended = Typed(Payload(b"ada", event(), ()))
+    assert getattr(judged(NOW - 5).refusal(each, mended, NOW), "code", "") == "erased"
+    assert judged(NOW - 6).refusal(each, mended, NOW) is None

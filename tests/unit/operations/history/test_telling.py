@@ -19,13 +19,14 @@ from stream.operations.history.folding import CustomerFold
 from stream.operations.history.page import page
 from stream.operations.history.telling import condition, told, verdict
 from stream.operations.history.timeline import Answered, Explanation, Happened, in_order, shown_of
+from stream.workers.erased import Erasures
 
 START = 1_300_000_000_000
 NASTY = "<script>alert(1)</script>\x1b[31m&\"'"
 
 
 def folded(*events: Event | bytes) -> CustomerFold:
-    fold = CustomerFold(load(None, {}).configuration, NASTY.encode(), 0, 1, by_hash)
+    fold = CustomerFold(load(None, {}).configuration, NASTY.encode(), 0, 1, Erasures(), by_hash)
     for offset, event in enumerate(events):
         value = event if isinstance(event, bytes) else encode(event)
         fold.take(Record("customer.events.v1", 0, offset, START + 900 * DAY_MS, NASTY.encode(), value, ()))
