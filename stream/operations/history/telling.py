@@ -123,6 +123,9 @@ def _transition(entry: Transition) -> Told:
     end = f" ({alert.resolve_reason.replace('_', ' ')})" if alert.resolve_reason else ""
     title = f"{alert.status} {alert.kind.replace('_', ' ')}{end}: score {alert.score:.3f}, {alert.severity}"
     lines = []
+    if alert.correction is not None:
+        correction = alert.correction
+        lines.append(f"put right on {correction.at[:10]} by repair {correction.repair}: {correction.reason}")
     if alert.experiment.arm == "holdout":
         lines.append("in the control group: published on the hold-out topic alone, nobody is to act on it")
     lines.append(_terms(alert))

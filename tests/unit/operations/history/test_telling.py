@@ -8,6 +8,7 @@ from typing import get_args
 import pytest
 
 from stream.configuration.load import load
+from stream.contracts.alerts import Correction
 from stream.contracts.codec import encode
 from stream.contracts.events import Event, Item
 from stream.contracts.scores import Contribution, ModelStamp
@@ -18,8 +19,9 @@ from stream.operations.history.fields import by_hash
 from stream.operations.history.folding import CustomerFold
 from stream.operations.history.page import page
 from stream.operations.history.telling import condition, told, verdict
-from stream.operations.history.timeline import Answered, Explanation, Happened, in_order, shown_of
+from stream.operations.history.timeline import Answered, Explanation, Happened, Transition, in_order, shown_of
 from stream.workers.erased import Erasures
+from tests.unit.operations.messages import alert
 
 START = 1_300_000_000_000
 NASTY = "<script>alert(1)</script>\x1b[31m&\"'"
@@ -136,6 +138,15 @@ def test_the_page_needs_nothing_else_and_runs_nothing_that_a_visitor_typed() -> 
     assert "\x1b" not in made
     assert "&lt;script&gt;alert(1)" in made
     assert "cool-down until" in made
+
+
+def test_a_transition_of_a_repair_says_so_and_why() -> None:
+    why = Correction("mended", "revenue counted twice", "2026-11-24T05:00:00.000Z")
+    repaired = alert(status="corrected", resolve_reason="corrected", revision=2, correction=why).data
+    entry = told(Transition(START, "alerts", 0, 7, "m", repaired), "GBP")
+    assert entry.lines[0] == "put right on 2026-11-24 by repair mended: revenue counted twice"
+    said = told(Transition(START, "alerts", 0, 7, "m", alert().data), "GBP")
+    assert not any("put right" in line for line in said.lines)
 
 
 def test_of_an_alert_the_entries_around_it_are_shown() -> None:
