@@ -29,6 +29,8 @@ from stream.operations.status import INPUTS, members_of
 TRANSACTIONAL_ID: Final = "tidemark.repair"
 _POLL_S: Final = 0.2
 _JOIN_S: Final = 60.0
+_COMMIT_S: Final = 50.0
+"""All states of a partition may be on their way; within the client's time-out of a transaction, a minute."""
 
 
 class RepairRefused(RuntimeError):
@@ -127,7 +129,7 @@ class Hold:
             self._producer.send_offsets_to_transaction(
                 [_noted(place, plan.position)], self._consumer.consumer_group_metadata(), ANSWER_WITHIN
             )
-            self._producer.commit_transaction(ANSWER_WITHIN)
+            self._producer.commit_transaction(_COMMIT_S)
         except BaseException as error:
             with suppress(KafkaException):
                 self._producer.abort_transaction(ANSWER_WITHIN)
