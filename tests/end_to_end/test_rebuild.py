@@ -4,6 +4,8 @@ the new build goes on where the old one was."""
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import pytest
@@ -11,15 +13,16 @@ from msgspec.structs import replace
 
 from stream.configuration.clients import client_properties
 from stream.configuration.settings import Configuration
-from stream.contracts import topics
+from stream.decisions.decide import FOLD_VERSION
 from stream.engine.cluster import FoldChanged, check_fold
 from stream.engine.processor import Context, Parsed
 from stream.operations.history.verifying import verify
 from stream.profiles.profile import Profile
 from stream.testing.topics import Topics
+from stream.workers.process import build_processor
 from stream.workers.profiles import Folding, ProfilesProcessor
 from tests.chaos.input_log import PARTITIONS
-from tests.end_to_end.deployments import Deployment, await_idle, deciding, deployed, profiles_of, small_shop
+from tests.end_to_end.deployments import Deployment, await_idle, deployed, profiles_of, small_shop
 from tests.integration.operations.work import working
 
 EVENTS = 1_200
@@ -46,30 +49,60 @@ def begin_as(live: Configuration, processor: ProfilesProcessor) -> None:
     check_fold(client_properties(live.kafka), processor, PARTITIONS, lambda: True)
 
 
-def rebuilt(made: Deployment, *options: str) -> str:
+@contextmanager
+def running(made: Deployment, *options: str) -> Iterator[subprocess.Popen[str]]:
+    """The command, which has to end with 0."""
     command = [sys.executable, "-m", "stream.cli", "--config", made.config, "rebuild", *options]
-    done = subprocess.run(command, env=os.environ | made.environ, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stderr
-    assert max(map(len, done.stdout.splitlines())) <= 80
-    return done.stdout
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, env=os.environ | made.environ, stdout=pipe, stderr=pipe, text=True) as process:
+        try:
+            yield process
+            assert process.wait(120) == 0, process.stderr and process.stderr.read()
+        finally:
+            process.kill()
 
 
-def test_a_changed_fold_is_taken_over(own_topics: Topics, tmp_path_factory: pytest.TempPathFactory) -> None:
+def rebuilt(made: Deployment, *options: str) -> str:
+    with running(made, *options) as process:
+        said, _ = process.communicate(timeout=120)
+    assert max(map(len, said.splitlines())) <= 80
+    return said
+
+
+@contextmanager
+def deciding_as(live: Configuration, fold_version: int) -> Iterator[None]:
+    """A worker of the decisions runs, which has to be of the fold that made their states."""
+    with build_processor(live, "decisions") as processor:
+        processor.fold_version = fold_version
+        check_fold(client_properties(live.kafka), processor, PARTITIONS, lambda: True)
+        with working(live, processor):
+            yield
+
+
+def test_changed_folds_of_both_roles_are_taken_over(
+    own_topics: Topics, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     shop = small_shop(own_topics, tmp_path_factory.mktemp("rebuild"), "rebuild", EVENTS)
     made = deployed(shop, own_topics.name("rebuilt."))
     live = made.configuration
-    with deciding(live):
+    with ExitStack() as older:
+        older.enter_context(deciding_as(live, FOLD_VERSION - 1))
         with working(live, profiles_of(live, Older)):
             said = rebuilt(made)
         assert "nothing was changed" in said
         await_idle(live)
         with pytest.raises(FoldChanged, match="tidemark rebuild"):
             begin_as(live, profiles_of(live, ProfilesProcessor))
-        assert "profiles" in rebuilt(made, "--apply")
-        begin_as(live, profiles_of(live, ProfilesProcessor))
+        with pytest.raises(FoldChanged, match="tidemark rebuild"), deciding_as(live, FOLD_VERSION):
+            pass
+        with running(made, "--apply") as process:
+            assert process.stderr is not None
+            assert any("workers of role decisions to be stopped" in line for line in process.stderr)
+            older.close()
+    begin_as(live, profiles_of(live, ProfilesProcessor))
+    with deciding_as(live, FOLD_VERSION):
         with working(live, profiles_of(live, ProfilesProcessor)):
             assert verify(live).passed
         await_idle(live)
         assert "nothing differs" in rebuilt(made, "--apply")
-        assert any(known[-1].correction for known in made.alerts().values())
-        assert all(value is not None for _, value in made.read(topics.ALERTS))
+    assert any(known[-1].correction for known in made.alerts().values())

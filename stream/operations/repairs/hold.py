@@ -13,7 +13,7 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Final, Self
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 
 from stream.configuration.clients import client_properties
 from stream.configuration.settings import Configuration
@@ -28,6 +28,7 @@ from stream.operations.status import INPUTS, members_of
 
 TRANSACTIONAL_ID: Final = "tidemark.repair"
 _POLL_S: Final = 0.2
+_LOOKS_AT_MOST_MS: Final = 3_600_000
 _JOIN_S: Final = 60.0
 _COMMIT_S: Final = 50.0
 """All states of a partition may be on their way; within the client's time-out of a transaction, a minute."""
@@ -41,6 +42,7 @@ class Hold:
     """Holds the group of a role, as a context.
 
     Args:
+        producer: of ``open_producer``.
         role: whose workers are stopped.
         wait_s: for workers that are just leaving; one that is killed counts as a member until its session is over.
 
@@ -48,7 +50,7 @@ class Hold:
         RepairRefused: workers of the role are there.
     """
 
-    def __init__(self, live: Configuration, role: str, partitions: int, wait_s: float) -> None:
+    def __init__(self, live: Configuration, producer: Producer, role: str, partitions: int, wait_s: float) -> None:
         names = live.topics.topic_names()
         self._kafka = live.kafka
         self._role = role
@@ -66,22 +68,15 @@ class Hold:
                 "auto.offset.reset": "error",
                 "enable.auto.commit": False,
                 "session.timeout.ms": live.engine.session_timeout_ms,
+                # What differs is looked for meanwhile, and that is as long as it is.
+                "max.poll.interval.ms": _LOOKS_AT_MOST_MS,
                 "partition.assignment.strategy": "range",
             },
         )
-        self._producer = make_producer(
-            live.kafka,
-            **{
-                "transactional.id": f"{names.prefix}{TRANSACTIONAL_ID}",
-                "linger.ms": 5,
-                "compression.type": "lz4",
-            },
-        )
+        self._producer = producer
 
     def __enter__(self) -> Self:
         try:
-            # Ends what a repair that was killed has left open, before anything is read.
-            self._producer.init_transactions(ANSWER_WITHIN)
             self._consumer.subscribe([self._input], on_assign=self._assigned, on_revoke=self._revoked)
             give_up = time.monotonic() + _JOIN_S
             while len(self._held) < self._partitions:
@@ -165,6 +160,24 @@ class Hold:
         if code in (KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH):
             return RepairRefused("another repair took over: let it finish")
         return explained(error)
+
+
+def open_producer(live: Configuration) -> Producer:
+    """The producer of all repairs of a deployment.
+
+    It fences one that is under way elsewhere, and ends what one that was killed has left open: until then nobody is
+    told what the groups have committed.
+    """
+    producer = make_producer(
+        live.kafka,
+        **{
+            "transactional.id": f"{live.topics.prefix}{TRANSACTIONAL_ID}",
+            "linger.ms": 5,
+            "compression.type": "lz4",
+        },
+    )
+    producer.init_transactions(ANSWER_WITHIN)
+    return producer
 
 
 def _noted(place: TopicPartition, position: Position) -> TopicPartition:

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Final, NamedTuple
 
 import msgspec
+from confluent_kafka import Producer
 
 from stream.configuration.clients import client_properties
 from stream.configuration.settings import Configuration
@@ -20,7 +21,7 @@ from stream.contracts import topics
 from stream.contracts.alerts import Correction
 from stream.operations.brokers import connect_admin, make_consumer, partitions_of, settled_ends
 from stream.operations.ends import newest_records
-from stream.operations.repairs.hold import Hold, RepairRefused, await_no_worker, committed
+from stream.operations.repairs.hold import Hold, RepairRefused, await_no_worker, committed, open_producer
 from stream.operations.repairs.plan import PartitionPlan, Plan, correction_of, plan
 from stream.operations.replays.record import Replay, read, sandbox_of, write
 from stream.operations.replays.run import Run
@@ -73,6 +74,7 @@ class Repair:
         replay = read(self._live, self._name)
         refuse_unfit(replay)
         count = len(replay.until)
+        producer = open_producer(self._live)
         self._told("waiting for the workers of role profiles to be gone")
         await_no_worker(self._live, profiles.ROLE, self._wait_s)
         self._told("waiting for the decisions to be through with what was asked")
@@ -80,7 +82,7 @@ class Repair:
         replay = self._caught_up(replay, count)
         self._told("looking for what differs")
         correction = correction_of(replay.id, self._reason, int(time.time() * 1000))
-        with Hold(self._live, profiles.ROLE, count, self._wait_s) as hold:
+        with Hold(self._live, producer, profiles.ROLE, count, self._wait_s) as hold:
             found = self._plan(replay, count, correction)
             for each in found.partitions:
                 if each.changes:
@@ -91,13 +93,13 @@ class Repair:
         left = self._plan(replay, count, correction)
         changed = sum(each.changes for each in left.partitions)
         if not changed and any(each.decided for each in left.partitions):
-            self._rename(left, count)
+            self._rename(producer, left, count)
         return Repaired(found.counts, found.left_out, changed)
 
-    def _rename(self, left: Plan, count: int) -> None:
+    def _rename(self, producer: Producer, left: Plan, count: int) -> None:
         """The decisions' states are those of the other fold by now: say so beside them."""
         self._told("waiting for the workers of role decisions to be stopped: their fold has changed too")
-        with Hold(self._live, decisions.ROLE, count, self._wait_s) as hold:
+        with Hold(self._live, producer, decisions.ROLE, count, self._wait_s) as hold:
             for each in left.partitions:
                 if each.decided is not None:
                     hold.write(PartitionPlan(each.partition, each.decided, {}, []))
