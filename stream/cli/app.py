@@ -23,6 +23,7 @@ from stream.cli import (
     explain,
     ingest,
     models,
+    policies,
     rebuild,
     repair,
     replay,
@@ -90,6 +91,7 @@ app.command()(rebuild.rebuild)
 app.command()(config.config)
 app.command()(version.version)
 app.add_typer(models.app, name="models")
+app.add_typer(policies.app, name="policies")
 app.add_typer(replay.app, name="replay")
 app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(state.app, name="state")

@@ -100,6 +100,7 @@ def _kinds() -> dict[Exit, tuple[type[BaseException], ...]]:
     from serving.training.enough import TooLittleHistory
     from serving.training.settings import UnusableSettings
     from stream.configuration.resolve import ConfigurationError
+    from stream.decisions.policy_history import PoliciesUnreadable
     from stream.embedded.cache import InstallError
     from stream.embedded.process import StartError
     from stream.engine.clients import FixedProperty
@@ -128,6 +129,7 @@ def _kinds() -> dict[Exit, tuple[type[BaseException], ...]]:
     from stream.operations.history.verifying import NoSuchPartition
     from stream.operations.ingest import IngestError
     from stream.operations.names import UnknownTopicError
+    from stream.operations.policies import NotApplied
     from stream.operations.promotion import NotPromoted
     from stream.operations.repairs.hold import RepairRefused
     from stream.operations.replays.begin import ReplayRefused
@@ -172,7 +174,9 @@ def _kinds() -> dict[Exit, tuple[type[BaseException], ...]]:
         StoreFailed,
         InstanceTaken,
         DeadLetterRefused,
+        NotApplied,
         NotPromoted,
+        PoliciesUnreadable,
         RefreshRefused,
         NotComparable,
         ReplayBusy,

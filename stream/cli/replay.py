@@ -85,15 +85,15 @@ def replay(
     from stream.configuration.load import load_policies
     from stream.operations.replays.begin import Wanted, begin
 
-    _one_thread()
+    one_thread()
     configuration = loaded(context).configuration
     made = begin(
         configuration,
         name or f"{datetime.now(UTC):%m%d-%H%M%S}",
         Wanted(
             source="requests" if requests else "events",
-            since=_moment(since, "--from"),
-            until=_moment(until, "--to"),
+            since=moment_or_offsets(since, "--from"),
+            until=moment_or_offsets(until, "--to"),
             model=model,
             policies=None if policies is None else load_policies(policies),
             customer=customer,
@@ -107,7 +107,7 @@ def resume(context: typer.Context, name: Name) -> None:
     """Go on with a replay that was stopped."""
     from stream.operations.replays.record import read
 
-    _one_thread()
+    one_thread()
     configuration = loaded(context).configuration
     found = read(configuration, name)
     if found.done_at:
@@ -183,12 +183,13 @@ def work_on(configuration: Configuration, found: Replay) -> None:
     show_ran(ran)
 
 
-def _one_thread() -> None:
+def one_thread() -> None:
+    """Before numpy is imported."""
     # As for a worker: see `worker.py`.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
-def _moment(text: str | None, option: str) -> Moment | None:
+def moment_or_offsets(text: str | None, option: str) -> Moment | None:
     """Offsets by partition, such as 0:1200,1:900, or a moment, as they were typed."""
     if text is None:
         return None

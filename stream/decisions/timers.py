@@ -1,5 +1,5 @@
-"""What decisions do without an answer: alerts are published when quiet hours end and expire at their time, and questions that a fallback answered are put
-again.
+"""What decisions do without an answer: alerts are published when quiet hours end and expire at their time, and questions
+that a fallback answered are put again.
 
 The engine asks ``due`` after every fold and calls ``on_timer`` when partition time has passed it. The worker calls
 ``ask_again`` for states that are ``waiting`` when the model is back. Neither reads a clock.

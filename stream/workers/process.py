@@ -39,7 +39,8 @@ from stream.workers.decisions import DecisionsProcessor, Question
 from stream.workers.erased import read_erasures
 from stream.workers.explaining import Explainer
 from stream.workers.metrics import DecisionsMetrics
-from stream.workers.models import RegisteredModels, RegisteredPolicies
+from stream.workers.models import RegisteredModels
+from stream.workers.policies import RegisteredPolicies
 from stream.workers.profiles import ProfilesProcessor
 from stream.workers.scoring import ScoringStage
 from stream.workers.switches import SwitchReader
@@ -121,7 +122,7 @@ def build_processor(
         return
     versions = open_registry(configuration)
     default = versions.default()
-    switches = SwitchReader(kafka, names.physical(topics.CONTROL), default.card.version)
+    switches = SwitchReader(kafka, names.physical(topics.CONTROL), default.card.version, configuration.policies)
     items = CatalogueReader(kafka, names.physical(topics.CATALOGUE), Catalogue.from_items(()))
     try:
         switches.start()
@@ -131,7 +132,7 @@ def build_processor(
             source=configuration.deployment.source,
             partitions=count_partitions(AdminClient(kafka), names.physical(topics.SCORE_REQUESTS)),
         )
-        policies = RegisteredPolicies(versions, configuration.policies, lambda: switches.rollout)
+        policies = RegisteredPolicies(versions, lambda: switches.policies, lambda: switches.rollout)
         if stage is None:
             models = RegisteredModels(versions, configuration.triton, lambda: switches.rollout, lambda: items.snapshot)
             explainer = Explainer(policies.policies_of, configuration.triton)
