@@ -105,7 +105,7 @@ def simulate(
             policies=policies,
         ),
     )
-    work_on(configuration, made)
+    work_on(configuration, made, tell=not as_json)
     found = compare(configuration, "live", made.id, examples)
     if as_json:
         typer.echo(msgspec.json.encode(found))

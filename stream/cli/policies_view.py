@@ -35,7 +35,7 @@ def show_differences(found: Sequence[Difference]) -> None:
 def show_applied(said: Control) -> None:
     """That it is done, and from when on it counts."""
     typer.echo(
-        f"policies {said.version} hold for questions as of {to_rfc3339(said.effective_at)} and later; before them: "
+        f"policies {said.version} hold for questions as of\n{to_rfc3339(said.effective_at)} and later; before them: "
         f"{said.previous_version}"
     )
 

@@ -161,8 +161,8 @@ def drop(context: typer.Context, name: Name) -> None:
     output().print(f"dropped replay {name}: {len(gone)} topics and its groups")
 
 
-def work_on(configuration: Configuration, found: Replay) -> None:
-    """Go on with a replay until it is done; Ctrl-C stops it, with exit code 1."""
+def work_on(configuration: Configuration, found: Replay, *, tell: bool = True) -> None:
+    """Go on with a replay until it is done, and tell how it was; Ctrl-C stops it, with exit code 1."""
     from stream.cli.exits import Exit
     from stream.operations.replays.run import Run
     from stream.workers.process import configure_logging
@@ -180,7 +180,8 @@ def work_on(configuration: Configuration, found: Replay) -> None:
     if not ran.replay.done_at:
         notes().print(f"stopped: `tidemark replay resume {found.id}` goes on")
         raise typer.Exit(Exit.PROMISE_BROKEN)
-    show_ran(ran)
+    if tell:
+        show_ran(ran)
 
 
 def one_thread() -> None:

@@ -7,6 +7,7 @@ the environment over all of them. Whatever a layer holds that no setting takes i
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar
@@ -21,6 +22,9 @@ SEPARATOR: Final = "__"
 
 S = TypeVar("S", bound=msgspec.Struct)
 
+_ENTRY: Final = re.compile(r"`\$((?:\[\d+\]|\.\w+)+)`$")
+"""Where inside a value msgspec found what is wrong."""
+
 
 class ConfigurationError(ValueError):
     """A setting cannot be used; the message names where it stands, its key, and what was expected.
@@ -29,7 +33,7 @@ class ConfigurationError(ValueError):
         key: the dotted key, where it is about one.
     """
 
-    def __init__(self, message: str, key: str = "") -> None:
+    def __init__(self, message: str = "", key: str = "") -> None:
         super().__init__(message)
         self.key = key
 
@@ -218,6 +222,11 @@ def _converted(given: Given, annotation: Any, path: tuple[str, ...]) -> Any:
             return converted
     shown = "" if is_secret(annotation) else f", got {given.value!r}"
     key = ".".join(path)
+    if isinstance(value, list):
+        _refuse_unknown_inside(value, msgspec.inspect.type_info(annotation), given.origin, key)
+        # Of a list the entry that is wrong is told, not all of them.
+        entry = _ENTRY.search(str(problem))
+        key, shown = key + (entry[1] if entry else ""), ""
     raise ConfigurationError(f"{given.origin}: {key}: {_expectation(problem, annotation)}{shown}", key) from None
 
 

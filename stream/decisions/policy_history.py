@@ -38,6 +38,11 @@ class PolicyHistory:
         Those of kind ``policy``, as they lie in the control topic. A later one counts before an earlier one, whatever
         their times.
 
+    Attributes
+    ----------
+    name
+        Of the policies that the last change leads to.
+
     Raises
     ------
     PoliciesUnreadable
@@ -47,6 +52,7 @@ class PolicyHistory:
     def __init__(self, configured: Policies, records: Iterable[Control] = ()) -> None:
         self.configured = configured
         self.changes = tuple(Change(record.effective_at, written_in(record)) for record in records)
+        self.name = name_of(self.newest())
 
     def at(self, as_of: int) -> Policies:
         """The policies for a question as of ``as_of``, epoch milliseconds of event time."""

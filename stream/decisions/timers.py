@@ -1,4 +1,4 @@
-"""What decisions do without an answer: alerts are published when quiet hours end and expire at their time, and questions
+"""What decisions do without an answer: alerts are published when quiet hours end, and expire at their time; questions
 that a fallback answered are put again.
 
 The engine asks ``due`` after every fold and calls ``on_timer`` when partition time has passed it. The worker calls

@@ -111,6 +111,9 @@ class ModelsInForce(Protocol):
     def remembered(self, alert: Alert | None) -> PoliciesInForce:
         """The policies that an alert was last judged by."""
 
+    def applied(self) -> str:
+        """Name of the policies that the last change known here leads to."""
+
     def in_force(self) -> str:
         """Name and version of the model in force now, for `tidemark status`."""
 
@@ -237,7 +240,7 @@ class DecisionsProcessor(Processor[DecisionState, Question]):
         return _decode_budget(encoded)
 
     def worth_noting(self) -> dict[str, str]:
-        return {"model": self._models.in_force()}
+        return {"model": self._models.in_force(), "policies": self._models.applied()}
 
     def _remembered(self, state: DecisionState | None) -> PoliciesInForce:
         """The policies that the customer's alerts were last judged by: what ends without an answer ends by them."""

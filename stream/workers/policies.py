@@ -62,6 +62,9 @@ class RegisteredPolicies:
                 return found
         return self._in_force(self._history().configured, version)
 
+    def applied(self) -> str:
+        return self._history().name
+
     def in_force(self) -> str:
         return f"{self._registry.name} {self._rollout().settled(self._clock())}"
 

@@ -1,5 +1,6 @@
 """A file of policies: what is wrong is named with its line, and what is shown can be applied again."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -53,8 +54,7 @@ def test_what_is_wrong_is_told_with_its_line(
     text = FILE.replace(*wrong, 1)
     if inside:
         # As a table of the configuration: a line later.
-        text = text.replace("[[", "[[policies.").replace("\n[", "\n[policies.").replace("[policies.[", "[")
-        text, line = "[policies]\n" + text, line + 1
+        text, line = "[policies]\n" + re.sub(r"(?m)^(\[\[?)", r"\1policies.", text), line + 1
     path = tmp_path / "policies.toml"
     path.write_text(text)
     with pytest.raises(ConfigurationError) as caught:

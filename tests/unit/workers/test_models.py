@@ -176,7 +176,7 @@ def test_policies_follow_the_version_that_answered(world: World, tmp_path: Path)
     assert policies.policies_of(world.first, NOW).rules["churn_risk"].raise_threshold == round(own.raise_at, 3)
     assert policies.policies_of(third, NOW).version != policies.policies_of(world.first, NOW).version
     # A fallback's version, or one that was taken out since.
-    assert policies.policies_of("fallback-1", NOW) is policies.policies_of("", NOW)
+    assert policies.policies_of("fallback-1", NOW) == policies.policies_of("", NOW)
     world.switch(third, NOW + 10)
     assert policies.policies_for("ada", NOW, NOW) == policies.policies_of(world.first, NOW)
     assert policies.policies_for("ada", NOW + 10, NOW) == policies.policies_of(third, NOW)

@@ -38,6 +38,9 @@ class OnePolicy(NamedTuple):
     def remembered(self, alert: Alert | None) -> PoliciesInForce:
         return self.policies
 
+    def applied(self) -> str:
+        return "policies"
+
     def in_force(self) -> str:
         return "customer 1"
 
