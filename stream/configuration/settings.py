@@ -189,8 +189,8 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True):
         for name in self.subscriptions:
             if not _SUBSCRIPTION_SECRET.fullmatch(name):
                 raise ValueError(
-                    f"subscriptions.{name} is no setting: it must be a subscription's name (small letters, digits, dots, "
-                    "hyphens) and .secret"
+                    f"subscriptions.{name} is no setting: it must be a subscription's name (small letters, digits, "
+                    "dots, hyphens) and .secret"
                 )
 
     def lacks_secret(self) -> bool:
