@@ -55,6 +55,9 @@ def subscribe(
     attempts: Annotated[
         int, typer.Option(min=1, help="That fail while others succeed, before an alert is given up.")
     ] = 20,
+    longest_wait: Annotated[
+        float, typer.Option(min=0.1, max=86_400, help="Seconds between two attempts, at most.")
+    ] = 300.0,
     parallel: Annotated[int, typer.Option(min=1, max=1000, help="Customers at once.")] = 16,
     timeout: Annotated[float, typer.Option(min=0.1, max=300, help="Seconds of an attempt.")] = 10.0,
     allow_private: Annotated[
@@ -102,6 +105,7 @@ def subscribe(
             undelivered=undelivered,
             once=once,
             attempts=attempts,
+            longest_wait_s=longest_wait,
             parallel=parallel,
             timeout_s=timeout,
             allow_private=allow_private,

@@ -61,7 +61,7 @@ class Endpoint:
 
     def meets(self, delivery: Delivery) -> None:
         """A delivery waits for it from now on."""
-        delivery.mark = self._taken
+        delivery.met = delivery.mark = self._taken
 
     def took(self) -> bool:
         """It has taken something; returns whether it was down until now."""
@@ -75,16 +75,17 @@ class Endpoint:
     def failed(self, delivery: Delivery, now: float, wait_s: float | None) -> None:
         """It has not taken a delivery, which may be its own fault.
 
-        The failure counts against the delivery if something else was taken since it was last looked at: then the
-        endpoint works. While nothing is taken nobody can know, so nothing is given up.
+        The failure counts against the delivery if the endpoint works: if something else was taken since this one was
+        last tried, or since it was read and hardly anybody else fails. Before that nobody can know, so nothing is
+        given up because an endpoint was away.
 
         Args:
             wait_s: what it asked for; everybody waits so long.
         """
-        if self._taken > delivery.mark:
-            delivery.counted += 1
-            delivery.mark = self._taken
         self._failing.add((delivery.partition, delivery.key))
+        if self._taken > (delivery.mark if self.is_down else delivery.met):
+            delivery.counted += 1
+        delivery.mark = self._taken
         if wait_s is not None:
             self._rest(now + wait_s)
         elif self.is_down:

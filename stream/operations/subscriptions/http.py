@@ -10,6 +10,7 @@ import asyncio
 import time
 from datetime import UTC, datetime
 from importlib.metadata import version
+from ipaddress import ip_address
 from typing import Final
 
 import aiohttp
@@ -110,6 +111,8 @@ def checked(target: str, allow_private: bool) -> URL:
         raise UnusableTarget(f"{target!r} is no URL: {error}") from error
     if url.scheme not in ("http", "https") or not host:
         raise UnusableTarget(f"{target!r} is no URL of HTTP")
+    if host.replace(".", "").isdigit() and not _is_address(host):
+        raise UnusableTarget(f"{host} is neither a name nor an address as it is usually written")
     if url.user is not None or url.password is not None:
         raise UnusableTarget("a URL with a password in it can be read by everybody on this machine: sign instead")
     if url.scheme == "http" and not allow_private:
@@ -117,6 +120,14 @@ def checked(target: str, allow_private: bool) -> URL:
             "plain http shows customers to everybody on the way: use https, or allow private endpoints"
         )
     return url
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _joined(target: URL, location: str) -> str:

@@ -41,9 +41,11 @@ class Delivery:
     tries: int = 0
     """Attempts so far."""
     counted: int = 0
-    """Attempts that failed although the endpoint took something of somebody else meanwhile."""
+    """Attempts that failed although the endpoint works."""
+    met: int = 0
+    """How many deliveries the endpoint had taken when this one was read."""
     mark: int = 0
-    """How many deliveries the endpoint had taken when this one was last looked at."""
+    """The same when it was last tried."""
 
 
 class Sink(Protocol):

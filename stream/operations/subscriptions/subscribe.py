@@ -37,6 +37,7 @@ from stream.workers.erased_reader import ErasuresReader
 
 ATTEMPTS: Final = 20
 """An endpoint that fails every other time loses one delivery in a million by it."""
+LONGEST_WAIT_S: Final = 300.0
 PARALLEL: Final = 16
 TIMEOUT_S: Final = 10.0
 _SCHEME: Final = re.compile(r"https?://", re.IGNORECASE)
@@ -59,6 +60,8 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
     once: bool = False
     """Whether to end when all is done with that is committed now."""
     attempts: Annotated[int, msgspec.Meta(gt=0)] = ATTEMPTS
+    longest_wait_s: Annotated[float, msgspec.Meta(gt=0)] = LONGEST_WAIT_S
+    """Between two attempts at an alert."""
     parallel: Annotated[int, msgspec.Meta(gt=0)] = PARALLEL
     timeout_s: Annotated[float, msgspec.Meta(gt=0)] = TIMEOUT_S
     allow_private: bool = False
@@ -120,6 +123,7 @@ def subscribe(
             parallel=wish.parallel,
             drain_s=wish.timeout_s + 1.0,
             attempts=wish.attempts,
+            longest_wait_s=wish.longest_wait_s,
         )
         on_begin(subscription.stop)
         with closing(Intake(configuration, source, group, subscription)) as intake:

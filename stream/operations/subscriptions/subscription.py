@@ -28,7 +28,7 @@ from stream.operations.subscriptions.posting import Posting
 from stream.operations.subscriptions.wanted import Skipped, Unreadable
 from stream.workers.erased_reader import ErasuresReader
 
-RETRIES: Final = Backoff(1.0, 300.0)
+FIRST_WAIT_S: Final = 1.0
 HELD_MOST: Final = 10_000
 """Deliveries in memory before nothing more is read; and their bodies' bytes:"""
 HELD_BYTES_MOST: Final = 64 * 1024 * 1024
@@ -61,6 +61,7 @@ class Subscription:
         parallel: attempts under way at once.
         drain_s: how long attempts under way may take to end when it stops, seconds.
         attempts: failures that count before a delivery is given up.
+        longest_wait_s: between two attempts at a delivery, seconds.
     """
 
     def __init__(
@@ -75,6 +76,7 @@ class Subscription:
         parallel: int,
         drain_s: float,
         attempts: int,
+        longest_wait_s: float,
     ) -> None:
         self._judge = judge
         self._forget = forget
@@ -86,6 +88,7 @@ class Subscription:
         self._metrics = metrics
         self._parallel = parallel
         self._drain_s = drain_s
+        self._backoff = Backoff(FIRST_WAIT_S, longest_wait_s)
         self._chance = random.random
         self._endpoint = Endpoint(attempts, self._chance)
         self._lanes = Lanes()
@@ -210,7 +213,7 @@ class Subscription:
         if self._endpoint.gives_up(delivery, crowded=self._lanes.behind(delivery) >= LANE_FULL):
             self._give_up(delivery, "exhausted", detail)
             return
-        self._lanes.retry(delivery, now + RETRIES.wait_s(delivery.tries, self._chance))
+        self._lanes.retry(delivery, now + self._backoff.wait_s(delivery.tries, self._chance))
 
     def _give_up(self, delivery: Delivery, code: Code, detail: str) -> None:
         self._letters.write(

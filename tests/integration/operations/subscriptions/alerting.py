@@ -56,7 +56,9 @@ def transition(
     )
 
 
-def produce(deployment: Configuration, events: list[AlertEvent], *, commit: bool = True, logical: str = topics.ALERTS) -> None:
+def produce(
+    deployment: Configuration, events: list[AlertEvent], *, commit: bool = True, logical: str = topics.ALERTS
+) -> None:
     """Write them in one transaction, and commit it or roll it back."""
     producer: Producer = make_producer(deployment.kafka, **{"transactional.id": f"{deployment.topics.prefix}alerting"})
     topic = deployment.topics.topic_names().physical(logical)
