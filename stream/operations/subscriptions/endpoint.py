@@ -38,7 +38,8 @@ class Endpoint:
         self._taken = 0
         self._failing: set[tuple[int, bytes]] = set()
         self._refused: set[tuple[int, bytes]] = set()
-        self._probes = 0
+        self.probes = 0
+        """Attempts in a row at an endpoint that is down."""
         self._quiet_until = 0.0
 
     @property
@@ -63,14 +64,14 @@ class Endpoint:
         """A delivery waits for it from now on."""
         delivery.met = delivery.mark = self._taken
 
-    def took(self) -> bool:
-        """It has taken something; returns whether it was down until now."""
-        was_down = self.is_down
+    def took(self) -> int:
+        """It has taken something; returns how many probes failed before, 0 where it was not down."""
+        probes = self.probes
         self._taken += 1
         self._failing.clear()
         self._refused.clear()
-        self._probes = 0
-        return was_down
+        self.probes = 0
+        return probes
 
     def failed(self, delivery: Delivery, now: float, wait_s: float | None) -> None:
         """It has not taken a delivery, which may be its own fault.
@@ -89,8 +90,8 @@ class Endpoint:
         if wait_s is not None:
             self._rest(now + wait_s)
         elif self.is_down:
-            self._probes += 1
-            self._rest(now + PROBES.wait_s(self._probes, self._chance))
+            self.probes += 1
+            self._rest(now + PROBES.wait_s(self.probes, self._chance))
 
     def refused(self, delivery: Delivery) -> None:
         """It says that it will never take a delivery."""

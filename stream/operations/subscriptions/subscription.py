@@ -34,6 +34,9 @@ HELD_MOST: Final = 10_000
 HELD_BYTES_MOST: Final = 64 * 1024 * 1024
 LANE_FULL: Final = 100
 """Deliveries behind a failing one before it is given up at its next failure that counts."""
+TOLD_AFTER: Final = 3
+"""Probes that fail before the log says that the endpoint is down: one that fails often fails five customers in a row
+now and then."""
 COMMIT_S: Final = 1.0
 _POLL_S: Final = 0.1
 _ANSWER_S: Final = 0.01
@@ -180,9 +183,10 @@ class Subscription:
             if not self._lanes.holds(delivery):
                 continue
             if outcome.verdict == "taken":
-                if self._endpoint.took():
-                    _log.info("the endpoint is back")
+                if probes := self._endpoint.took():
                     self._lanes.hasten(time.monotonic())
+                if probes >= TOLD_AFTER:
+                    _log.info("the endpoint is back")
                 self._end(delivery, "delivered")
             elif outcome.verdict == "again":
                 self._failed(delivery, outcome.detail, outcome.wait_s)
@@ -205,10 +209,10 @@ class Subscription:
                 )
 
     def _failed(self, delivery: Delivery, detail: str, wait_s: float | None) -> None:
-        now, was_down = time.monotonic(), self._endpoint.is_down
+        now = time.monotonic()
         self._endpoint.failed(delivery, now, wait_s)
         self._metrics.failures.inc()
-        if self._endpoint.is_down and not was_down:
+        if self._endpoint.probes == TOLD_AFTER:
             _log.warning("the endpoint takes nothing: waiting for it", last=detail)
         if self._endpoint.gives_up(delivery, crowded=self._lanes.behind(delivery) >= LANE_FULL):
             self._give_up(delivery, "exhausted", detail)

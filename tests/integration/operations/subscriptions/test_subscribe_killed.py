@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 from stream.configuration.settings import Configuration
 from stream.contracts.alerts import AlertEvent
 from stream.contracts.codec import encode
@@ -20,7 +22,7 @@ from tests.integration.operations.subscriptions.alerting import produce, transit
 from tests.integration.operations.subscriptions.reading import given_up
 from tests.integration.operations.subscriptions.receiver import Manners, Receiver, Seen
 
-CUSTOMERS, REVISIONS = 60, 12
+CUSTOMERS, REVISIONS, ROUNDS = 40, 8, 5
 POISON, POISONED = "customer-7", 2
 OPTIONS = ["--from", "beginning", "--allow-private", "--longest-wait", "1", "--timeout", "2"]
 SEED = random.randrange(1_000_000)
@@ -48,6 +50,7 @@ def first_times(seen: list[Seen]) -> dict[str, list[int]]:
     return {customer: list(revisions) for customer, revisions in order.items()}
 
 
+@pytest.mark.slow
 def test_nothing_is_lost_and_order_holds_whatever_is_killed(
     deployment: Configuration, environ: dict[str, str], tmp_path: Path
 ) -> None:
@@ -60,9 +63,9 @@ def test_nothing_is_lost_and_order_holds_whatever_is_killed(
         if customer != 7 or revision <= POISONED
     ]
     manners = Manners(failing=0.5, slow_s=0.1, busy_every=97, busy_s=1, always={POISON: 500}, seed=SEED)
-    batches = [told[at : at + 60] for at in range(0, len(told), 60)]
+    batches = [told[at : at + CUSTOMERS] for at in range(0, len(told), CUSTOMERS)]
     with Receiver(tmp_path, manners) as receiver:
-        for number, batch in enumerate(batches[:8]):
+        for number, batch in enumerate(batches[:ROUNDS]):
             produce(deployment, batch)
             produce(deployment, [transition(f"rolled-back-{number}")], commit=False)
             with subscribed(environ, receiver.url), subscribed(environ, receiver.url):
@@ -73,7 +76,7 @@ def test_nothing_is_lost_and_order_holds_whatever_is_killed(
                     time.sleep(chance.random())
                     receiver.start()
                 time.sleep(chance.random())
-        for batch in batches[8:]:
+        for batch in batches[ROUNDS:]:
             produce(deployment, batch)
         with subscribed(environ, receiver.url, "--once") as last:
             assert last.wait(240) == 0
