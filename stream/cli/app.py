@@ -33,6 +33,7 @@ from stream.cli import (
     simulate,
     state,
     status,
+    subscribe,
     tail,
     topics,
     train,
@@ -82,6 +83,7 @@ app.command()(evaluate.evaluate)
 app.command()(sentiment.sentiment)
 app.command()(status.status)
 app.command()(tail.tail)
+app.command()(subscribe.subscribe)
 app.command()(explain.explain)
 app.command()(erase.erase)
 app.command()(resume.resume)

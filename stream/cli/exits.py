@@ -106,6 +106,7 @@ def _kinds() -> dict[Exit, tuple[type[BaseException], ...]]:
     from stream.engine.clients import FixedProperty
     from stream.engine.cluster import ClusterUnreachable, FoldChanged, TopicMismatch
     from stream.engine.commits import DeadLetterRefused
+    from stream.engine.contact import ConsumerLost
     from stream.engine.fencing import WorkerFenced
     from stream.engine.instance import InstanceTaken, InvalidInstance
     from stream.engine.processor import NewerState
@@ -138,6 +139,9 @@ def _kinds() -> dict[Exit, tuple[type[BaseException], ...]]:
     from stream.operations.replays.window import NotComparable
     from stream.operations.rows import MappingError
     from stream.operations.sources import SourceError
+    from stream.operations.subscriptions.intake import AlertsLost, NoPosition
+    from stream.operations.subscriptions.subscribe import UnusableWish
+    from stream.operations.subscriptions.subscription import EndpointRefuses
     from stream.operations.topics import TopicMismatchError
 
     usage = (
@@ -158,6 +162,8 @@ def _kinds() -> dict[Exit, tuple[type[BaseException], ...]]:
         LetterNotFound,
         OffsetOutOfRange,
         NoSuchPartition,
+        NoPosition,
+        UnusableWish,
     )
     refused = (
         DifferentCutoffs,
@@ -181,6 +187,8 @@ def _kinds() -> dict[Exit, tuple[type[BaseException], ...]]:
         NotComparable,
         ReplayBusy,
         RepairRefused,
+        AlertsLost,
+        EndpointRefuses,
     )
     unreadable = (
         ConversionError,
@@ -205,6 +213,7 @@ def _kinds() -> dict[Exit, tuple[type[BaseException], ...]]:
         StartError,
         ErasureUnfinished,
         ScorerUnavailable,
+        ConsumerLost,
         TimeoutError,
     )
     return {

@@ -63,15 +63,7 @@ def run_worker(configuration: Configuration, role: str, instance: str | None, me
     """
     configure_logging(configuration.log_level)
     registry = CollectorRegistry()
-    port = configuration.metrics_port if metrics_port is None else metrics_port
-    if port:
-        try:
-            start_http_server(port, addr=configuration.metrics_host, registry=registry)
-        except OSError as error:
-            raise ConfigurationError(
-                f"metrics cannot be served at {configuration.metrics_host}:{port} ({error.strerror or error}): set "
-                "another metrics_port (or --metrics-port), one for each worker of a machine, or another metrics_host"
-            ) from error
+    serve_metrics(configuration, metrics_port, registry)
     kafka = client_properties(configuration.kafka)
     folder = Path(configuration.data_dir)
     with (
@@ -98,6 +90,26 @@ def run_worker(configuration: Configuration, role: str, instance: str | None, me
         ):
             worker.run()
     return 0
+
+
+def serve_metrics(configuration: Configuration, port: int | None, registry: CollectorRegistry) -> None:
+    """Serve what is registered to Prometheus until the process ends.
+
+    Args:
+        port: instead of the configured one; 0 serves nothing.
+
+    Raises:
+        ConfigurationError: it cannot be served there.
+    """
+    port = configuration.metrics_port if port is None else port
+    if port:
+        try:
+            start_http_server(port, addr=configuration.metrics_host, registry=registry)
+        except OSError as error:
+            raise ConfigurationError(
+                f"metrics cannot be served at {configuration.metrics_host}:{port} ({error.strerror or error}): set "
+                "another metrics_port (or --metrics-port), one for each worker of a machine, or another metrics_host"
+            ) from error
 
 
 @contextmanager
