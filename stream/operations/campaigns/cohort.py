@@ -1,7 +1,7 @@
 """Who is compared: customers whose alert was raised, in the arm that they were drawn into, from their first raise on.
 
-Whether somebody is raised a first time depends on nothing that an arm could change; a second raise does, since those who
-were mailed buy more. So a customer counts once in a draw, by the first raise that the log has. It reads no topic:
+Whether somebody is raised a first time depends on nothing that an arm could change; a second raise does, since those
+who were mailed buy more. So a customer counts once in a draw, by the first raise that the log has. It reads no topic:
 `reading.py` hands it alerts.
 """
 

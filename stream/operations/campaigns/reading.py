@@ -1,13 +1,13 @@
 """Reads the log for the report: alerts of both arms to their ends, then what their customers did, to the end.
 
-The ends are asked for once, before anything is read, and only what was committed counts. What is compared and how stands
-in `cohort.py`, `outcomes.py` and `report.py`. Called by `tidemark campaigns report`.
+The ends are asked for once, before anything is read, and only what was committed counts. What is compared and how
+stands in `cohort.py`, `outcomes.py` and `report.py`. Called by `tidemark campaigns report`.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 from confluent_kafka import Consumer, Message, TopicPartition
@@ -52,6 +52,17 @@ class Asked(NamedTuple):
     bys: Sequence[By] = ("kind", "segment", "month")
 
 
+class _Span(NamedTuple):
+    """Part of a partition."""
+
+    place: TopicPartition
+    low: int
+    """Offset of the first record that is kept."""
+    start: int
+    end: int
+    """Left out."""
+
+
 def report(configuration: Configuration, asked: Asked, progress: Progress | None = None) -> Report:
     """The arms of every draw, compared.
 
@@ -90,7 +101,7 @@ class _Reading:
     def reported(self) -> Report:
         asked, settings = self._asked, self._configuration.profiles
         cohort = Cohort(asked.days, self._configuration.policies.high_value_from)
-        for message in self._messages("alerts", self._alerts):
+        for message in self._messages("alerts", self._spans(self._alerts)):
             cohort.take(messages.decode_alert_event(message.value() or b"").data)
         units, left_out = cohort.units()
         units, gone = self._selected(units)
@@ -99,9 +110,10 @@ class _Reading:
             raise NothingRaised(_nobody(asked, left_out))
         logs = {unit.customer_id.encode(): CustomerLog(settings) for unit in units}
         begins, reached = self._followed(logs, min(unit.raised_at for unit in units))
-        followed = []
+        followed, places = [], set()
         for unit in units:
             place = partition_for(unit.customer_id.encode(), len(self._events))
+            places.add(place)
             if unit.raised_at < begins[place]:
                 left_out["raised before the events that are kept"] += 1
                 continue
@@ -113,7 +125,7 @@ class _Reading:
             currency=settings.currency,
             days=asked.days,
             detect=asked.detect,
-            until=to_rfc3339(min(reached.values())),
+            until=to_rfc3339(min(reached[place] for place in places)),
             campaigns=campaigns(followed, asked.bys, asked.detect),
             customers_left_out=dict(+left_out),
             alerts_left_out=dict(+cohort.alerts_left_out),
@@ -131,13 +143,17 @@ class _Reading:
         far time has come."""
         tolerance = self._configuration.profiles.future_tolerance_ms
         # An event is at most so much ahead of the broker's clock: earlier records hold nothing that came after a raise.
-        asked = [TopicPartition(place.topic, place.partition, max(0, raised_from - tolerance)) for place in self._events]
+        asked = [
+            TopicPartition(place.topic, place.partition, max(0, raised_from - tolerance)) for place in self._events
+        ]
         found = {place.partition: place.offset for place in self._consumer.offsets_for_times(asked, ANSWER_WITHIN)}
+        spans = self._spans(self._events, found)
+        lost = {span.place.partition for span in spans if 0 < span.low == span.start}
         begins, reached = dict.fromkeys(found, 0), dict.fromkeys(found, 0)
-        for message in self._messages("events", self._events, found):
+        for message in self._messages("events", spans):
             record = record_of(message)
-            low = found[record.partition]
-            if record.offset == low and bounds_of(self._consumer, TopicPartition(record.topic, record.partition))[0] > 0:
+            if record.partition in lost:
+                lost.remove(record.partition)
                 begins[record.partition] = record.append_time + tolerance
             try:
                 parsed = self._fold.parse(record)
@@ -149,18 +165,24 @@ class _Reading:
                 log.take(parsed.payload.event, parsed.time, parsed.payload.redriven)
         return begins, reached
 
-    def _messages(
-        self, what: str, places: Sequence[TopicPartition], starts: dict[int, int] | None = None
-    ) -> Iterator[Message]:
-        """Committed records of some partitions, one after the other, up to where they ended."""
+    def _spans(self, places: Sequence[TopicPartition], starts: dict[int, int] | None = None) -> list[_Span]:
+        """What is to be read of some partitions.
+
+        Args:
+            starts: offsets by partition, negative for the end; None: all that is kept.
+        """
         spans = []
         for place in places:
             low, _ = bounds_of(self._consumer, place)
             end = self._ends[place.topic, place.partition]
-            start = low if starts is None else max(low, starts[place.partition] if starts[place.partition] >= 0 else end)
-            spans.append((place, start, end))
-        behind, whole = 0, sum(max(0, end - start) for _, start, end in spans)
-        for place, start, end in spans:
+            start = low if starts is None else starts[place.partition]
+            spans.append(_Span(place, low, end if start < 0 else max(low, start), end))
+        return spans
+
+    def _messages(self, what: str, spans: Sequence[_Span]) -> Iterator[Message]:
+        """Committed records of some partitions, one after the other."""
+        behind, whole = 0, sum(max(0, span.end - span.start) for span in spans)
+        for place, _, start, end in spans:
             told = None if self._progress is None else _told(self._progress, what, behind, whole)
             yield from records(self._consumer, place.topic, place.partition, start, end, told)
             behind += max(0, end - start)
@@ -174,8 +196,7 @@ def _erased(unit: Unit, erasures: Erasures) -> bool:
     return erasures.before(unit.customer_id.encode(), unit.events_partition, unit.events_offset)
 
 
-def _nobody(asked: Asked, left_out: Collection[str] | Counter[str]) -> str:
-    """What to do about it."""
+def _nobody(asked: Asked, left_out: Counter[str]) -> str:
     when = "" if asked.since is None and asked.until is None else " in that time: choose another --from or --to"
-    why = "; ".join(f"{count:,} {reason}" for reason, count in dict(left_out).items() if count)
+    why = "; ".join(f"{count:,} {reason}" for reason, count in left_out.items() if count)
     return f"nobody was alerted for the first time{when}" + (f" (left out: {why})" if why else "")

@@ -149,7 +149,8 @@ def _campaign(followed: list[Followed], bys: Sequence[By], detect: float | None)
     rows = [_row("all", "all", followed, cap)]
     for by in bys:
         values = sorted({_VALUE[by](unit) for unit in units})
-        rows += [_row(by, value, [each for each in followed if _VALUE[by](each.unit) == value], cap) for value in values]
+        groups = [[each for each in followed if _VALUE[by](each.unit) == value] for value in values]
+        rows += [_row(by, value, group, cap) for value, group in zip(values, groups, strict=True)]
     enough, needed = _sufficient(rows[0], share, detect)
     return Campaign(
         experiment=units[0].experiment,
