@@ -62,8 +62,8 @@ def report(
 ) -> None:
     """Compare customers whose alerts were published with those whose alerts were held out.
 
-    Everybody counts in the arm that was drawn, whether a message reached them or not. Ends with 1 when the arms were not
-    drawn as they should have been.
+    Everybody counts in the arm that was drawn, whether a message reached them or not. Ends with 1 when the arms were
+    not drawn as they should have been.
     """
     import msgspec
 

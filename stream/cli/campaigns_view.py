@@ -21,33 +21,40 @@ def show_report(found: Report) -> None:
     for campaign in found.campaigns:
         _show(console, campaign, found)
         console.print()
+    if found.customers_left_out or found.alerts_left_out:
+        console.print("[dim]left out:[/dim]")
     for reason, count in found.customers_left_out.items():
-        console.print(f"left out: {count:,} customers, {reason}", markup=False)
+        console.print(f"  {count:,} customers: {reason}", markup=False)
     for mode, count in found.alerts_left_out.items():
-        console.print(f"left out: {count:,} alerts, {mode}", markup=False)
+        console.print(f"  {count:,} alerts: {mode}", markup=False)
     windows = f"{found.days} days" if found.days is not None else "as many days as the alert looked ahead"
+    until = found.until[:16].replace("T", " ")
     console.print(
-        f"[dim]Windows of {windows} from a customer's first alert, over by {found.until[:16].replace('T', ' ')}. Intervals "
-        "are 95 %: of twenty rows, one misses by chance. Everybody counts in the arm drawn, reached or not.[/dim]"
+        f"[dim]Windows of {windows} from a customer's first alert, over by {until} UTC. "
+        "Intervals are 95 %: of twenty rows, one misses by chance. Everybody counts in the arm drawn, reached "
+        "or not.[/dim]"
     )
 
 
 def _show(console: Console, campaign: Campaign, found: Report) -> None:
     everybody = campaign.rows[0]
-    console.print(
-        f"[bold]experiment {campaign.experiment}, salt {campaign.salt_version}, hold-out "
-        f"{100 * campaign.share:g} %[/bold]: first alerts from {campaign.first_raise[:10]} to {campaign.last_raise[:10]}"
-    )
+    share = f"hold-out {100 * campaign.share:g} %"
+    console.print(f"[bold]experiment {campaign.experiment}, salt {campaign.salt_version}, {share}[/bold]")
+    console.print(f"first alerts from {campaign.first_raise[:10]} to {campaign.last_raise[:10]}")
     for sentence in _cautions(campaign):
         console.print(sentence)
     if everybody.buyers is None:
         console.print(f"[yellow]{_incomparable(campaign)}[/yellow]")
+        return
+    console.print()
     _table(console, "share who bought, %", [(row, row.buyers) for row in campaign.rows], 100.0)
-    capped = "" if campaign.cap is None else f", at most {campaign.cap:,.0f} each"
-    _table(console, f"{found.currency} a customer{capped}", [(row, row.revenue) for row in campaign.rows], 1.0)
-    for row in campaign.rows:
-        if row.reached is not None:
-            console.print(_reached(row, row.reached, found.currency))
+    console.print()
+    _table(console, f"{found.currency} a customer", [(row, row.revenue) for row in campaign.rows], 1.0)
+    if campaign.cap is not None:
+        console.print(f"[dim]a customer counts for {campaign.cap:,.2f} {found.currency} at most[/dim]")
+    console.print()
+    if everybody.reached is not None:
+        console.print(_reached(everybody, everybody.reached, found.currency))
     for sentence in _sufficiency(campaign, found.detect):
         console.print(sentence)
 
@@ -57,9 +64,9 @@ def _cautions(campaign: Campaign) -> Iterator[str]:
     treated, holdout = everybody.treated, everybody.holdout
     if campaign.mismatched and draw is not None:
         yield (
-            f"[red]the arms are not as they were to be drawn: {holdout.customers + holdout.not_over:,} customers are held "
-            f"out, {draw.expected:,.0f} should be (p {draw.p:.1g}). Believe nothing below, and find out who is missing: "
-            "[/red]a salt or secret that was changed, alerts that were not read, erasures of one arm"
+            f"[red]the arms are not as they were to be drawn: {holdout.customers + holdout.not_over:,} customers are "
+            f"held out, {draw.expected:,.0f} should be (p {draw.p:.1g}). Believe nothing below, and find out who is "
+            "missing:[/red] a secret that was changed, alerts that are gone, erasures in one arm"
         )
     elif draw is not None:
         held = holdout.customers + holdout.not_over
@@ -117,14 +124,13 @@ def _table(console: Console, title: str, rows: list[tuple[Row, Difference | None
 
 
 def _reached(row: Row, reached: Reached, currency: str) -> str:
-    name = "all" if row.by == "all" else f"{row.by} {row.value}"
     share = f"{row.treated.reached:,} of {row.treated.customers:,} treated were reached"
     if reached.buyers is None:
-        return f"{name}: {share}: too few to tell the effect on them"
+        return f"{share}: too few to tell the effect on them"
     said = f"{_told(reached.buyers, 100.0)} points bought"
     if reached.revenue is not None:
         said += f", {_told(reached.revenue, 1.0)} {currency}"
-    return f"{name}: {share}; effect on those: {said}"
+    return f"{share}; effect on those: {said}"
 
 
 def _told(effect: Effect, scale: float) -> str:
@@ -136,7 +142,8 @@ def _sufficiency(campaign: Campaign, detect: float | None) -> Iterator[str]:
     if seen is None or campaign.enough is None:
         return
     if seen.detectable is not None:
-        yield f"so many customers show a difference of {100 * seen.detectable:.1f} points or more, in four of five cases"
+        least = f"{100 * seen.detectable:.1f} points"
+        yield f"so many customers show a difference of {least} or more, in four of five cases"
     if detect is None:
         known = campaign.rows[0].treated.customers + campaign.rows[0].holdout.customers
         if campaign.enough:

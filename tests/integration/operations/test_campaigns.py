@@ -1,5 +1,5 @@
-"""`tidemark campaigns report` on a real broker: what it tells of alerts on both topics and of what their customers did is
-what a person counts."""
+"""`tidemark campaigns report` on a real broker: what it tells of alerts on both topics and of what their customers did
+is what a person counts."""
 
 from __future__ import annotations
 
