@@ -75,8 +75,8 @@ def _cautions(campaign: Campaign) -> Iterator[str]:
         yield f"not over yet: the windows of {treated.not_over:,} treated and {holdout.not_over:,} of the hold-out"
     if treated.corrected or holdout.corrected:
         yield (
-            f"taken back by a repair, and counted all the same: {treated.corrected:,} treated, {holdout.corrected:,} of "
-            "the hold-out"
+            f"taken back by a repair, and counted all the same: {treated.corrected:,} treated, {holdout.corrected:,} "
+            "of the hold-out"
         )
     if campaign.moved:
         yield f"in both arms, since the share was changed: {campaign.moved:,}; the first alert counts"
