@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from stream.cli import (
+    campaigns,
     compare,
     config,
     convert,
@@ -94,6 +95,7 @@ app.command()(config.config)
 app.command()(version.version)
 app.add_typer(models.app, name="models")
 app.add_typer(policies.app, name="policies")
+app.add_typer(campaigns.app, name="campaigns")
 app.add_typer(replay.app, name="replay")
 app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(state.app, name="state")

@@ -113,6 +113,7 @@ def _kinds() -> dict[Exit, tuple[type[BaseException], ...]]:
     from stream.engine.restore import StateLost
     from stream.engine.stores.rocks import StoreFailed
     from stream.operations.brokers import AccessError, KafkaUnreachableError, MissingTopicError
+    from stream.operations.campaigns.reading import NothingRaised
     from stream.operations.catalogue_items import CatalogueFileError
     from stream.operations.convert import ConversionError
     from stream.operations.dead_letters.exported import ExportError
@@ -200,6 +201,7 @@ def _kinds() -> dict[Exit, tuple[type[BaseException], ...]]:
         NothingToCompare,
         NothingToEvaluate,
         NothingKnown,
+        NothingRaised,
         NotErased,
         UnreadablePredictions,
         TooLittleHistory,
