@@ -139,7 +139,7 @@ class _Orders:
         units = min(line.units, bought.units)
         cents = round(bought.cents * units / bought.units) if line.cents is None else line.cents
         bought.units -= units
-        bought.cents -= min(cents, bought.cents) if bought.units else bought.cents
+        bought.cents -= min(cents, bought.cents)
 
     def count(self) -> int:
         return sum(any(bought.units > 0 for bought in order.values()) for order in self._orders.values())
