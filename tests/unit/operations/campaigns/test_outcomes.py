@@ -40,7 +40,7 @@ def bought(day: float, price: float, units: float = 1.0, item: str = "mug", **fi
 
 
 def outcome(*events: Event, redriven: bool = False) -> Outcome:
-    log = CustomerLog(ProfileSettings(exchange_rates={"EUR": 0.5}))
+    log = CustomerLog(ProfileSettings(exchange_rates={"EUR": 0.5}), [UNIT])
     for each in events:
         assert isinstance(each.time, int)
         log.take(each, each.time, redriven)
