@@ -88,7 +88,7 @@ def people(events: Iterable[Event], planted: bool) -> list[Person]:
         raised_at = _silence(sorted(to_epoch_ms(event.time) for event in own if event.type == "purchase"))
         unit = _unit(customer_id, raised_at, "treatment", "")
         if raised_at and unit.ends_at <= end:
-            log = CustomerLog(_SETTINGS)
+            log = CustomerLog(_SETTINGS, [unit])
             for event in own:
                 log.take(event, to_epoch_ms(event.time), False)
             found.append((customer_id, raised_at, log.outcome(unit)))
@@ -129,7 +129,6 @@ def _unit(customer_id: str, raised_at: int, arm: str, salt: str, share: float = 
         days=WINDOW_DAYS,
         events_partition=0,
         events_offset=0,
-        alert_ids=(),
     )
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection
 from datetime import datetime
+from typing import NamedTuple
 
 import msgspec
 
@@ -37,7 +38,7 @@ class Unit(msgspec.Struct, kw_only=True):
     events_partition: int
     events_offset: int
     """Of the event that led there."""
-    alert_ids: Collection[str]
+    alert_ids: Collection[str] = ()
     """Of all of the customer's alerts in this draw."""
     corrected: bool = False
     """A repair has taken the alert back since: the customer was treated all the same, and counts."""
@@ -50,8 +51,16 @@ class Unit(msgspec.Struct, kw_only=True):
         return self.raised_at + self.days * DAY_MS
 
 
+class _First(NamedTuple):
+    """The first transition of an alert."""
+
+    unit: Unit
+    late: bool
+    """A repair raised it, long after it should have been: nobody was told in time, in either arm."""
+
+
 class Cohort:
-    """Collects the alerts of both topics, in any order.
+    """Collects the alerts of both topics.
 
     Args:
         days: length of the windows; None: the horizon of each alert.
@@ -65,59 +74,56 @@ class Cohort:
         self.alerts_left_out: Counter[str] = Counter()
         self._days = days
         self._high_value_from = high_value_from
-        self._firsts: dict[tuple[str, str, str], dict[str, Alert]] = {}
-        """By customer, experiment and salt: the first transition of each alert, by its id."""
-        self._whose: dict[str, tuple[str, str, str]] = {}
+        self._firsts: dict[tuple[str, str, str], dict[str, _First]] = {}
+        """By customer, experiment and salt, and then by the alert's id."""
+        self._headless: set[tuple[str, str, str]] = set()
+        """Customers with an alert whose first transition the log has lost."""
         self._corrected: set[str] = set()
 
     def take(self, alert: Alert) -> None:
-        """A transition."""
+        """A transition; those of one alert in the order of the log."""
         if alert.mode != "live" or alert.simulated:
             self.alerts_left_out[alert.mode if alert.mode != "live" else "simulated"] += alert.revision == 1
             return
         draw = (alert.customer_id, alert.experiment.id, alert.experiment.salt_version)
-        self._whose[alert.alert_id] = draw
+        firsts = self._firsts.setdefault(draw, {})
         if alert.revision == 1:
-            self._firsts.setdefault(draw, {})[alert.alert_id] = alert
+            firsts[alert.alert_id] = _First(self._unit(alert), alert.correction is not None)
+        elif alert.alert_id not in firsts:
+            self._headless.add(draw)
         if alert.status == "corrected":
             self._corrected.add(alert.alert_id)
 
     def units(self) -> tuple[list[Unit], Counter[str]]:
         """Everybody who can be followed from their first raise on, in order of it; and how many cannot, by why."""
         left_out: Counter[str] = Counter()
-        headless = {draw for alert_id, draw in self._whose.items() if alert_id not in self._firsts.get(draw, ())}
-        left_out["raised before the alerts that are kept"] = len(headless)
         units = []
         for draw, firsts in self._firsts.items():
-            if draw in headless:
+            if draw in self._headless:
+                left_out["raised before the alerts that are kept"] += 1
                 continue
-            first = min(firsts.values(), key=lambda alert: (_moment(alert.as_of), alert.alert_id))
-            if first.correction is not None:
-                # It was published long after it should have been: nobody was told in time, in either arm.
+            alert_id, (unit, late) = min(firsts.items(), key=lambda item: (item[1].unit.raised_at, item[0]))
+            if late:
                 left_out["raised late, by a repair"] += 1
                 continue
-            units.append(self._unit(first, firsts))
-        return sorted(units, key=lambda unit: (unit.raised_at, unit.customer_id)), +left_out
+            unit.alert_ids = frozenset(firsts)
+            unit.corrected = alert_id in self._corrected
+            unit.moved = any(first.unit.arm != unit.arm for first in firsts.values())
+            units.append(unit)
+        return sorted(units, key=lambda unit: (unit.raised_at, unit.customer_id)), left_out
 
-    def _unit(self, first: Alert, firsts: dict[str, Alert]) -> Unit:
-        experiment = first.experiment
+    def _unit(self, alert: Alert) -> Unit:
+        experiment = alert.experiment
         return Unit(
-            customer_id=first.customer_id,
+            customer_id=alert.customer_id,
             experiment=experiment.id,
             salt_version=experiment.salt_version,
             share=experiment.share,
             arm=experiment.arm,
-            kind=first.kind,
-            segment=segment_of(first, self._high_value_from),
-            raised_at=_moment(first.as_of),
-            days=first.horizon_days if self._days is None else self._days,
-            events_partition=first.evidence.partition,
-            events_offset=first.evidence.last_offset,
-            alert_ids=frozenset(firsts),
-            corrected=first.alert_id in self._corrected,
-            moved=any(alert.experiment.arm != experiment.arm for alert in firsts.values()),
+            kind=alert.kind,
+            segment=segment_of(alert, self._high_value_from),
+            raised_at=to_epoch_ms(datetime.fromisoformat(alert.as_of)),
+            days=alert.horizon_days if self._days is None else self._days,
+            events_partition=alert.evidence.partition,
+            events_offset=alert.evidence.last_offset,
         )
-
-
-def _moment(text: str) -> int:
-    return to_epoch_ms(datetime.fromisoformat(text))

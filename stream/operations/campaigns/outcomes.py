@@ -6,6 +6,7 @@ for what comes too late. It reads no topic: `reading.py` hands it events.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import msgspec
@@ -44,10 +45,12 @@ class CustomerLog:
 
     Args:
         settings: rates and allowed lateness.
+        units: the customer's, in all draws; what lies in no window of theirs is not kept.
     """
 
-    def __init__(self, settings: ProfileSettings) -> None:
+    def __init__(self, settings: ProfileSettings, units: Iterable[Unit]) -> None:
         self._settings = settings
+        self._units = list(units)
         self._event_ids = b""
         self._newest = 0
         self._purchases: list[_Trade] = []
@@ -70,6 +73,8 @@ class CustomerLog:
         self._event_ids = (self._event_ids + key)[-_IDS_SIZE:]
         self._newest = max(self._newest, time)
         if event.simulated or event.mode not in ("live", "backfill"):
+            return
+        if not any(unit.raised_at <= time <= unit.ends_at for unit in self._units):
             return
         if event.type == "purchase":
             order = event.transaction_id or f"event {event.event_id}"
@@ -139,7 +144,7 @@ class _Orders:
         units = min(line.units, bought.units)
         cents = round(bought.cents * units / bought.units) if line.cents is None else line.cents
         bought.units -= units
-        bought.cents -= min(cents, bought.cents) if bought.units else bought.cents
+        bought.cents -= min(cents, bought.cents)
 
     def count(self) -> int:
         return sum(any(bought.units > 0 for bought in order.values()) for order in self._orders.values())

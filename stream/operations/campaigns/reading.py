@@ -108,7 +108,10 @@ class _Reading:
         left_out["erased"] = gone
         if not units:
             raise NothingRaised(_nobody(asked, left_out))
-        logs = {unit.customer_id.encode(): CustomerLog(settings) for unit in units}
+        own: dict[bytes, list[Unit]] = {}
+        for unit in units:
+            own.setdefault(unit.customer_id.encode(), []).append(unit)
+        logs = {key: CustomerLog(settings, drawn) for key, drawn in own.items()}
         begins, reached = self._followed(logs, min(unit.raised_at for unit in units))
         followed, places = [], set()
         for unit in units:

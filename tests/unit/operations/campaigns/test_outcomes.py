@@ -40,7 +40,7 @@ def bought(day: float, price: float, units: float = 1.0, item: str = "mug", **fi
 
 
 def outcome(*events: Event, redriven: bool = False) -> Outcome:
-    log = CustomerLog(ProfileSettings(exchange_rates={"EUR": 0.5}))
+    log = CustomerLog(ProfileSettings(exchange_rates={"EUR": 0.5}), [UNIT])
     for each in events:
         assert isinstance(each.time, int)
         log.take(each, each.time, redriven)
@@ -85,13 +85,26 @@ ORDER = [bought(1, 10.0, 3.0, transaction_id="o"), bought(1, 7.0, item="cup", tr
         (event("return", 5, transaction_id="o"), NOTHING),
         (event("return", 5, transaction_id="o", items=[Item("mug", quantity=1.0)]), Outcome(1, 27.0, False)),
         (event("return", 5, transaction_id="o", items=[Item("mug", price=4.0)]), Outcome(1, 33.0, False)),
+        (event("return", 5, transaction_id="o", items=[Item("mug", price=4.0, quantity=3.0)]), Outcome(1, 25.0, False)),
+        (event("return", 5, transaction_id="o", items=[Item("cup", price=90.0)]), Outcome(1, 30.0, False)),
         (event("return", 5, items=[Item("mug", quantity=3.0)]), Outcome(1, 7.0, False)),
         (event("return", 5, items=[Item("mug", quantity=9.0)]), Outcome(1, 7.0, False)),
         (event("return", 0.5, items=[Item("mug", quantity=1.0)]), Outcome(1, 37.0, False)),
         (event("return", 5, transaction_id="before"), Outcome(1, 37.0, False)),
         (event("return", 31, transaction_id="o"), Outcome(1, 37.0, False)),
     ],
-    ids=["whole", "a unit", "at another price", "unnamed", "too many", "before it was bought", "another's", "later"],
+    ids=[
+        "whole",
+        "a unit",
+        "at another price",
+        "for less",
+        "for more",
+        "unnamed",
+        "too many",
+        "before it was bought",
+        "another's",
+        "later",
+    ],
 )
 def test_what_came_back_of_the_window_is_taken_off(back: Event, expected: Outcome) -> None:
     assert outcome(*ORDER, back) == expected
@@ -100,6 +113,11 @@ def test_what_came_back_of_the_window_is_taken_off(back: Event, expected: Outcom
 def test_an_order_of_which_all_lines_came_back_is_none() -> None:
     lines = [Item("mug", quantity=3.0), Item("cup", quantity=1.0)]
     assert outcome(*ORDER, event("return", 5, transaction_id="o", items=lines)) == NOTHING
+
+
+def test_what_came_back_once_cannot_come_back_again() -> None:
+    backs = [event("return", day, transaction_id="o", items=[Item("mug", quantity=3.0)]) for day in (5, 6)]
+    assert outcome(*ORDER, *backs) == Outcome(1, 7.0, False)
 
 
 def test_a_return_that_the_log_has_before_its_order_counts() -> None:
