@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable
 
 import pytest
-from confluent_kafka import Producer
+from confluent_kafka import Producer, TopicPartition
 from msgspec.structs import replace
 
 from stream.configuration.clients import client_properties
@@ -22,6 +22,7 @@ from stream.contracts.partitioning import partition_for
 from stream.contracts.times import DAY_MS, to_rfc3339
 from stream.decisions.deployment import Deployment
 from stream.decisions.messages import transition
+from stream.operations.brokers import connect_admin, ends_of
 from stream.testing.topics import Topics
 from stream.workers.erased import read_erasures
 from stream.workers.process import VERSION
@@ -199,6 +200,28 @@ def test_the_period_is_that_of_first_alerts(
     assert code == 0
     assert (everybody["treated"]["customers"], everybody["holdout"]["customers"]) == (1, 0)
     assert everybody["buyers"] is None
+
+
+def test_customers_whose_events_are_gone_are_left_out(
+    lived: Configuration, environ: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By retention, of one partition: nobody there can be known not to have bought."""
+    events = lived.topics.topic_names().physical(logical.EVENTS)
+    cut = partition_for(b"t1", PARTITIONS)
+    admin = connect_admin(lived.kafka)
+    ends = ends_of(admin, [TopicPartition(events, cut)], committed=True)
+    for future in admin.delete_records([TopicPartition(events, cut, ends[events, cut] - 1)]).values():
+        future.result(10)
+    code, out = command(["campaigns", "report", "--days", str(DAYS), "--json"], environ, capsys)
+    told = json.loads(out)
+    here = ["t1", "t2", "t3", "t4", "t5", "t6", "h1", "h2", "h3", "h4", "new"]
+    gone = [name for name in here if partition_for(name.encode(), PARTITIONS) == cut]
+    assert code == 0
+    assert told["customers_left_out"]["raised before the events that are kept"] == len(gone)
+    (everybody, *_) = told["campaigns"][0]["rows"]
+    assert sum(everybody[arm]["customers"] + everybody[arm]["not_over"] for arm in ("treated", "holdout")) == len(
+        here
+    ) - len(gone)
 
 
 def test_a_time_without_alerts_is_said_to_be_one(
