@@ -17,9 +17,9 @@ from stream.contracts import topics as logical
 from stream.contracts.alerts import Evidence
 from stream.contracts.codec import encode
 from stream.contracts.erasures import Erasure, erasure_key
+from stream.operations.subscriptions.endpoint import EndpointRefuses
 from stream.operations.subscriptions.intake import NoPosition
 from stream.operations.subscriptions.subscribe import UnusableWish, Wish, subscribe
-from stream.operations.subscriptions.subscription import EndpointRefuses
 from stream.testing.topics import Topics
 from stream.testing.waiting import eventually
 from stream.workers.erased import read_erasures
