@@ -34,7 +34,7 @@ class EndpointRefuses(RuntimeError):
     def __init__(self, last: Outcome) -> None:
         super().__init__(
             {
-                "refused": f"the endpoint refused refused {REFUSED_BY_ALL} customers in a row, the last with {last.detail}: "
+                "refused": f"the endpoint refused {REFUSED_BY_ALL} customers in a row, the last with {last.detail}: "
                 "see to the URL and the secret, start it again, and try what was given up with --undelivered",
                 "gone": f"the endpoint wants nothing more ({last.detail}): end the subscription, or start it again "
                 "with another one",
