@@ -140,9 +140,9 @@ def _kinds() -> dict[Exit, tuple[type[BaseException], ...]]:
     from stream.operations.replays.window import NotComparable
     from stream.operations.rows import MappingError
     from stream.operations.sources import SourceError
+    from stream.operations.subscriptions.endpoint import EndpointRefuses
     from stream.operations.subscriptions.intake import AlertsLost, NoPosition
     from stream.operations.subscriptions.subscribe import UnusableWish
-    from stream.operations.subscriptions.subscription import EndpointRefuses
     from stream.operations.topics import TopicMismatchError
 
     usage = (

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Final
 
 from stream.operations.subscriptions.backoff import Backoff
-from stream.operations.subscriptions.outcomes import Delivery
+from stream.operations.subscriptions.outcomes import Delivery, Outcome
 
 DOWN_AFTER: Final = 5
 """Customers who fail, with nothing taken in between, before the endpoint counts as down. Fewer may all be customers
@@ -22,6 +22,24 @@ wrong URL or a secret that was changed on one side would else make a dead letter
 
 PROBES: Final = Backoff(1.0, 30.0)
 """Waits between two attempts while it is down: it is found again half a minute after its return at the latest."""
+
+
+class EndpointRefuses(RuntimeError):
+    """The endpoint wants nothing of this subscription. What it was not given stays where it is.
+
+    Args:
+        last: outcome of an attempt, by which that is known.
+    """
+
+    def __init__(self, last: Outcome) -> None:
+        super().__init__(
+            {
+                "refused": f"the endpoint refused {REFUSED_BY_ALL} customers in a row, the last with {last.detail}: "
+                "see to the URL and the secret, start it again, and try what was given up with --undelivered",
+                "gone": f"the endpoint wants nothing more ({last.detail}): end the subscription, or start it again "
+                "with another one",
+            }.get(last.verdict, f"{last.detail}: allow it with --allow-private, or name another endpoint")
+        )
 
 
 class Endpoint:

@@ -17,13 +17,13 @@ from confluent_kafka import Message
 
 from stream.contracts.undelivered import Code
 from stream.operations.subscriptions.backoff import Backoff
-from stream.operations.subscriptions.endpoint import REFUSED_BY_ALL, Endpoint
+from stream.operations.subscriptions.endpoint import Endpoint, EndpointRefuses
 from stream.operations.subscriptions.intake import Intake, Start
 from stream.operations.subscriptions.lanes import Lanes
 from stream.operations.subscriptions.letters import Letters
 from stream.operations.subscriptions.metrics import SubscriptionMetrics
 from stream.operations.subscriptions.offsets import Frontier
-from stream.operations.subscriptions.outcomes import Delivery
+from stream.operations.subscriptions.outcomes import Delivery, Outcome
 from stream.operations.subscriptions.posting import Posting
 from stream.operations.subscriptions.wanted import Skipped, Unreadable
 from stream.workers.erased_reader import ErasuresReader
@@ -42,10 +42,6 @@ _POLL_S: Final = 0.1
 _ANSWER_S: Final = 0.01
 
 _log = structlog.get_logger(__name__)
-
-
-class EndpointRefuses(RuntimeError):
-    """The endpoint wants nothing of this subscription. What it was not given stays where it is."""
 
 
 class Judge(Protocol):
@@ -194,19 +190,10 @@ class Subscription:
                 self._endpoint.refused(delivery)
                 self._give_up(delivery, "refused", outcome.detail)
                 if self._endpoint.refuses_all:
-                    self._fail(
-                        f"the endpoint has refused {REFUSED_BY_ALL} customers in a row, the last with "
-                        f"{outcome.detail}: see to the URL and the secret, then start it again, and try what "
-                        "was given up with --undelivered"
-                    )
+                    self._fail(outcome)
             else:
                 self._lanes.retry(delivery, time.monotonic())
-                self._fail(
-                    f"the endpoint wants no more deliveries ({outcome.detail}): end the subscription, or start "
-                    "it again with another one"
-                    if outcome.verdict == "gone"
-                    else f"{outcome.detail}: allow it with --allow-private, or name another endpoint"
-                )
+                self._fail(outcome)
 
     def _failed(self, delivery: Delivery, detail: str, wait_s: float | None) -> None:
         now = time.monotonic()
@@ -241,8 +228,8 @@ class Subscription:
         self.ends[end] += 1
         self._metrics.ended(end)
 
-    def _fail(self, message: str) -> None:
-        self._failure = self._failure or EndpointRefuses(message)
+    def _fail(self, last: Outcome) -> None:
+        self._failure = self._failure or EndpointRefuses(last)
         self._stopping = True
 
     def _send(self) -> None:

@@ -17,9 +17,9 @@ from stream.contracts import topics as logical
 from stream.contracts.alerts import Evidence
 from stream.contracts.codec import encode
 from stream.contracts.erasures import Erasure, erasure_key
+from stream.operations.subscriptions.endpoint import EndpointRefuses
 from stream.operations.subscriptions.intake import NoPosition
 from stream.operations.subscriptions.subscribe import UnusableWish, Wish, subscribe
-from stream.operations.subscriptions.subscription import EndpointRefuses
 from stream.testing.topics import Topics
 from stream.testing.waiting import eventually
 from stream.workers.erased import read_erasures
@@ -109,6 +109,7 @@ def test_what_is_refused_is_given_up_at_once_with_the_answer_and_can_be_tried_ag
         assert [(each.customer, each.revision) for each in receiver.taken()[2:]] == [("ann", 1), ("ann", 2)]
 
 
+@pytest.mark.slow
 def test_a_customer_who_always_fails_blocks_nobody_and_is_given_up(deployment: Configuration, tmp_path: Path) -> None:
     produce(deployment, [transition("ann", 1)])
     with Receiver(tmp_path, Manners(always={"ann": 500})) as receiver:
@@ -135,13 +136,14 @@ def test_a_customer_who_always_fails_blocks_nobody_and_is_given_up(deployment: C
         assert len(receiver.seen(500)) == tried, "what was given up is not tried again"
 
 
+@pytest.mark.slow
 def test_while_the_endpoint_is_down_nothing_is_given_up(deployment: Configuration, tmp_path: Path) -> None:
     told = [transition(f"customer-{number}") for number in range(20)]
     produce(deployment, told)
     with Receiver(tmp_path, Manners()) as receiver:
         receiver.kill()
         with Running(deployment, wish(receiver.url, once=False, attempts=1)) as running:
-            assert not eventually(lambda: given_up(deployment), timeout=8)
+            assert not eventually(lambda: given_up(deployment), timeout=5)
             assert committed(deployment) == 0
             receiver.start()
             assert eventually(lambda: len(receiver.taken()) == 20, timeout=45)

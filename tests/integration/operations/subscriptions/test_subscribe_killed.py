@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import random
+import signal
 import subprocess
 import sys
 import time
@@ -92,3 +93,18 @@ def test_nothing_is_lost_and_order_holds_whatever_is_killed(
     for customer, revisions in first_times(taken).items():
         assert revisions == sorted(revisions), customer
     print(f"{len(taken):,} taken for {len(told):,} alerts, {len(receiver.seen()):,} requests, {len(letters)} letters")
+
+
+def test_sigterm_ends_after_the_attempts_under_way_and_they_are_not_made_again(
+    deployment: Configuration, environ: dict[str, str], tmp_path: Path
+) -> None:
+    produce(deployment, [transition(f"customer-{number}") for number in range(40)])
+    with Receiver(tmp_path, Manners(slow_s=1.5)) as receiver:
+        with subscribed(environ, receiver.url, "--parallel", "4") as process:
+            assert eventually(lambda: len(receiver.taken()) > 8)
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(20) == 0
+        assert len(receiver.taken()) < 40
+        with subscribed(environ, receiver.url, "--once") as last:
+            assert last.wait(60) == 0
+        assert sorted(each.customer for each in receiver.taken()) == sorted(f"customer-{n}" for n in range(40))
