@@ -135,7 +135,7 @@ class _Load:
         return self.progress
 
     def explained(self, error: KafkaException) -> Exception:
-        code = error.args[0].code()
+        code = self._code_of(error)
         done = self.progress.resumed_at + self.progress.sent
         if code in (KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH):
             still = f"the load stood still for more than {self._transaction_timeout_ms / 1000:g} seconds"
@@ -155,6 +155,17 @@ class _Load:
             f"Kafka refused after {done:,} committed events ({error.args[0].str()}): "
             "run the same command again, it goes on behind them"
         )
+
+    def _code_of(self, error: KafkaException) -> int:
+        code: int = error.args[0].code()
+        if code != KafkaError._FATAL:
+            return code
+        # Said of every call after the one that failed for good; what a transaction is asked to do names the reason.
+        try:
+            self._producer.abort_transaction(ANSWER_WITHIN)
+        except KafkaException as reason:
+            code = reason.args[0].code()
+        return code
 
     def _committed(self) -> int:
         """Lines that were committed by whoever loaded this content before."""
