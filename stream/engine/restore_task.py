@@ -66,6 +66,11 @@ class RestoreTask:
         return True
 
     @property
+    def remaining(self) -> int | None:
+        """Offsets of the changelog still to be read; None while its end is not known."""
+        return None if self.bounds.end is None or not self.reading else max(self.bounds.end - self.reached, 0)
+
+    @property
     def behind(self) -> bool:
         """Whether what was read does not reach the committed offset."""
         committed = self.bounds.committed
