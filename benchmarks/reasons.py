@@ -99,7 +99,7 @@ class Bench:
             OneModel(self.scorer, lambda: self.catalogue, card.reference),
             triton,
             card.currency,
-            Explainer(lambda version: self.policies, triton),
+            Explainer(lambda version, as_of: self.policies, triton),
         )
         self._loop = asyncio.new_event_loop()
 

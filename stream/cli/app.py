@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from stream.cli import (
+    campaigns,
     compare,
     config,
     convert,
@@ -23,6 +24,7 @@ from stream.cli import (
     explain,
     ingest,
     models,
+    policies,
     rebuild,
     repair,
     replay,
@@ -32,6 +34,7 @@ from stream.cli import (
     simulate,
     state,
     status,
+    subscribe,
     tail,
     topics,
     train,
@@ -81,6 +84,7 @@ app.command()(evaluate.evaluate)
 app.command()(sentiment.sentiment)
 app.command()(status.status)
 app.command()(tail.tail)
+app.command()(subscribe.subscribe)
 app.command()(explain.explain)
 app.command()(erase.erase)
 app.command()(resume.resume)
@@ -90,6 +94,8 @@ app.command()(rebuild.rebuild)
 app.command()(config.config)
 app.command()(version.version)
 app.add_typer(models.app, name="models")
+app.add_typer(policies.app, name="policies")
+app.add_typer(campaigns.app, name="campaigns")
 app.add_typer(replay.app, name="replay")
 app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(state.app, name="state")

@@ -100,17 +100,20 @@ def _kinds() -> dict[Exit, tuple[type[BaseException], ...]]:
     from serving.training.enough import TooLittleHistory
     from serving.training.settings import UnusableSettings
     from stream.configuration.resolve import ConfigurationError
+    from stream.decisions.policy_history import PoliciesUnreadable
     from stream.embedded.cache import InstallError
     from stream.embedded.process import StartError
     from stream.engine.clients import FixedProperty
     from stream.engine.cluster import ClusterUnreachable, FoldChanged, TopicMismatch
     from stream.engine.commits import DeadLetterRefused
+    from stream.engine.contact import ConsumerLost
     from stream.engine.fencing import WorkerFenced
     from stream.engine.instance import InstanceTaken, InvalidInstance
     from stream.engine.processor import NewerState
     from stream.engine.restore import StateLost
     from stream.engine.stores.rocks import StoreFailed
     from stream.operations.brokers import AccessError, KafkaUnreachableError, MissingTopicError
+    from stream.operations.campaigns.reading import NothingRaised
     from stream.operations.catalogue_items import CatalogueFileError
     from stream.operations.convert import ConversionError
     from stream.operations.dead_letters.exported import ExportError
@@ -128,6 +131,7 @@ def _kinds() -> dict[Exit, tuple[type[BaseException], ...]]:
     from stream.operations.history.verifying import NoSuchPartition
     from stream.operations.ingest import IngestError
     from stream.operations.names import UnknownTopicError
+    from stream.operations.policies import NotApplied
     from stream.operations.promotion import NotPromoted
     from stream.operations.repairs.hold import RepairRefused
     from stream.operations.replays.begin import ReplayRefused
@@ -136,6 +140,9 @@ def _kinds() -> dict[Exit, tuple[type[BaseException], ...]]:
     from stream.operations.replays.window import NotComparable
     from stream.operations.rows import MappingError
     from stream.operations.sources import SourceError
+    from stream.operations.subscriptions.endpoint import EndpointRefuses
+    from stream.operations.subscriptions.intake import AlertsLost, NoPosition
+    from stream.operations.subscriptions.subscribe import UnusableWish
     from stream.operations.topics import TopicMismatchError
 
     usage = (
@@ -156,6 +163,8 @@ def _kinds() -> dict[Exit, tuple[type[BaseException], ...]]:
         LetterNotFound,
         OffsetOutOfRange,
         NoSuchPartition,
+        NoPosition,
+        UnusableWish,
     )
     refused = (
         DifferentCutoffs,
@@ -172,11 +181,15 @@ def _kinds() -> dict[Exit, tuple[type[BaseException], ...]]:
         StoreFailed,
         InstanceTaken,
         DeadLetterRefused,
+        NotApplied,
         NotPromoted,
+        PoliciesUnreadable,
         RefreshRefused,
         NotComparable,
         ReplayBusy,
         RepairRefused,
+        AlertsLost,
+        EndpointRefuses,
     )
     unreadable = (
         ConversionError,
@@ -188,6 +201,7 @@ def _kinds() -> dict[Exit, tuple[type[BaseException], ...]]:
         NothingToCompare,
         NothingToEvaluate,
         NothingKnown,
+        NothingRaised,
         NotErased,
         UnreadablePredictions,
         TooLittleHistory,
@@ -201,6 +215,7 @@ def _kinds() -> dict[Exit, tuple[type[BaseException], ...]]:
         StartError,
         ErasureUnfinished,
         ScorerUnavailable,
+        ConsumerLost,
         TimeoutError,
     )
     return {

@@ -148,8 +148,10 @@ def promote(
 
     It is refused where it is worse than the one in force. Workers follow within seconds; nothing is stopped.
     """
+    from stream.decisions.policy_history import PolicyHistory
     from stream.operations.impact import impact
     from stream.operations.promotion import NotPromoted, check_graphs, check_verdict, in_force, load, needed_now, switch
+    from stream.operations.switches import policy_changes
 
     configuration, registry = loaded(context).configuration, _registry(context)
     asked_ms = int(seconds_of(ramp, "--ramp", "mhd") * 1000) if ramp else 0
@@ -162,7 +164,8 @@ def promote(
     show_verdict(verdict)
     check_verdict(verdict, accept_worse or (), accept_undecided)
     with notes().status("looking at the open alerts"):
-        found = impact(configuration, candidate, configuration.policies.in_force(candidate.card))
+        policies = PolicyHistory(configuration.policies, policy_changes(configuration)).newest()
+        found = impact(configuration, candidate, policies.in_force(candidate.card))
     ramp_ms = max(found.ramp_ms(change_share), asked_ms)
     show_impact(found, change_share, ramp_ms)
     if dry_run:

@@ -85,15 +85,15 @@ def replay(
     from stream.configuration.load import load_policies
     from stream.operations.replays.begin import Wanted, begin
 
-    _one_thread()
+    one_thread()
     configuration = loaded(context).configuration
     made = begin(
         configuration,
         name or f"{datetime.now(UTC):%m%d-%H%M%S}",
         Wanted(
             source="requests" if requests else "events",
-            since=_moment(since, "--from"),
-            until=_moment(until, "--to"),
+            since=moment_or_offsets(since, "--from"),
+            until=moment_or_offsets(until, "--to"),
             model=model,
             policies=None if policies is None else load_policies(policies),
             customer=customer,
@@ -107,7 +107,7 @@ def resume(context: typer.Context, name: Name) -> None:
     """Go on with a replay that was stopped."""
     from stream.operations.replays.record import read
 
-    _one_thread()
+    one_thread()
     configuration = loaded(context).configuration
     found = read(configuration, name)
     if found.done_at:
@@ -161,8 +161,8 @@ def drop(context: typer.Context, name: Name) -> None:
     output().print(f"dropped replay {name}: {len(gone)} topics and its groups")
 
 
-def work_on(configuration: Configuration, found: Replay) -> None:
-    """Go on with a replay until it is done; Ctrl-C stops it, with exit code 1."""
+def work_on(configuration: Configuration, found: Replay, *, tell: bool = True) -> None:
+    """Go on with a replay until it is done, and tell how it was; Ctrl-C stops it, with exit code 1."""
     from stream.cli.exits import Exit
     from stream.operations.replays.run import Run
     from stream.workers.process import configure_logging
@@ -180,15 +180,17 @@ def work_on(configuration: Configuration, found: Replay) -> None:
     if not ran.replay.done_at:
         notes().print(f"stopped: `tidemark replay resume {found.id}` goes on")
         raise typer.Exit(Exit.PROMISE_BROKEN)
-    show_ran(ran)
+    if tell:
+        show_ran(ran)
 
 
-def _one_thread() -> None:
+def one_thread() -> None:
+    """Before numpy is imported."""
     # As for a worker: see `worker.py`.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
-def _moment(text: str | None, option: str) -> Moment | None:
+def moment_or_offsets(text: str | None, option: str) -> Moment | None:
     """Offsets by partition, such as 0:1200,1:900, or a moment, as they were typed."""
     if text is None:
         return None

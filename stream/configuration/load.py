@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from stream.configuration.alike import refuse_alike
+from stream.configuration.lines import line_of
 from stream.configuration.resolve import ConfigurationError, Layer, resolve
 from stream.configuration.settings import Configuration
 from stream.decisions.policies import Policies
@@ -52,11 +53,18 @@ def load_policies(path: Path) -> Policies:
     it does not say has its default, whatever is in force.
 
     Raises:
-        ConfigurationError: says where, which key, and what was expected.
+        ConfigurationError: says in which line, which key, and what was expected.
     """
     values = _toml(path)
     table = values.get("policies", values)
-    return resolve(Configuration, [Layer(str(path), {"policies": table})], {}, ENVIRONMENT_PREFIX)[0].policies
+    try:
+        return resolve(Configuration, [Layer(str(path), {"policies": table})], {}, ENVIRONMENT_PREFIX)[0].policies
+    except ConfigurationError as error:
+        key = error.key if "policies" in values else error.key.removeprefix("policies.")
+        line = line_of(path.read_text(), key)
+        if line is None:
+            raise
+        raise ConfigurationError(str(error).replace(f"{path}:", f"{path}:{line}:", 1), error.key) from error
 
 
 def _toml(path: Path) -> Mapping[str, Any]:

@@ -7,6 +7,7 @@ the environment over all of them. Whatever a layer holds that no setting takes i
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar
@@ -21,9 +22,20 @@ SEPARATOR: Final = "__"
 
 S = TypeVar("S", bound=msgspec.Struct)
 
+_ENTRY: Final = re.compile(r"`\$((?:\[\d+\]|\.\w+)+)`$")
+"""Where inside a value msgspec found what is wrong."""
+
 
 class ConfigurationError(ValueError):
-    """A setting cannot be used; the message names where it stands, its key, and what was expected."""
+    """A setting cannot be used; the message names where it stands, its key, and what was expected.
+
+    Attributes:
+        key: the dotted key, where it is about one.
+    """
+
+    def __init__(self, message: str = "", key: str = "") -> None:
+        super().__init__(message)
+        self.key = key
 
 
 class Layer(NamedTuple):
@@ -102,7 +114,11 @@ class _Resolver:
             if not path:
                 # What the whole tree refuses begins with its key.
                 raise ConfigurationError(f"{self.origins.get(str(error).split()[0], DEFAULT)}: {error}") from error
-            raise ConfigurationError(f"{self._origins_below(path)}: {'.'.join(path)}: {error}") from error
+            named = str(error).split()[0]
+            inside = (*path, named) if named in settings.__struct_fields__ else path
+            raise ConfigurationError(
+                f"{self._origins_below(path)}: {'.'.join(path)}: {error}", ".".join(inside)
+            ) from error
 
     def refuse_unknown(self, settings: type[msgspec.Struct]) -> None:
         keys = list(known_keys(settings))
@@ -181,7 +197,7 @@ def _table(layer: Layer, path: tuple[str, ...]) -> Mapping[str, Any]:
         table = table.get(name, {})
         if not isinstance(table, Mapping):
             key = ".".join(path[: depth + 1])
-            raise ConfigurationError(f"{layer.name}: {key}: expected a table [{key}], got {table!r}")
+            raise ConfigurationError(f"{layer.name}: {key}: expected a table [{key}], got {table!r}", key)
     result: Mapping[str, Any] = table
     return result
 
@@ -205,7 +221,13 @@ def _converted(given: Given, annotation: Any, path: tuple[str, ...]) -> Any:
             _refuse_unknown_inside(value, msgspec.inspect.type_info(annotation), given.origin, ".".join(path))
             return converted
     shown = "" if is_secret(annotation) else f", got {given.value!r}"
-    raise ConfigurationError(f"{given.origin}: {'.'.join(path)}: {_expectation(problem, annotation)}{shown}") from None
+    key = ".".join(path)
+    if isinstance(value, list):
+        _refuse_unknown_inside(value, msgspec.inspect.type_info(annotation), given.origin, key)
+        # Of a list the entry that is wrong is told, not all of them.
+        entry = _ENTRY.search(str(problem))
+        key, shown = key + (entry[1] if entry else ""), ""
+    raise ConfigurationError(f"{given.origin}: {key}: {_expectation(problem, annotation)}{shown}", key) from None
 
 
 def _expectation(problem: msgspec.ValidationError, annotation: Any) -> str:
@@ -247,7 +269,7 @@ def _refuse_unknown_in(
                 _refuse_unknown_in(origin, value, inner, (*path, name), keys)
         elif secret_file is None or not is_secret(secret_file.type):
             key = ".".join((*path, name))
-            raise ConfigurationError(f"{origin}: there is no setting {key}{_did_you_mean(key, keys)}")
+            raise ConfigurationError(f"{origin}: there is no setting {key}{_did_you_mean(key, keys)}", key)
 
 
 def _refuse_unknown_inside(value: Any, found: msgspec.inspect.Type, origin: str, key: str) -> None:
@@ -256,7 +278,9 @@ def _refuse_unknown_inside(value: Any, found: msgspec.inspect.Type, origin: str,
         case msgspec.inspect.StructType(fields=fields) if isinstance(value, Mapping):
             names = [field.name for field in fields]
             for name in value.keys() - set(names):
-                raise ConfigurationError(f"{origin}: {key}: there is no setting {name}{_did_you_mean(name, names)}")
+                raise ConfigurationError(
+                    f"{origin}: {key}: there is no setting {name}{_did_you_mean(name, names)}", f"{key}.{name}"
+                )
         case msgspec.inspect.ListType(item_type=item) | msgspec.inspect.VarTupleType(item_type=item):
             for index, each in enumerate(value):
                 _refuse_unknown_inside(each, item, origin, f"{key}[{index}]")

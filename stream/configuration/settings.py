@@ -26,6 +26,10 @@ _BROKER: Final = re.compile(r"([a-z0-9_]+://)?([^\s:,/\[\]]+|\[[0-9a-f:.]+\])(:\
 _URI: Final = re.compile(r"[a-z][a-z0-9+.-]*:[a-z0-9._~:/?#\[\]@!$&'()*+,;=%-]+", re.IGNORECASE)
 """Scheme and characters of RFC 3986; what a scheme asks of the rest is not looked at."""
 
+SUBSCRIPTION_NAME: Final = r"[a-z0-9]+(?:[.-][a-z0-9]+)*"
+"""Part of a consumer group's name, and of an environment variable's."""
+_SUBSCRIPTION_SECRET: Final = re.compile(rf"{SUBSCRIPTION_NAME}\.secret")
+
 Positive = Annotated[int, msgspec.Meta(gt=0)]
 Port = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
 
@@ -164,6 +168,9 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True):
     engine: EngineSettings = EngineSettings()
     profiles: ProfileSettings = ProfileSettings()
     policies: Policies = Policies()
+    subscriptions: Properties = {}
+    """Secrets that `tidemark subscribe` signs with, as ``<name>.secret``: ``whsec_`` and 24 to 64 bytes in base64; two,
+    separated by a space, while a receiver changes from one to the other."""
     data_dir: str = ".tidemark"
     """Folder of local stores, and of the logs and the kept data of `tidemark up`; made when missing. The addresses that
     `tidemark up` leaves for the other commands are not here: see `running.py`."""
@@ -179,6 +186,12 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True):
                 f"engine.session_timeout_ms is {self.engine.session_timeout_ms}: it must be at least "
                 f"{LEAST_SESSION_TIMEOUT_MS}, and at least the brokers' group.min.session.timeout.ms (6000 unless set)"
             )
+        for name in self.subscriptions:
+            if not _SUBSCRIPTION_SECRET.fullmatch(name):
+                raise ValueError(
+                    f"subscriptions.{name} is no setting: it must be a subscription's name (small letters, digits, "
+                    "dots, hyphens) and .secret"
+                )
 
     def lacks_secret(self) -> bool:
         """Whether the secret that everybody knows would key ids on a Kafka that is not this machine's own."""

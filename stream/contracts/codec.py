@@ -61,7 +61,9 @@ SCORE_REQUEST: Final = Message("score-request.v1", ScoreRequest, (topics.SCORE_R
 SCORE: Final = Message("score.v1", Score, (topics.SCORES,))
 PREDICTION: Final = Message("prediction.v1", Prediction, (topics.PREDICTIONS,))
 ALERT: Final = Message("alert.v1", Alert, ())
-ALERT_EVENT: Final = Message("alert-event.v1", AlertEvent, (topics.ALERTS, topics.ALERTS_HOLDOUT))
+ALERT_EVENT: Final = Message(
+    "alert-event.v1", AlertEvent, (topics.ALERTS, topics.ALERTS_HOLDOUT, topics.ALERTS_UNDELIVERED)
+)
 OPEN_ALERT: Final = Message("open-alert.v1", OpenAlert, (topics.ALERTS_OPEN,))
 RECOMMENDATION: Final = Message("recommendation.v1", Recommendation, (topics.RECOMMENDATIONS,))
 CONTROL: Final = Message("control.v1", Control, (topics.CONTROL,))

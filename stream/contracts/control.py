@@ -18,7 +18,7 @@ class Control(msgspec.Struct, omit_defaults=True):
     version: str
     """What comes into force; for ``resume`` the role whose paused partitions go on, or ``*``."""
     effective_at: int
-    """Epoch milliseconds."""
+    """Epoch milliseconds; for ``policy`` of event time, else of the brokers' clock."""
     previous_version: str = ""
     """What was in force before."""
     ramp_ms: int = 0
@@ -28,3 +28,5 @@ class Control(msgspec.Struct, omit_defaults=True):
     """Why, in words."""
     actor: str = ""
     """Who switched it."""
+    document: str = ""
+    """For ``policy``: the policies as a JSON object, with every value that they leave to a default."""

@@ -19,6 +19,7 @@ PREDICTIONS: Final = "predictions"
 ALERTS: Final = "alerts"
 ALERTS_OPEN: Final = "alerts_open"
 ALERTS_HOLDOUT: Final = "alerts_holdout"
+ALERTS_UNDELIVERED: Final = "alerts_undelivered"
 RECOMMENDATIONS: Final = "recommendations"
 DEAD_LETTERS: Final = "dead_letters"
 SETTLEMENTS: Final = "settlements"
@@ -155,6 +156,15 @@ TOPICS: Final[dict[str, TopicSpec]] = {
             description="The control group's alerts: same contract, own topic, so that nobody mails them by mistake.",
             cleanup_policy="delete",
             retention_ms=400 * DAY_MS,
+        ),
+        TopicSpec(
+            name=ALERTS_UNDELIVERED,
+            base_name="customer.alerts.undelivered.v1",
+            key="customer_id",
+            description="Alerts that a subscription could not deliver: the CloudEvent as it was; which, and why, in "
+            "the headers.",
+            cleanup_policy="delete",
+            retention_ms=30 * DAY_MS,
         ),
         TopicSpec(
             name=RECOMMENDATIONS,

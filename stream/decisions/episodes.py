@@ -1,4 +1,5 @@
 """The life of an alert: raised once per episode, updated, and ended by a purchase, a recovery, time, or a correction.
+What is raised in quiet hours is held until they end: it is an episode that nobody has been told of yet.
 
 Steps over a ``DecisionState``, which they change; each returns the records of the transitions that it made. ``decide``
 calls them for requests, ``timers`` for due times. Nothing here scores, and what an alert says of the customer comes
@@ -11,14 +12,14 @@ from msgspec.structs import replace
 
 from stream.contracts.alerts import AlertContext, AlertStatus, ResolveReason
 from stream.contracts.emission import Output
-from stream.contracts.times import DAY_MS
+from stream.contracts.times import DAY_MS, to_rfc3339
 from stream.decisions.budget import Budget
 from stream.decisions.case import Case, Terms
 from stream.decisions.descriptions import NO_ACTION, described, drawn, evidence, following
 from stream.decisions.kinds import kind_of
 from stream.decisions.messages import transition
 from stream.decisions.state import DecisionState, Episode, Rest
-from stream.decisions.verdicts import Open, Outcome, Unraised, Witness, obstacle, turn
+from stream.decisions.verdicts import Open, Outcome, Unraised, Witness, obstacle, told_at, turn
 
 _ENDS: Final[dict[Outcome, tuple[AlertStatus, ResolveReason]]] = {
     "corrected": ("corrected", "corrected"),
@@ -40,7 +41,7 @@ def judge(
     Returns:
         Outcomes by kind of alert, for whoever asks why something was or was not raised; and the transitions.
     """
-    outputs = expire(state, case.now, terms)
+    outputs = elapse(state, case.now, terms)
     outcomes: dict[str, Outcome] = {}
     for kind in sorted(state.episodes):
         at = Open(kind, state.episodes[kind], case, terms, terms.policies.rules.get(kind))
@@ -54,14 +55,19 @@ def judge(
         if witness is not None:
             witness(unraised)
         outcomes[kind] = obstacle(unraised) or "raised"
-        if outcomes[kind] == "raised":
+        if outcomes[kind] in ("raised", "quiet_hours"):
             outputs += _raise(state, kind, case, budget, terms)
     return outcomes, outputs
 
 
-def expire(state: DecisionState, now: int, terms: Terms) -> list[Output]:
-    """End the episodes whose time is up by ``now``, each at its own time and in the order of those times."""
+def elapse(state: DecisionState, now: int, terms: Terms) -> list[Output]:
+    """What time alone brings by ``now``: episodes that were held through quiet hours are published, those whose time is
+    up end, each at its own time and in the order of those times."""
     outputs: list[Output] = []
+    for held_until, kind in sorted((episode.held_until, kind) for kind, episode in state.episodes.items()):
+        if 0 < held_until <= now:
+            state.episodes[kind].held_until = 0
+            outputs += transition(state.episodes[kind].alert, terms.deployment)
     for expires_at, kind in sorted((episode.expires_at, kind) for kind, episode in state.episodes.items()):
         if expires_at <= now:
             outputs += _end(state, kind, "expired", "expired", expires_at, terms)
@@ -70,7 +76,7 @@ def expire(state: DecisionState, now: int, terms: Terms) -> list[Output]:
 
 def withdraw(state: DecisionState, at: int, terms: Terms, traceparent: str) -> list[Output]:
     """End every open episode because the customer does not want to be written to."""
-    outputs = expire(state, at, terms)
+    outputs = elapse(state, at, terms)
     for kind in sorted(state.episodes):
         outputs += _end(state, kind, "resolved", "consent_withdrawn", at, terms, traceparent=traceparent)
     return outputs
@@ -81,7 +87,7 @@ def forget(state: DecisionState, at: int, terms: Terms, traceparent: str) -> lis
     for episode in state.episodes.values():
         episode.alert.reasons, episode.alert.context = [], AlertContext()
         episode.alert.evidence = replace(episode.alert.evidence, event_ids=[])
-    outputs = expire(state, at, terms)
+    outputs = elapse(state, at, terms)
     for kind in sorted(state.episodes):
         outputs += _end(state, kind, "resolved", "erased", at, terms, traceparent=traceparent)
     return outputs
@@ -96,20 +102,26 @@ def _look_again(state: DecisionState, at: Open) -> tuple[Outcome, list[Output]]:
         return outcome, []
     alert = episode.alert
     seen = described(kind, episode.started_at, episode.expires_at, alert.experiment, case, rule, terms)
+    if episode.held_until:
+        episode.alert = replace(seen, as_of=alert.as_of)
+        return outcome, []
     episode.alert = following(seen, alert, "updated", case.now, terms)
     return outcome, transition(episode.alert, terms.deployment, case.request.traceparent)
 
 
 def _raise(state: DecisionState, kind: str, case: Case, budget: Budget, terms: Terms) -> list[Output]:
-    rule = terms.policies.rules[kind]
-    expires_at = case.now + int(rule.expiry_days * DAY_MS)
-    alert = described(kind, case.now, expires_at, drawn(case.request.customer_id, terms), case, rule, terms)
-    state.episodes[kind] = Episode(alert, case.now, expires_at, case.facts.last_purchase_at)
+    rule, at = terms.policies.rules[kind], told_at(case, terms)
+    expires_at = at + int(rule.expiry_days * DAY_MS)
+    alert = described(kind, at, expires_at, drawn(case.request.customer_id, terms), case, rule, terms)
+    state.episodes[kind] = Episode(alert, at, expires_at, case.facts.last_purchase_at)
     day = case.now // DAY_MS
     # Both arms spend alike, else the budget would tell them apart.
     budget.count(kind, day)
     state.raised_today = state.raised_today + 1 if day <= state.raised_day else 1
     state.raised_day = max(day, state.raised_day)
+    if at > case.now:
+        alert.as_of, state.episodes[kind].held_until = to_rfc3339(at), at
+        return []
     return transition(alert, terms.deployment, case.request.traceparent)
 
 
@@ -125,6 +137,9 @@ def _end(
 ) -> list[Output]:
     """End one episode at ``at`` and let its kind rest. Without a case the alert repeats what it last said."""
     episode, rule = state.episodes.pop(kind), terms.policies.rules.get(kind)
+    if episode.held_until:
+        # Nobody has heard of it, so nobody needs to hear of its end, and nothing rests.
+        return []
     alert = episode.alert
     if case is not None:
         traceparent = case.request.traceparent

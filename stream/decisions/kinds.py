@@ -6,7 +6,7 @@ business.
 
 from typing import Literal
 
-from stream.contracts.alerts import Money, Severity, SuggestedAction
+from stream.contracts.alerts import Alert, Money, Severity, SuggestedAction
 from stream.contracts.times import DAY_MS
 from stream.decisions.facts import Facts
 from stream.decisions.policies import AlertKind, PoliciesInForce, RuleInForce, Segment
@@ -44,6 +44,18 @@ def segment(kind: str, facts: Facts, policies: PoliciesInForce) -> Segment:
     if facts.revenue_year >= policies.settings.high_value_from:
         return "high_value"
     return "new" if kind == "second_purchase" else "standard"
+
+
+def segment_of(alert: Alert, high_value_from: float) -> Segment:
+    """The segment of an alert that was published, by what it says is at risk: alerts of any age are told apart alike.
+
+    To half a penny of what is at risk; a customer that near to ``high_value_from`` may be told apart otherwise than the
+    suggested action did.
+    """
+    at_risk = alert.score * high_value_from * alert.horizon_days / 365.0
+    if alert.value_at_risk.amount >= round(at_risk, 2) > 0.0:
+        return "high_value"
+    return "new" if alert.kind == "second_purchase" else "standard"
 
 
 def suggested_action(kind: str, level: Severity, group: Segment, policies: PoliciesInForce) -> SuggestedAction:

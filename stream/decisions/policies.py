@@ -12,6 +12,7 @@ import msgspec
 
 from serving.model_card import HORIZONS_DAYS, RHYTHM_BASKETS, RHYTHM_SPAN_DAYS, ModelCard, Threshold
 from stream.contracts.alerts import Severity
+from stream.decisions.quiet_hours import QuietHours
 
 AlertKind = Literal["churn_risk", "second_purchase"]
 Segment = Literal["new", "standard", "high_value"]
@@ -190,6 +191,8 @@ class Policies(msgspec.Struct, frozen=True, kw_only=True):
     changed."""
     daily_cap: int = 1
     """Alerts raised per customer and event-time day, over all kinds."""
+    quiet_hours: QuietHours = QuietHours()
+    """What is raised within them is published when they end, unless it is over by then."""
     holdout_share: float = 0.1
     """Share of customers whose alerts go to the hold-out topic, 0 to 1."""
     experiment_id: str = "alerts"
@@ -283,6 +286,9 @@ class PoliciesInForce(msgspec.Struct, frozen=True, dict=True):
         A threshold counts as it is in force, whether a person or a model's card set it.
         """
         content = msgspec.structs.asdict(self.settings) | self.rules
+        if not self.settings.quiet_hours.begin:
+            # Policies that are older than this setting keep their name.
+            del content["quiet_hours"]
         return hashlib.sha256(msgspec.json.encode(content, order="deterministic")).hexdigest()[:_VERSION_HEX]
 
 

@@ -14,7 +14,7 @@ from stream.contracts.scores import ScoreRequest
 
 
 class Episode(msgspec.Struct, array_like=True):
-    """An open alert. Times are epoch milliseconds of event time."""
+    """An open alert, or one that will be published when quiet hours end. Times are epoch milliseconds of event time."""
 
     alert: Alert
     """As last published, so that an end which no request brings (expiry, erasure) can repeat what it ends."""
@@ -22,6 +22,8 @@ class Episode(msgspec.Struct, array_like=True):
     expires_at: int
     last_purchase_at: int
     """The newest purchase known when the alert was raised: what moves it ends the alert."""
+    held_until: int = 0
+    """End of the quiet hours in which it was raised, when it will be published; 0: it was."""
 
 
 class Rest(msgspec.Struct, array_like=True):

@@ -1,5 +1,5 @@
-"""What decisions do without an answer: alerts expire at their time, and questions that a fallback answered are put
-again.
+"""What decisions do without an answer: alerts are published when quiet hours end, and expire at their time; questions
+that a fallback answered are put again.
 
 The engine asks ``due`` after every fold and calls ``on_timer`` when partition time has passed it. The worker calls
 ``ask_again`` for states that are ``waiting`` when the model is back. Neither reads a clock.
@@ -11,7 +11,7 @@ from stream.contracts.emission import Output
 from stream.contracts.ids import request_id
 from stream.decisions.case import Terms
 from stream.decisions.deployment import Deployment
-from stream.decisions.episodes import expire
+from stream.decisions.episodes import elapse
 from stream.decisions.messages import asked
 from stream.decisions.policies import PoliciesInForce
 from stream.decisions.state import DecisionState
@@ -19,14 +19,15 @@ from stream.decisions.state import DecisionState
 
 def due(state: DecisionState) -> int:
     """When ``on_timer`` is to be called next, in epoch milliseconds of event time; 0: never."""
-    return min((episode.expires_at for episode in state.episodes.values()), default=0)
+    return min((episode.held_until or episode.expires_at for episode in state.episodes.values()), default=0)
 
 
 def on_timer(
     state: DecisionState, at: int, policies: PoliciesInForce, deployment: Deployment
 ) -> tuple[DecisionState, list[Output]]:
-    """End the alerts that are due at ``at``, which is the due time and not the time of the call."""
-    return state, expire(state, at, Terms(policies, deployment))
+    """Publish the alerts that quiet hours held until ``at`` and end those whose time is up, as of the due time and not
+    of the time of the call."""
+    return state, elapse(state, at, Terms(policies, deployment))
 
 
 def waiting(state: DecisionState) -> bool:

@@ -32,6 +32,7 @@ Outcome = Literal[
     "cool_down",
     "daily_cap",
     "budget",
+    "quiet_hours",
     "fallback",
     "out_of_order",
     "disabled",
@@ -118,7 +119,8 @@ class _Turn(NamedTuple):
 
 
 def obstacle(at: Unraised) -> Outcome | None:
-    """The first thing that stands in the way of a new alert; None: nothing does, and it is raised."""
+    """The first thing that stands in the way of a new alert; None: nothing does, and it is raised. Where only quiet
+    hours do, it is raised and held until they end."""
     for outcome, holds, _ in _OBSTACLES:
         if holds(at):
             return outcome
@@ -131,6 +133,12 @@ def turn(at: Open) -> Outcome:
         if holds(at):
             return outcome
     return "unchanged"
+
+
+def told_at(case: Case, terms: Terms) -> int:
+    """When an alert that is raised now would be published: now, or when the quiet hours are over. Epoch
+    milliseconds."""
+    return terms.policies.settings.quiet_hours.over_at(case.now)
 
 
 def weighed(at: Unraised | Open) -> Weighed:
@@ -280,12 +288,19 @@ _OBSTACLES: Final = (
     _Obstacle("cool_down", _rests, _rest_ends),
     _Obstacle("daily_cap", _had_enough, _had),
     _Obstacle("budget", lambda at: _spent(at) >= _share(at), lambda at: _Figures(_spent(at), _share(at), "alerts")),
+    _Obstacle(
+        "quiet_hours",
+        lambda at: told_at(at.case, at.terms) > at.case.now,
+        lambda at: _Figures(at.case.now, told_at(at.case, at.terms), "time"),
+    ),
 )
 _TURNS: Final = (
     # A purchase that came late: had it been known, the silence that raised the alert would not have been one.
     _Turn(
         "corrected",
-        lambda at: _bought(at) and at.case.facts.last_purchase_at <= at.episode.started_at,
+        lambda at: (
+            _bought(at) and not at.episode.held_until and at.case.facts.last_purchase_at <= at.episode.started_at
+        ),
         _newest_purchase,
     ),
     _Turn("purchased", _bought, _newest_purchase),

@@ -195,6 +195,7 @@ _RENDERED: Final[dict[str, Callable[[bytes, NameOf], str]]] = {
     topics.EVENTS: _event,
     topics.ALERTS: _alert,
     topics.ALERTS_HOLDOUT: _alert,
+    topics.ALERTS_UNDELIVERED: _alert,
     topics.ALERTS_OPEN: _open_alert,
     topics.RECOMMENDATIONS: _recommendation,
     topics.PREDICTIONS: _prediction,

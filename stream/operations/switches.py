@@ -1,6 +1,8 @@
-"""Reads and writes the control topic: which version of the model was brought into force when, and by whom.
+"""Reads and writes the control topic: which version of the model and which policies were brought into force when, and
+by whom.
 
-Called by `resume.py` and by the operations of `tidemark models`; workers follow the topic by `stream.workers`.
+Called by `resume.py` and by the operations of `tidemark models` and `tidemark policies`; workers follow the
+topic by `stream.workers`.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from stream.configuration.clients import client_properties
 from stream.configuration.settings import Configuration
 from stream.contracts import topics
 from stream.contracts.codec import decode_control, encode
-from stream.contracts.control import Control
+from stream.contracts.control import Control, ControlKind
 from stream.operations.brokers import (
     ANSWER_WITHIN,
     AccessError,
@@ -78,6 +80,19 @@ def model_switches(configuration: Configuration) -> list[Control]:
     Raises:
         KafkaUnreachableError, MissingTopicError, AccessError: the topic cannot be read.
     """
+    return _said(configuration, "model")
+
+
+def policy_changes(configuration: Configuration) -> list[Control]:
+    """Every change of the policies so far, in the order of the topic.
+
+    Raises:
+        KafkaUnreachableError, MissingTopicError, AccessError: the topic cannot be read.
+    """
+    return _said(configuration, "policy")
+
+
+def _said(configuration: Configuration, kind: ControlKind) -> list[Control]:
     admin = connect_admin(configuration.kafka)
     topic = configuration.topics.topic_names().physical(topics.CONTROL)
     consumer = make_consumer(configuration.kafka, _GROUP, **{"enable.auto.commit": False})
@@ -89,7 +104,7 @@ def model_switches(configuration: Configuration) -> list[Control]:
             except msgspec.DecodeError:
                 # Workers pass it over with a warning as well.
                 continue
-            if control.kind == "model":
+            if control.kind == kind:
                 found.append(control)
     finally:
         consumer.close()

@@ -12,7 +12,7 @@ import msgspec
 
 from stream.contracts import codec as messages
 from stream.contracts import topics
-from stream.contracts.alerts import AlertStatus
+from stream.contracts.alerts import Alert, AlertStatus
 from stream.contracts.emission import Headers, Output, Rejected
 from stream.contracts.erasures import Erasure, Role
 from stream.contracts.headers import header
@@ -118,11 +118,18 @@ def read_request(record: Record) -> Parsed[Question]:
 class ModelsInForce(Protocol):
     """Which version of the model is in force, and the policies that go with each."""
 
-    def policies_of(self, version: str) -> PoliciesInForce:
-        """The policies for answers of ``version``; those of the first version for one that is not known."""
+    def policies_of(self, version: str, as_of: int) -> PoliciesInForce:
+        """The policies for answers of ``version`` to questions as of ``as_of``; those of the first version for one that
+        is not known."""
 
-    def policies_for(self, customer_id: str, asked_at: int) -> PoliciesInForce:
+    def policies_for(self, customer_id: str, asked_at: int, as_of: int) -> PoliciesInForce:
         """The policies of the version whose turn it was, where a fallback answered for it."""
+
+    def remembered(self, alert: Alert | None) -> PoliciesInForce:
+        """The policies that an alert was last judged by."""
+
+    def applied(self) -> str:
+        """Name of the policies that the last change known here leads to."""
 
     def in_force(self) -> str:
         """Name and version of the model in force now, for `tidemark status`."""
@@ -181,7 +188,9 @@ class DecisionsProcessor(Processor[DecisionState, Question]):
 
     def hint(self, state: DecisionState | None, payload: Question) -> None:
         payload.free = prospects.free_kinds(
-            state, payload.request, self._models.policies_for(payload.request.customer_id, payload.asked_at)
+            state,
+            payload.request,
+            self._models.policies_for(payload.request.customer_id, payload.asked_at, payload.request.as_of),
         )
 
     def fold(
@@ -199,9 +208,9 @@ class DecisionsProcessor(Processor[DecisionState, Question]):
         else:
             assert profile is not None and answer is not None  # noqa: S101, PT018 - for the type checker
             if answer.fallback:
-                policies = self._models.policies_for(request.customer_id, parsed.payload.asked_at)
+                policies = self._models.policies_for(request.customer_id, parsed.payload.asked_at, request.as_of)
             else:
-                policies = self._models.policies_of(answer.model.version)
+                policies = self._models.policies_of(answer.model.version, request.as_of)
             after, outputs = decide.decide(
                 state,
                 request,
@@ -251,13 +260,12 @@ class DecisionsProcessor(Processor[DecisionState, Question]):
         return _decode_budget(encoded)
 
     def worth_noting(self) -> dict[str, str]:
-        return {"model": self._models.in_force()}
+        return {"model": self._models.in_force(), "policies": self._models.applied()}
 
     def _remembered(self, state: DecisionState | None) -> PoliciesInForce:
         """The policies that the customer's alerts were last judged by: what ends without an answer ends by them."""
         alerts = [] if state is None else [episode.alert for episode in state.episodes.values()]
-        newest = max(alerts, key=lambda alert: (alert.as_of, alert.kind), default=None)
-        return self._models.policies_of("" if newest is None else newest.model.version)
+        return self._models.remembered(max(alerts, key=lambda alert: (alert.as_of, alert.kind), default=None))
 
     def _remember(self, request: ScoreRequest, asked_at: int, context: Context[Question]) -> None:
         erasure = Erasure(

@@ -50,19 +50,26 @@ class Erasures:
         records: Iterable[Remembered] = (),
     ) -> None:
         self.topic_id = topic_id
+        self.count = 0
+        """Erasures that told something new; grows with them."""
         self._secret = secret
         self._role = role
         self._records: dict[bytes, Remembered] = {}
         self._ends: dict[int, int] = {}
         for remembered in records:
-            erasure = remembered.erasure
-            if erasure.topic_id != topic_id or erasure.role != role:
-                continue
-            known = self._records.get(remembered.key)
-            # A log that is folded anew says again what it said before, behind what was said since.
-            if known is None or erasure.offset > known.erasure.offset:
-                self._records[remembered.key] = remembered
-                self._ends[erasure.partition] = max(erasure.offset, self._ends.get(erasure.partition, 0))
+            self.add(remembered)
+
+    def add(self, remembered: Remembered) -> None:
+        """Take note of a record; one of another log, or of another role, says nothing."""
+        erasure = remembered.erasure
+        if erasure.topic_id != self.topic_id or erasure.role != self._role:
+            return
+        known = self._records.get(remembered.key)
+        # A log that is folded anew says again what it said before, behind what was said since.
+        if known is None or erasure.offset > known.erasure.offset:
+            self._records[remembered.key] = remembered
+            self._ends[erasure.partition] = max(erasure.offset, self._ends.get(erasure.partition, 0))
+            self.count += 1
 
     def end(self, partition: int) -> int:
         """Offset of the newest erasure on a partition of the events; nothing at it or behind it is skipped."""
@@ -103,13 +110,22 @@ def read_erasures(kafka: Properties, names: TopicNames, secret: str, role: str) 
         TopicMismatch: a topic is missing.
         ClusterUnreachable, KafkaException, TimeoutError: Kafka does not answer.
     """
-    admin = AdminClient(dict(kafka))
-    events, topic = names.physical(topics.EVENTS), names.physical(topics.ERASURES)
-    for name in (events, topic):
-        count_partitions(admin, name)
+    topic = names.physical(topics.ERASURES)
+    count_partitions(AdminClient(dict(kafka)), topic)
+    return Erasures(secret.encode(), role, id_of_events(kafka, names), _records(kafka, topic))
+
+
+def id_of_events(kafka: Properties, names: TopicNames) -> str:
+    """Kafka's id of the events topic, by which an erasure says of which log it is.
+
+    Raises:
+        TopicMismatch: it is missing.
+        ClusterUnreachable, KafkaException: Kafka does not answer.
+    """
+    admin, events = AdminClient(dict(kafka)), names.physical(topics.EVENTS)
+    count_partitions(admin, events)
     described = admin.describe_topics(TopicCollection([events]), request_timeout=_ANSWER_S)
-    topic_id = str(described[events].result().topic_id)
-    return Erasures(secret.encode(), role, topic_id, _records(kafka, topic))
+    return str(described[events].result().topic_id)
 
 
 def _records(kafka: Properties, topic: str) -> list[Remembered]:

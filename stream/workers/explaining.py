@@ -45,8 +45,8 @@ class Explainer:
     """Puts reasons into answers.
 
     Args:
-        policies_of: the policies for the answers of a version of the model; they say which answers raise an alert, and
-            which horizon is explained.
+        policies_of: the policies for answers of a version of the model, as of a time; they say which answers raise an
+            alert, and which horizon is explained.
         settings: ``reasons_deadline_ms`` for all calls of one explanation, 0 leaves all reasons to the rules;
             ``max_batch`` of a call.
 
@@ -55,7 +55,7 @@ class Explainer:
         late: of the missed, those that the model was asked about, and had not answered by the deadline.
     """
 
-    def __init__(self, policies_of: Callable[[str], PoliciesInForce], settings: TritonSettings) -> None:
+    def __init__(self, policies_of: Callable[[str, int], PoliciesInForce], settings: TritonSettings) -> None:
         self.explained = 0
         self.missed = 0
         self.late = 0
@@ -75,10 +75,16 @@ class Explainer:
         """
         if not self._deadline_s or model.reference is None:
             return
-        policies = self._policies_of(model.scorer.stamp.version)
-        chosen = [pair for pair in zip(batch, answered, strict=True) if _is_worth_it(*pair, policies)]
+        version = model.scorer.stamp.version
+        chosen = [
+            pair
+            for pair in zip(batch, answered, strict=True)
+            if _is_worth_it(*pair, self._policies_of(version, pair[0].request.as_of))
+        ]
         if not chosen:
             return
+        # A batch on both sides of a change of the horizon is explained for one of them.
+        horizon = self._policies_of(version, chosen[0][0].request.as_of).horizon
         if self._busy or self._is_backlog(batch):
             self.missed += len(chosen)
             return
@@ -86,7 +92,7 @@ class Explainer:
         before, late = self.explained, False
         try:
             async with asyncio.timeout(self._deadline_s):
-                await self._ask(chosen, model, HORIZONS.index(policies.horizon))
+                await self._ask(chosen, model, HORIZONS.index(horizon))
         except (TimeoutError, ScorerUnavailable, BadOutput) as error:
             late = isinstance(error, TimeoutError)
             _log.info("reasons by rule", error=str(error) or "out of time")

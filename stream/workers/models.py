@@ -20,14 +20,13 @@ from serving.client import TritonScorer
 from serving.features import tensors
 from serving.in_process import OnnxScorer
 from serving.item_tower import ITEM_TOWER_FILE, read_item_tower
-from serving.model_card import ReferenceCustomer, UnknownLevels
+from serving.model_card import ReferenceCustomer
 from serving.registry import RegisteredVersion, Registry, UnknownVersion, UnusableVersion
 from serving.rollout import Rollout
 from serving.scorer import Scorer, ScorerUnavailable
 from serving.shop import SHOP_FILE, read_shop
 from stream.configuration.settings import TritonSettings
 from stream.contracts.scores import ScoreRequest
-from stream.decisions.policies import Policies, PoliciesInForce
 from stream.profiles.profile import Profile
 
 REACH_BACK_MS: Final = 3_600_000
@@ -215,50 +214,3 @@ class _Held:
         if self._seen is None or self._seen[0] is not snapshot:
             self._seen = snapshot, snapshot.with_model(self._tower, self._shop)
         return Answering(self.scorer, self._seen[1], self._reference)
-
-
-class RegisteredPolicies:
-    """The policies in force for answers of each version: where no threshold is set, the version's card has one.
-
-    Args:
-        policies: as they are configured.
-        rollout: gives the switches so far; its first version's card counts for a version that the registry does not
-            know, such as a fallback's.
-        clock: epoch milliseconds.
-    """
-
-    def __init__(
-        self,
-        registry: Registry,
-        policies: Policies,
-        rollout: Callable[[], Rollout],
-        clock: Callable[[], int] = lambda: int(time.time() * 1000),
-    ) -> None:
-        self._registry = registry
-        self._policies = policies
-        self._rollout = rollout
-        self._clock = clock
-        self._first = self._joined(rollout().first) or policies.in_force(registry.default().card)
-        self._known: dict[str, PoliciesInForce] = {}
-
-    def policies_of(self, version: str) -> PoliciesInForce:
-        found = self._known.get(version)
-        if found is None:
-            found = self._known[version] = self._joined(version) or self._first
-        return found
-
-    def policies_for(self, customer_id: str, asked_at: int) -> PoliciesInForce:
-        return self.policies_of(self._rollout().version_for(customer_id, asked_at))
-
-    def in_force(self) -> str:
-        return f"{self._registry.name} {self._rollout().settled(self._clock())}"
-
-    def _joined(self, version: str) -> PoliciesInForce | None:
-        try:
-            return self._policies.in_force(self._registry.get(version).card)
-        except (UnknownVersion, UnusableVersion):
-            return None
-        except (UnknownLevels, KeyError) as error:
-            # `promote` refuses such a version; one that came into force otherwise is judged by the first one's levels.
-            _log.error("a model's card lacks what the policies need", version=version, error=str(error))
-            return None

@@ -39,7 +39,8 @@ from stream.workers.decisions import DecisionsProcessor, Question
 from stream.workers.erased import read_erasures
 from stream.workers.explaining import Explainer
 from stream.workers.metrics import DecisionsMetrics
-from stream.workers.models import RegisteredModels, RegisteredPolicies
+from stream.workers.models import RegisteredModels
+from stream.workers.policies import RegisteredPolicies
 from stream.workers.profiles import ProfilesProcessor
 from stream.workers.scoring import ScoringStage
 from stream.workers.switches import SwitchReader
@@ -62,15 +63,7 @@ def run_worker(configuration: Configuration, role: str, instance: str | None, me
     """
     configure_logging(configuration.log_level)
     registry = CollectorRegistry()
-    port = configuration.metrics_port if metrics_port is None else metrics_port
-    if port:
-        try:
-            start_http_server(port, addr=configuration.metrics_host, registry=registry)
-        except OSError as error:
-            raise ConfigurationError(
-                f"metrics cannot be served at {configuration.metrics_host}:{port} ({error.strerror or error}): set "
-                "another metrics_port (or --metrics-port), one for each worker of a machine, or another metrics_host"
-            ) from error
+    serve_metrics(configuration, metrics_port, registry)
     kafka = client_properties(configuration.kafka)
     folder = Path(configuration.data_dir)
     with (
@@ -99,6 +92,26 @@ def run_worker(configuration: Configuration, role: str, instance: str | None, me
     return 0
 
 
+def serve_metrics(configuration: Configuration, port: int | None, registry: CollectorRegistry) -> None:
+    """Serve what is registered to Prometheus until the process ends.
+
+    Args:
+        port: instead of the configured one; 0 serves nothing.
+
+    Raises:
+        ConfigurationError: it cannot be served there.
+    """
+    port = configuration.metrics_port if port is None else port
+    if port:
+        try:
+            start_http_server(port, addr=configuration.metrics_host, registry=registry)
+        except OSError as error:
+            raise ConfigurationError(
+                f"metrics cannot be served at {configuration.metrics_host}:{port} ({error.strerror or error}): set "
+                "another metrics_port (or --metrics-port), one for each worker of a machine, or another metrics_host"
+            ) from error
+
+
 @contextmanager
 def build_processor(
     configuration: Configuration,
@@ -121,7 +134,7 @@ def build_processor(
         return
     versions = open_registry(configuration)
     default = versions.default()
-    switches = SwitchReader(kafka, names.physical(topics.CONTROL), default.card.version)
+    switches = SwitchReader(kafka, names.physical(topics.CONTROL), default.card.version, configuration.policies)
     items = CatalogueReader(kafka, names.physical(topics.CATALOGUE), Catalogue.from_items(()))
     try:
         switches.start()
@@ -131,7 +144,7 @@ def build_processor(
             source=configuration.deployment.source,
             partitions=count_partitions(AdminClient(kafka), names.physical(topics.SCORE_REQUESTS)),
         )
-        policies = RegisteredPolicies(versions, configuration.policies, lambda: switches.rollout)
+        policies = RegisteredPolicies(versions, lambda: switches.policies, lambda: switches.rollout)
         if stage is not None:
             yield DecisionsProcessor(names, policies, deployment, stage, erasures)
             return

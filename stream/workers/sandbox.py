@@ -21,6 +21,7 @@ from stream.contracts.emission import Headers
 from stream.contracts.erasures import Erasure
 from stream.contracts.scores import ScoreRequest
 from stream.decisions.deployment import Deployment
+from stream.decisions.policy_history import PolicyHistory
 from stream.engine.cluster import count_partitions
 from stream.engine.instance import Instance
 from stream.engine.processor import Context, Processor
@@ -30,7 +31,8 @@ from stream.workers.catalogue import CatalogueReader
 from stream.workers.decisions import DecisionsProcessor, Question
 from stream.workers.erased import read_erasures
 from stream.workers.explaining import Explainer
-from stream.workers.models import RegisteredModels, RegisteredPolicies
+from stream.workers.models import RegisteredModels
+from stream.workers.policies import RegisteredPolicies
 from stream.workers.process import VERSION, dead_letter_maker, stores
 from stream.workers.profiles import Folding, ProfilesProcessor
 from stream.workers.recorded import RecordedStage
@@ -99,6 +101,7 @@ def sandbox_decisions(
     version: str,
     scores: ScoreLog,
     again: str,
+    history: PolicyHistory,
 ) -> Iterator[Sandboxed]:
     """The worker that answers requests up to ``until``, by partition.
 
@@ -106,6 +109,7 @@ def sandbox_decisions(
         sandbox: the configuration of the replay.
         version: of the model, asked where ``scores`` recall nothing.
         again: see ``SandboxDecisions``.
+        history: the policies by which it decides.
 
     Raises:
         UnknownVersion, UnusableVersion: the model has no such version that can be used.
@@ -122,7 +126,7 @@ def sandbox_decisions(
             source=sandbox.deployment.source,
             partitions=count_partitions(AdminClient(kafka), names.physical(topics.SCORE_REQUESTS)),
         )
-        policies = RegisteredPolicies(registry, sandbox.policies, lambda: rollout)
+        policies = RegisteredPolicies(registry, lambda: history, lambda: rollout)
         models = RegisteredModels(registry, sandbox.triton, lambda: rollout, lambda: items.snapshot)
         scoring = ScoringStage(
             models, sandbox.triton, sandbox.profiles.currency, Explainer(policies.policies_of, sandbox.triton)

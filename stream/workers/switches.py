@@ -1,8 +1,8 @@
-"""The switches of the model, as operators write them to ``tidemark.control.v1``: a thread that follows the topic from
-its beginning.
+"""The switches of the model and the changes of the policies, as operators write them to ``tidemark.control.v1``: a
+thread that follows the topic from its beginning.
 
-What they mean is worked out by ``serving.rollout``; this module only reads. Built by ``stream.workers.process`` for the
-decisions role.
+What they mean is worked out by ``serving.rollout`` and ``stream.decisions.policy_history``; this module only reads.
+Built by ``stream.workers.process`` for the decisions role.
 """
 
 import threading
@@ -15,6 +15,8 @@ from confluent_kafka import Consumer, KafkaError, TopicPartition
 from serving.rollout import Rollout
 from stream.contracts.codec import decode_control
 from stream.contracts.control import Control
+from stream.decisions.policies import Policies
+from stream.decisions.policy_history import PoliciesUnreadable, PolicyHistory
 from stream.engine.clients import Properties
 from stream.workers.follower import Follower
 
@@ -25,22 +27,28 @@ _log = structlog.get_logger(__name__)
 
 
 class SwitchReader(Follower):
-    """Follows the control topic for records of kind ``model``.
+    """Follows the control topic for records of the kinds ``model`` and ``policy``.
 
     Args:
         kafka: client properties.
         topic: physical name; it has one partition.
         default: the version in force where nothing was ever promoted.
+        configured: the policies in force where none were ever applied.
 
     Attributes:
-        rollout: the switches so far; another object after every record.
+        rollout, policies: the switches and the changes so far; other objects after every record.
+
+    Raises:
+        PoliciesUnreadable: from ``start``: the topic holds policies of a newer build.
     """
 
-    def __init__(self, kafka: Properties, topic: str, default: str) -> None:
+    def __init__(self, kafka: Properties, topic: str, default: str, configured: Policies) -> None:
         super().__init__("switches", kafka, {"fetch.wait.max.ms": 500}, topic)
         self.rollout = Rollout(default)
         self._default = default
         self._records: list[Control] = []
+        self.policies = PolicyHistory(configured)
+        self._changes: list[Control] = []
         self._loaded = threading.Event()
         self._failure: Exception | None = None
 
@@ -86,3 +94,17 @@ class SwitchReader(Follower):
             self._records.append(control)
             self.rollout = Rollout(self._default, self._records)
             _log.info("model switch", version=control.version, effective_at=control.effective_at, reason=control.reason)
+        elif control.kind == "policy":
+            self._change(control)
+
+    def _change(self, control: Control) -> None:
+        try:
+            self.policies = PolicyHistory(self.policies.configured, [*self._changes, control])
+        except PoliciesUnreadable as error:
+            if not self._loaded.is_set():
+                # A worker that starts without them would decide otherwise than those that know them.
+                raise
+            _log.error("a change of the policies is not obeyed", error=str(error))
+            return
+        self._changes.append(control)
+        _log.info("change of policies", version=control.version, as_of=control.effective_at, reason=control.reason)

@@ -52,7 +52,7 @@ def test_an_alert_brings_the_model_s_reasons_and_they_add_up(
     explainers: list[Explainer] = []
 
     def stage() -> ScoringStage:
-        explainers.append(Explainer(lambda version: policies, settings))
+        explainers.append(Explainer(lambda version, as_of: policies, settings))
         scorer = TritonScorer(embedded_triton.grpc_url, CARD)
         return ScoringStage(OneModel(scorer, lambda: CATALOGUE, CARD.reference), settings, "GBP", explainers[-1])
 

@@ -7,7 +7,7 @@ the two agree. Called by `explaining.py`.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from stream.contracts import codec as messages
 from stream.contracts.headers import OUTCOME, header
@@ -21,7 +21,8 @@ from stream.operations.history.refold import Refold, Step
 from stream.profiles import codec as profile_codec
 from stream.workers.decisions import DecisionsProcessor, Question
 
-RAISED = b"=raised"
+_COUNTED: Final = ("raised", "quiet_hours")
+"""Outcomes that the budget has counted."""
 
 
 class Raise(NamedTuple):
@@ -56,9 +57,10 @@ def recorded(scores: Iterable[Record], key: bytes) -> Recorded:
         if record.key == key:
             score = messages.decode_score(record.value or b"")
             found.own.setdefault(score.request_offset, (score, outcome.decode(errors="replace")))
-        elif RAISED in outcome:
+        elif any(became.encode() in outcome for became in _COUNTED):
             score = messages.decode_score(record.value or b"")
-            kinds = [part.partition("=")[0] for part in outcome.decode().split(",") if part.endswith("=raised")]
+            parts = (part.partition("=") for part in outcome.decode().split(","))
+            kinds = [kind for kind, _, became in parts if became in _COUNTED]
             found.raised[score.request_offset] = [Raise(kind, score.as_of // DAY_MS) for kind in kinds]
     return found
 

@@ -20,6 +20,7 @@ from stream.contracts.partitioning import partition_for
 from stream.contracts.scores import Score
 from stream.contracts.times import to_epoch_ms
 from stream.decisions.deployment import Deployment
+from stream.decisions.policy_history import PolicyHistory
 from stream.engine.processor import Record
 from stream.operations.brokers import bounds_of, partitions_of
 from stream.operations.erasures import erasures_of
@@ -30,8 +31,9 @@ from stream.operations.history.folding import CustomerFold
 from stream.operations.history.reading import committed_end, open_consumer, record_of, records
 from stream.operations.history.timeline import Answered, Explanation, Transition, in_order
 from stream.operations.promotion import in_force
+from stream.operations.switches import policy_changes
 from stream.workers.decisions import DecisionsProcessor
-from stream.workers.models import RegisteredPolicies
+from stream.workers.policies import RegisteredPolicies
 from stream.workers.recorded import RecordedStage, recorded_answers
 
 OTHER_POLICY = (
@@ -134,7 +136,8 @@ class _Reading:
         configuration = self._configuration
         registry = open_registry(configuration)
         rollout = in_force(configuration, registry)
-        policies = RegisteredPolicies(registry, configuration.policies, lambda: rollout)
+        history = PolicyHistory(configuration.policies, policy_changes(configuration))
+        policies = RegisteredPolicies(registry, lambda: history, lambda: rollout)
         deployment = Deployment(
             secret=configuration.deployment.secret.encode(),
             source=configuration.deployment.source,

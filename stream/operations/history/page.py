@@ -243,6 +243,7 @@ _SUPPRESSED: Final = frozenset(
         "fallback",
         "no_consent",
         "out_of_order",
+        "quiet_hours",
         "too_early",
         "too_late",
     }

@@ -193,6 +193,8 @@ def _plain(value: object) -> str:
 def _became(outcome: str, is_open: bool) -> str:
     if outcome in ("raised", "updated"):
         return outcome
+    if outcome == "quiet_hours":
+        return "held"
     if is_open:
         return _LEFT if outcome in ("unchanged", "fallback", "out_of_order") else "ended"
     return _NOT_RAISED
@@ -261,6 +263,7 @@ _HOLDS: Final[dict[str, Callable[[str, str], str]]] = {
     "cool_down": lambda observed, limit: f"cool-down until {limit}",
     "daily_cap": lambda observed, limit: f"the daily cap: {observed} raised that day, at most {limit}",
     "budget": lambda observed, limit: f"the daily budget: {observed} raised on this partition that day, it has {limit}",
+    "quiet_hours": lambda observed, limit: f"raised in quiet hours, and held until {limit}",
     "purchased": lambda observed, limit: f"ordered again on {observed}",
     "corrected": lambda observed, limit: f"an order of {observed}, from before the alert, came late",
     "recovered": lambda observed, limit: f"score {observed} is below {limit}",

@@ -26,7 +26,7 @@ from stream.operations.brokers import (
     settled_ends,
 )
 from stream.operations.replays.record import NAME, Offsets, Replay, Source, ids, sandbox_of, topic_of, write
-from stream.operations.switches import promoted
+from stream.operations.switches import policy_changes, promoted
 from stream.operations.topics import WantedTopic, create_topics, require_topics
 
 _GROUP: Final = "tidemark.replays"
@@ -103,6 +103,7 @@ def begin(live: Configuration, replay_id: str, wanted: Wanted) -> Replay:
         model=version,
         recorded=not wanted.model,
         policies=wanted.policies,
+        changes=policy_changes(live) if wanted.policies is None else [],
         first=first,
         customer=wanted.customer,
     )

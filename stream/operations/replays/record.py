@@ -14,6 +14,7 @@ from confluent_kafka.admin import AdminClient
 
 from stream.configuration.settings import Configuration, TopicSettings
 from stream.contracts import topics
+from stream.contracts.control import Control
 from stream.contracts.topics import REPLAY
 from stream.decisions.policies import Policies
 from stream.operations.brokers import (
@@ -58,7 +59,9 @@ class Replay(msgspec.Struct, kw_only=True):
     recorded: bool = True
     """Whether every recorded answer counts, whichever version gave it, or ``model``'s alone."""
     policies: Policies | None = None
-    """None: as configured when the replay was made."""
+    """None: those that were in force at each question's time."""
+    changes: list[Control] = []
+    """Of the policies, as the control topic held them when the replay was made; none where ``policies`` are given."""
     first: Offsets
     """First offset that the log still had: where it is not 0, older events are not in the state."""
     customer: str = ""

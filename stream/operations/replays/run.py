@@ -15,6 +15,7 @@ import msgspec
 from stream.configuration.clients import client_properties
 from stream.configuration.settings import Configuration
 from stream.contracts import topics
+from stream.decisions.policy_history import PolicyHistory
 from stream.engine.background import Background
 from stream.engine.worker import Worker
 from stream.operations.brokers import connect_admin, make_consumer, partitions_of, settled_ends
@@ -92,7 +93,8 @@ class Run:
             "" if replay.recorded else replay.model,
         )
         again = prefix_of(self._live, replay.id) + topics.TOPICS[topics.SCORE_REQUESTS].base_name
-        with sandbox_decisions(self._sandbox, self._instance, until, replay.model, scores, again) as sandboxed:
+        history = PolicyHistory(self._sandbox.policies, replay.changes)
+        with sandbox_decisions(self._sandbox, self._instance, until, replay.model, scores, again, history) as sandboxed:
             self._run(sandboxed, "questions", dict.fromkeys(until, 0) if own_requests else replay.first, until)
             asked = 0 if sandboxed.recorded is None else sandboxed.recorded.asked
             fallback = 0 if sandboxed.scoring is None else sandboxed.scoring.fallback_answers

@@ -24,6 +24,15 @@ def kafka_tool(name: str, *options: str, given: str = "") -> str:
     Args:
         given: its standard input.
     """
+    package = "org.apache.kafka.tools.consumer" if name.startswith("ConsoleConsumer") else "org.apache.kafka.tools"
+    command = java_command(f"{package}.{name}")
+    done = subprocess.run([*command, *options], input=given.encode(), capture_output=True, timeout=_TOOL_S)
+    assert done.returncode == 0, done.stderr.decode()
+    return done.stdout.decode()
+
+
+def java_command(main: str) -> list[str]:
+    """The command that runs a class of Kafka's tools, or of Kafka Connect."""
     pom = (_HERE / "pom.xml").read_text()
 
     def build(folder: Path) -> None:
@@ -31,16 +40,20 @@ def kafka_tool(name: str, *options: str, given: str = "") -> str:
         copy_jars(folder, folder, "Kafka's tools")
 
     jars = installed("kafka-tools", {"pom": pom}, build)
-    command = [str(find_java()), "-cp", f"{jars}/*", f"org.apache.kafka.tools.{name}"]
-    if name.startswith("ConsoleConsumer"):
-        command[-1] = f"org.apache.kafka.tools.consumer.{name}"
-    done = subprocess.run([*command, *options], input=given.encode(), capture_output=True, timeout=_TOOL_S)
-    assert done.returncode == 0, done.stderr.decode()
-    return done.stdout.decode()
+    return [str(find_java()), "-cp", f"{jars}/*", main]
 
 
 def node_script(name: str, *arguments: str, given: str) -> None:
     """Run a script of this folder with kafkajs. Skips the test where there is no Node.js, or no registry for it."""
+    command, environ = node_command(_HERE / name)
+    done = subprocess.run(
+        [*command, *arguments], input=given.encode(), env=environ, capture_output=True, timeout=_TOOL_S
+    )
+    assert done.returncode == 0, done.stderr.decode()
+
+
+def node_command(script: Path) -> tuple[list[str], dict[str, str]]:
+    """The command that runs a script with kafkajs, and its environment. Skips as ``node_script`` does."""
     node, npm = shutil.which("node"), shutil.which("npm")
     if node is None or npm is None:
         pytest.skip("kafkajs needs node and npm on the PATH")
@@ -57,11 +70,4 @@ def node_script(name: str, *arguments: str, given: str) -> None:
         modules = installed("kafkajs", {"package": package}, build)
     except (InstallError, subprocess.TimeoutExpired) as error:
         pytest.skip(f"npm cannot fetch kafkajs: {error}")
-    done = subprocess.run(
-        [node, str(_HERE / name), *arguments],
-        input=given.encode(),
-        env=os.environ | {"NODE_PATH": str(modules / "node_modules")},
-        capture_output=True,
-        timeout=_TOOL_S,
-    )
-    assert done.returncode == 0, done.stderr.decode()
+    return [node, str(script)], os.environ | {"NODE_PATH": str(modules / "node_modules")}

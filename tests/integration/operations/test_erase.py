@@ -30,6 +30,7 @@ from stream.contracts.codec import decode_alert_event, decode_erased_event, enco
 from stream.contracts.scores import Answer, Candidate
 from stream.contracts.topics import FILLER_KEY, TOPICS
 from stream.decisions.deployment import Deployment
+from stream.decisions.policy_history import PolicyHistory
 from stream.operations.brokers import connect_admin, make_consumer, read_to_end
 from stream.operations.dead_letters.filters import Filter
 from stream.operations.dead_letters.fixes import Change
@@ -50,7 +51,7 @@ from stream.testing.topics import Topics
 from stream.testing.waiting import eventually
 from stream.workers.decisions import DecisionsProcessor, Question
 from stream.workers.erased import read_erasures
-from stream.workers.models import RegisteredPolicies
+from stream.workers.policies import RegisteredPolicies
 from stream.workers.process import VERSION
 from stream.workers.profiles import ProfilesProcessor
 from tests.integration.operations.test_explain import ANN, BOB, PARTITIONS, Canned, event
@@ -125,7 +126,7 @@ def roles(deployment: Configuration) -> Iterator[None]:
     )
     registry = open_registry(deployment)
     rollout = in_force(deployment, registry)
-    policies = RegisteredPolicies(registry, deployment.policies, lambda: rollout)
+    policies = RegisteredPolicies(registry, lambda: PolicyHistory(deployment.policies), lambda: rollout)
     secret = Deployment(secret=own.encode(), partitions=PARTITIONS)
     decisions = DecisionsProcessor(names, policies, secret, Listing(), read_erasures(kafka, names, own, "decisions"))
     with working(deployment, profiles), working(deployment, decisions):

@@ -18,13 +18,14 @@ from stream.contracts.partitioning import partition_for
 from stream.contracts.scores import Answer, Contribution, ModelStamp
 from stream.contracts.times import DAY_MS
 from stream.decisions.deployment import Deployment
+from stream.decisions.policy_history import PolicyHistory
 from stream.engine.processor import Stage
 from stream.operations.history.explaining import NothingKnown, explain
 from stream.operations.history.timeline import Answered, Explanation, Happened, Transition
 from stream.operations.promotion import in_force
 from stream.testing.topics import Topics
 from stream.workers.decisions import DecisionsProcessor, Question
-from stream.workers.models import RegisteredPolicies
+from stream.workers.policies import RegisteredPolicies
 from stream.workers.process import VERSION
 from stream.workers.profiles import ProfilesProcessor
 from tests.integration.operations.work import command, working
@@ -98,7 +99,7 @@ def lived(deployment: Configuration, topics: Topics) -> Configuration:
         pass
     registry = open_registry(deployment)
     rollout = in_force(deployment, registry)
-    policies = RegisteredPolicies(registry, deployment.policies, lambda: rollout)
+    policies = RegisteredPolicies(registry, lambda: PolicyHistory(deployment.policies), lambda: rollout)
     secret = Deployment(secret=deployment.deployment.secret.encode(), partitions=PARTITIONS)
     with working(deployment, DecisionsProcessor(names, policies, secret, Canned())):
         pass

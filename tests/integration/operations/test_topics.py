@@ -45,7 +45,7 @@ def test_another_number_of_partitions_is_refused_in_one_sentence_with_what_to_do
     prefix = deployment.topics.prefix
     assert str(caught.value) == (
         f"topics have 3 partitions, topics.partitions is 5 ({prefix}customer.events.v1, {prefix}catalog.items.v1 and "
-        "11 more): set topics.partitions = 3, or another topics.prefix"
+        "12 more): set topics.partitions = 3, or another topics.prefix"
     )
 
 
@@ -72,7 +72,7 @@ def test_topics_that_are_not_alike_are_refused_by_their_counts(topics: Topics) -
 
 def test_fewer_copies_than_configured_are_refused_and_more_are_not(deployment: Configuration) -> None:
     admin = connect_admin(deployment.kafka)
-    with pytest.raises(TopicMismatchError, match=r"1 copy of each partition, topics\.replication is 3 .* 14 more\)"):
+    with pytest.raises(TopicMismatchError, match=r"1 copy of each partition, topics\.replication is 3 .* 15 more\)"):
         inspect_topics(admin, msgspec.structs.replace(deployment.topics, replication=3))
 
 

@@ -127,7 +127,7 @@ def test_a_choice_that_does_not_exist_is_refused_with_those_that_do() -> None:
 
 def test_what_lacks_inside_a_list_is_said_as_it_is() -> None:
     said = refusal({"steps": [{"size": 2}]})
-    assert "steps: cannot be used: Object missing required field `code` - at `$[0]`" in said
+    assert "steps[0]: cannot be used: Object missing required field `code` - at `$[0]`" in said
 
 
 def test_a_list_of_tables_is_taken_whole_and_its_keys_are_checked() -> None:

@@ -16,6 +16,7 @@ TABLE = {
     "customer.alerts.v1": ("delete", 400 * DAY),
     "customer.alerts.open.v1": ("compact", None),
     "customer.alerts.holdout.v1": ("delete", 400 * DAY),
+    "customer.alerts.undelivered.v1": ("delete", 30 * DAY),
     "customer.recommendations.v1": ("compact", None),
     "customer.dead-letters.v1": ("delete", 30 * DAY),
     "customer.dead-letters.settled.v1": ("compact", None),

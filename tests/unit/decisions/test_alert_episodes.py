@@ -6,11 +6,12 @@ import pytest
 from stream.contracts import topics
 from stream.contracts.ids import message_id
 from stream.contracts.scores import ModelStamp
-from stream.contracts.times import to_rfc3339
+from stream.contracts.times import DAY_MS, HOUR_MS, to_rfc3339
 from stream.decisions import codec
 from stream.decisions.budget import Budget
 from stream.decisions.deployment import Deployment
 from stream.decisions.policies import Rule
+from stream.decisions.quiet_hours import QuietHours
 from tests.unit.decisions.conftest import answer
 
 
@@ -376,3 +377,74 @@ def test_another_secret_gives_other_ids(shop):
     customer, other = shop.regular(), shop.regular()
     other.deployment = Deployment(secret=b"other")
     assert customer.asks(90, 0.9).alerts[0].alert_id != other.asks(90, 0.9).alerts[0].alert_id
+
+
+def quiet(shop, **settings):
+    """Nobody is alerted between 21:00 and 08:00 UTC; the days of these tests begin at midnight."""
+    return shop.policies(quiet_hours=QuietHours(begin="21:00", end="08:00"), **settings)
+
+
+def test_what_is_raised_in_quiet_hours_is_published_when_they_end(shop):
+    customer = shop.regular(in_force=quiet(shop))
+    held = customer.asks(90.9, 0.85)
+    assert (held.outcome, held.alerts, held.of(topics.ALERTS_OPEN)) == ("churn_risk=quiet_hours", [], [])
+    assert customer.due == shop.at(91) + 8 * HOUR_MS
+    (envelope,) = customer.time_passes().envelopes
+    alert = envelope.data
+    assert (alert.status, alert.revision, alert.score, envelope.id) == (
+        "raised",
+        1,
+        0.85,
+        message_id(alert.alert_id, 1),
+    )
+    assert envelope.time == alert.as_of == alert.episode_started_at == to_rfc3339(shop.at(91) + 8 * HOUR_MS)
+    assert customer.due == shop.at(121) + 8 * HOUR_MS
+    assert customer.budget.spent("churn_risk", (shop.at(90) // DAY_MS)) == 1
+
+
+def test_outside_of_quiet_hours_nothing_is_held(shop):
+    assert shop.regular(in_force=quiet(shop)).asks(90.5, 0.85).statuses == ["raised"]
+
+
+def test_a_held_alert_is_published_by_the_next_request_where_that_comes_before_the_timer(shop):
+    customer = shop.regular(in_force=quiet(shop))
+    customer.asks(90.9, 0.85)
+    records = customer.asks(91.5, 0.93)
+    assert records.statuses == ["raised", "updated"]
+    assert [alert.revision for alert in records.alerts] == [1, 2]
+    assert records.alerts[1].supersedes == message_id(records.alerts[0].alert_id, 1)
+
+
+def test_a_held_alert_says_what_was_known_last(shop):
+    customer = shop.regular(in_force=quiet(shop))
+    customer.asks(90.9, 0.85)
+    assert (customer.asks(91.1, 0.93).outcome, customer.due) == ("churn_risk=updated", shop.at(91) + 8 * HOUR_MS)
+    (alert,) = customer.time_passes().alerts
+    assert (alert.revision, alert.score, alert.as_of) == (1, 0.93, to_rfc3339(shop.at(91) + 8 * HOUR_MS))
+
+
+@pytest.mark.parametrize(("score", "became"), [(0.2, "purchased"), (0.85, "purchased")])
+def test_nobody_hears_of_a_held_alert_that_a_purchase_ends(shop, score, became):
+    customer = shop.regular(in_force=quiet(shop))
+    customer.asks(90.9, 0.85)
+    customer.buys(91.1)
+    records = customer.asks(91.1, score, trigger="purchase")
+    assert (records.outcome, records.alerts, customer.due) == (f"churn_risk={became}", [], 0)
+    assert customer.state.rests == {}
+
+
+def test_nobody_hears_of_a_held_alert_of_who_recovers_withdraws_or_is_erased(shop):
+    for ends in (
+        lambda customer: customer.asks(91.1, 0.2),
+        lambda customer: customer.chooses(91.1, marketing="denied"),
+        lambda customer: customer.erases(91.1),
+    ):
+        customer = shop.regular(in_force=quiet(shop))
+        customer.asks(90.9, 0.85)
+        assert ends(customer).alerts == []
+
+
+def test_a_hold_is_the_same_for_the_control_group(shop):
+    customer = shop.regular(in_force=quiet(shop, holdout_share=1.0))
+    assert customer.asks(90.9, 0.85).of(topics.ALERTS_HOLDOUT) == []
+    assert len(customer.time_passes().of(topics.ALERTS_HOLDOUT)) == 1

@@ -21,7 +21,7 @@ def test_a_raised_alert_passed_every_condition(shop):
     verdict, _ = last(customer)
     assert (verdict.outcome, verdict.open) == ("raised", False)
     assert not any(condition.holds for condition in verdict.conditions)
-    assert len(verdict.conditions) == 11
+    assert len(verdict.conditions) == 12
 
 
 def test_a_low_score_is_told_with_its_threshold_and_nothing_behind_it(shop):

@@ -80,7 +80,7 @@ def question(days=(40, 100, 160, 220, 280, 340), free=FREE, asked_at=None, name=
 def ask(line, questions, deadline_ms=5_000, reference=CARD.reference):
     """Answers to ``questions``, the explainer, and seconds."""
     settings = TritonSettings(deadline_ms=5_000, reasons_deadline_ms=deadline_ms)
-    explainer = Explainer(lambda version: POLICIES, settings)
+    explainer = Explainer(lambda version, as_of: POLICIES, settings)
     stage = ScoringStage(OneModel(line, lambda: CATALOGUE, reference), settings, "GBP", explainer)
     began = time.monotonic()
     answered = asyncio.run(stage.run(questions))
@@ -185,7 +185,7 @@ def test_a_batch_is_explained_up_to_256_rows_in_calls_no_larger_than_those_that_
 def test_one_call_is_under_way_at_a_time():
     line = Line(delay_s=0.1)
     settings = TritonSettings(deadline_ms=5_000, reasons_deadline_ms=5_000)
-    explainer = Explainer(lambda version: POLICIES, settings)
+    explainer = Explainer(lambda version, as_of: POLICIES, settings)
     asked = [question(name=f"c{n}") for n in range(3)]
     (given,), _, _ = ask(Line(), [asked[0]], deadline_ms=0)
     answers = [replace(given) for _ in asked]

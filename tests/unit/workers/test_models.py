@@ -18,9 +18,11 @@ from stream.contracts.catalogue import CatalogueItem
 from stream.contracts.control import Control
 from stream.contracts.scores import ScoreRequest
 from stream.decisions.policies import Policies
+from stream.decisions.policy_history import PolicyHistory
 from stream.profiles.profile import Profile
 from stream.workers.decisions import Question
-from stream.workers.models import REACH_BACK_MS, RegisteredModels, RegisteredPolicies
+from stream.workers.models import REACH_BACK_MS, RegisteredModels
+from stream.workers.policies import RegisteredPolicies
 from stream.workers.scoring import ScoringStage
 from tests.models.variants import registry_at, shifted, variant
 
@@ -169,15 +171,15 @@ def test_policies_follow_the_version_that_answered(world: World, tmp_path: Path)
     (own,) = [threshold for threshold in card.thresholds if threshold.horizon == "90d"]
     stricter = type(own)(own.horizon, own.budget_share, 0.9, 0.8, own.precision, 0.33)
     third = variant(world.registry, tmp_path / "third", thresholds=[*known, stricter]).card.version
-    policies = RegisteredPolicies(world.registry, Policies(), lambda: world.rollout, world.clock)
-    assert policies.policies_of(third).rules["churn_risk"].raise_threshold == 0.9
-    assert policies.policies_of(world.first).rules["churn_risk"].raise_threshold == round(own.raise_at, 3)
-    assert policies.policies_of(third).version != policies.policies_of(world.first).version
+    policies = RegisteredPolicies(world.registry, lambda: PolicyHistory(Policies()), lambda: world.rollout, world.clock)
+    assert policies.policies_of(third, NOW).rules["churn_risk"].raise_threshold == 0.9
+    assert policies.policies_of(world.first, NOW).rules["churn_risk"].raise_threshold == round(own.raise_at, 3)
+    assert policies.policies_of(third, NOW).version != policies.policies_of(world.first, NOW).version
     # A fallback's version, or one that was taken out since.
-    assert policies.policies_of("fallback-1") is policies.policies_of("")
+    assert policies.policies_of("fallback-1", NOW) == policies.policies_of("", NOW)
     world.switch(third, NOW + 10)
-    assert policies.policies_for("ada", NOW) == policies.policies_of(world.first)
-    assert policies.policies_for("ada", NOW + 10) == policies.policies_of(third)
+    assert policies.policies_for("ada", NOW, NOW) == policies.policies_of(world.first, NOW)
+    assert policies.policies_for("ada", NOW + 10, NOW) == policies.policies_of(third, NOW)
     assert policies.in_force() == f"customer {world.first}"
     world.clock.now += 10
     assert policies.in_force() == f"customer {third}"
@@ -185,7 +187,7 @@ def test_policies_follow_the_version_that_answered(world: World, tmp_path: Path)
 
 def test_the_registry_is_read_when_a_version_is_needed_and_not_before(tmp_path: Path) -> None:
     with pytest.raises(UnknownVersion, match="tidemark train"):
-        RegisteredPolicies(Registry(tmp_path), Policies(), lambda: Rollout("1.a"))
+        RegisteredPolicies(Registry(tmp_path), lambda: PolicyHistory(Policies()), lambda: Rollout("1.a"))
 
 
 def test_where_a_coming_version_does_not_answer_the_one_in_force_does_and_the_breaker_stays_closed(

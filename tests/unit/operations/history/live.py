@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from stream.contracts import codec as messages
 from stream.contracts import topics
+from stream.contracts.alerts import Alert
 from stream.contracts.scores import Answer, ScoreRequest
 from stream.contracts.topics import TopicNames
 from stream.decisions.deployment import Deployment
@@ -28,11 +29,17 @@ class OnePolicy(NamedTuple):
 
     policies: PoliciesInForce
 
-    def policies_of(self, version: str) -> PoliciesInForce:
+    def policies_of(self, version: str, as_of: int) -> PoliciesInForce:
         return self.policies
 
-    def policies_for(self, customer_id: str, asked_at: int) -> PoliciesInForce:
+    def policies_for(self, customer_id: str, asked_at: int, as_of: int) -> PoliciesInForce:
         return self.policies
+
+    def remembered(self, alert: Alert | None) -> PoliciesInForce:
+        return self.policies
+
+    def applied(self) -> str:
+        return "policies"
 
     def in_force(self) -> str:
         return "customer 1"

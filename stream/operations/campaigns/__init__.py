@@ -1,0 +1,1 @@
+"""Holdout against treated: what the alerts of an experiment brought. Read from the log, and nothing is written."""

@@ -1,0 +1,1 @@
+"""Alerts for tools that speak HTTP, or run as a command, and know no Kafka: `tidemark subscribe`."""
