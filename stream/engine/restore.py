@@ -92,8 +92,7 @@ class Restorer:
 
     def under_way(self) -> list[UnderWay]:
         """What is queued or being restored."""
-        since_boot = time.time() - time.monotonic()
-        return [UnderWay(task.partition, since_boot + task.started, task.remaining) for task in self._tasks.values()]
+        return [UnderWay(task.partition, task.began, task.remaining) for task in self._tasks.values()]
 
     def begin(self, partition: int, store: Store | None = None) -> None:
         """Queue a partition.

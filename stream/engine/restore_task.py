@@ -32,6 +32,7 @@ class RestoreTask:
         reached: offset of the changelog up to which it was read.
         position, buffer: what was read and is not in the store yet.
         started: monotonic seconds.
+        began: the same moment in epoch seconds; read once, so that it is one value for as long as the restore lasts.
     """
 
     def __init__(self, partition: int, store: Store | None) -> None:
@@ -44,6 +45,7 @@ class RestoreTask:
         self.buffer: dict[bytes, bytes | None] = {}
         self.records = 0
         self.started = time.monotonic()
+        self.began = time.time()
         self._doubted_since = 0.0
         self._doubts = 0
 
