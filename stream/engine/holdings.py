@@ -30,6 +30,7 @@ class Held(Generic[S, P]):
         caught_up: whether the log had nothing more at the last fetch.
         last_record, signalled: monotonic seconds of the newest record and of the last signal written.
         search: for a record whose outputs the broker refuses.
+        folded_until: epoch seconds; what was appended before is folded and committed. 0.0: nobody knows yet.
     """
 
     def __init__(self, partition: Partition[S, P], settings: EngineSettings) -> None:
@@ -40,6 +41,15 @@ class Held(Generic[S, P]):
         self.last_record = time.monotonic()
         self.signalled = 0.0
         self.search = CulpritSearch()
+        self.folded_until = 0.0
+
+    def look(self, now: float) -> None:
+        """Move ``folded_until`` on, at ``now`` (epoch seconds)."""
+        # A paused partition is told of no record, and so not of the end of the log either.
+        if self.caught_up and not self.pending and not self.partition.dirty and not self.guard.tripped:
+            self.folded_until = now
+        else:
+            self.folded_until = max(self.folded_until, self.partition.appended / 1000)
 
 
 class Holdings(Generic[S, P]):

@@ -1,4 +1,8 @@
-"""The engine's figures for Prometheus. Labels name role and partition, never a customer."""
+"""The engine's figures for Prometheus. Labels name role and partition, never a customer.
+
+Times are epoch seconds and not ages, so that an age goes on growing while a worker's loop stands still. Counters are
+kept for as long as the process lives, gauges of a partition for as long as it is here.
+"""
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
@@ -12,12 +16,33 @@ class EngineMetrics:
         labels = ("role", "partition")
         self.records = Counter("tidemark_records", "Input records folded or dead-lettered", labels, registry=registry)
         self.dead_letters = Counter("tidemark_dead_letters", "Input records refused", labels, registry=registry)
+        self.quarantined = Counter(
+            "tidemark_quarantined", "Dead letters because a customer's state cannot be read", labels, registry=registry
+        )
         self.timers = Counter("tidemark_timers_fired", "Timers fired", labels, registry=registry)
         self.outputs = Counter("tidemark_outputs", "Output records committed", ("role",), registry=registry)
         self.aborts = Counter("tidemark_aborts", "Transactions aborted", ("role", "error"), registry=registry)
         self.restored = Counter("tidemark_restored_records", "Changelog records restored", labels, registry=registry)
         self.states = Gauge("tidemark_timers", "Timers in memory", labels, registry=registry)
         self.time = Gauge("tidemark_partition_time_seconds", "Greatest event time folded", labels, registry=registry)
+        self.folded_until = Gauge(
+            "tidemark_folded_until_seconds",
+            "What was appended before this time is folded and committed",
+            labels,
+            registry=registry,
+        )
+        self.restore_started = Gauge(
+            "tidemark_restore_started_seconds", "When the restore that is under way began", labels, registry=registry
+        )
+        self.restore_remaining = Gauge(
+            "tidemark_restore_remaining_records",
+            "Offsets of the changelog still to be read by the restore under way",
+            labels,
+            registry=registry,
+        )
+        self.partitions = Gauge(
+            "tidemark_partitions", "Partitions of the role, whoever holds them", ("role",), registry=registry
+        )
         self.paused = Gauge(
             "tidemark_partition_paused", "1 while the guard holds the partition", labels, registry=registry
         )
@@ -31,3 +56,15 @@ class EngineMetrics:
         self.commit_seconds = Histogram(
             "tidemark_commit_seconds", "Duration of a commit", ("role",), registry=registry, buckets=_COMMIT_SECONDS
         )
+        self._held_gauges = (self.states, self.time, self.folded_until, self.paused)
+        self._restore_gauges = (self.restore_started, self.restore_remaining)
+
+    def released(self, role: str, partition: int) -> None:
+        """Say no more how a partition is that others may hold by now."""
+        for gauge in self._held_gauges:
+            gauge.remove(role, partition)
+
+    def not_restoring(self, role: str, partition: int) -> None:
+        """Say no more how far a restore is that is over or given up."""
+        for gauge in self._restore_gauges:
+            gauge.remove(role, partition)

@@ -46,6 +46,7 @@ class Partition(Generic[S, P]):
             where there is no compiled path.
         unfinished: the record that is half taken: the budget ran out before it.
         condemned_offset: of the record that is to be buried, because the broker refuses what it makes; -1: none.
+        appended: when the newest record committed here was appended, epoch milliseconds; 0 before one was.
         behind: milliseconds by which the newest record that was not refused was appended after its event time; None
             before there was one.
     """
@@ -64,6 +65,7 @@ class Partition(Generic[S, P]):
         self.next_offset = 0
         self.committed_offset = 0
         self.uncommitted = 0
+        self.appended = 0
         self.behind: int | None = None
         self.tally = Tally()
         self.context: Context[P] = Context(max_output_bytes)
@@ -334,6 +336,9 @@ class Partition(Generic[S, P]):
         self._committed_shared = position.shared
         self.committed_offset = position.offset
         self._steps.tally.records = len(self._window)
+        if self._window:
+            newest = self._window[-1]
+            self.appended = newest.record.append_time if isinstance(newest, Entry) else newest.timestamp()[1]
         self.tally.add(self._steps.tally)
         self._noted = False
         self._steps.condemned = None

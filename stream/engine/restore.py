@@ -7,7 +7,7 @@ belong together stop the worker instead of giving wrong answers.
 
 import time
 from collections.abc import Container
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import structlog
 from confluent_kafka import OFFSET_INVALID, Consumer, KafkaError, TopicPartition
@@ -46,6 +46,16 @@ class Restored:
         self.seconds = 0.0
 
 
+class UnderWay(NamedTuple):
+    """A restore that is not over."""
+
+    partition: int
+    started: float
+    """Epoch seconds."""
+    remaining: int | None
+    """Offsets of the changelog still to be read; None while its end is not known."""
+
+
 class Restorer:
     """Restores the partitions of one processor.
 
@@ -79,6 +89,10 @@ class Restorer:
 
     def has(self, partition: int) -> bool:
         return partition in self._tasks
+
+    def under_way(self) -> list[UnderWay]:
+        """What is queued or being restored."""
+        return [UnderWay(task.partition, task.began, task.remaining) for task in self._tasks.values()]
 
     def begin(self, partition: int, store: Store | None = None) -> None:
         """Queue a partition.

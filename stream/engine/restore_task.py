@@ -32,6 +32,7 @@ class RestoreTask:
         reached: offset of the changelog up to which it was read.
         position, buffer: what was read and is not in the store yet.
         started: monotonic seconds.
+        began: the same moment in epoch seconds; read once, so that it is one value for as long as the restore lasts.
     """
 
     def __init__(self, partition: int, store: Store | None) -> None:
@@ -44,6 +45,7 @@ class RestoreTask:
         self.buffer: dict[bytes, bytes | None] = {}
         self.records = 0
         self.started = time.monotonic()
+        self.began = time.time()
         self._doubted_since = 0.0
         self._doubts = 0
 
@@ -64,6 +66,11 @@ class RestoreTask:
         self.bounds.doubt_end()
         self.reading = False
         return True
+
+    @property
+    def remaining(self) -> int | None:
+        """Offsets of the changelog still to be read; None while its end is not known."""
+        return None if self.bounds.end is None or not self.reading else max(self.bounds.end - self.reached, 0)
 
     @property
     def behind(self) -> bool:

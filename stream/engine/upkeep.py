@@ -14,6 +14,7 @@ from stream.contracts.emission import Headers
 from stream.engine.holdings import Held, Holdings, seek_to_committed
 from stream.engine.metrics import EngineMetrics
 from stream.engine.processor import OutputRecord, Processor
+from stream.engine.restore import Restorer
 from stream.engine.settings import EngineSettings
 from stream.engine.stage import StageRunner
 
@@ -38,6 +39,7 @@ class Upkeep(Generic[S, P]):
         settings: EngineSettings,
         stage: StageRunner[P] | None,
         metrics: EngineMetrics,
+        restorer: Restorer,
     ) -> None:
         self._consumer = consumer
         self._processor = processor
@@ -45,7 +47,9 @@ class Upkeep(Generic[S, P]):
         self._settings = settings
         self._stage = stage
         self._metrics = metrics
-        self._counted: dict[int, tuple[int, int, int]] = {}
+        self._restorer = restorer
+        self._counted: dict[int, tuple[int, ...]] = {}
+        self._restoring: set[int] = set()
         self._next = 0.0
 
     def look(self, resume: bool) -> bool:
@@ -64,6 +68,8 @@ class Upkeep(Generic[S, P]):
             commit |= self._write_tick(held, now)
             commit |= self._write_signal(held, now)
             self._count(held)
+        self._count_restores()
+        self._forget_released()
         role = self._processor.role
         self._metrics.pending.labels(role).set(self._holdings.pending)
         if self._stage is not None:
@@ -135,13 +141,38 @@ class Upkeep(Generic[S, P]):
     def _count(self, held: Held[S, P]) -> None:
         partition, metrics = held.partition, self._metrics
         labels, tally = (self._processor.role, partition.number), partition.tally
-        now = (tally.records, tally.dead, tally.timers)
-        before = self._counted.get(partition.number, (0, 0, 0))
+        now = (tally.records, tally.dead, tally.quarantined, tally.timers)
+        before = self._counted.get(partition.number, (0,) * len(now))
         self._counted[partition.number] = now
-        counters = (metrics.records, metrics.dead_letters, metrics.timers)
+        counters = (metrics.records, metrics.dead_letters, metrics.quarantined, metrics.timers)
         for counter, total, seen in zip(counters, now, before, strict=True):
             # A partition that was given away and came back counts from zero again.
             counter.labels(*labels).inc(total - seen if total >= seen else total)
         metrics.states.labels(*labels).set(len(partition.timers))
         metrics.time.labels(*labels).set(partition.context.time / 1000)
         metrics.paused.labels(*labels).set(1 if held.guard.tripped else 0)
+        held.look(time.time())
+        if held.folded_until:
+            metrics.folded_until.labels(*labels).set(held.folded_until)
+
+    def _count_restores(self) -> None:
+        role, metrics = self._processor.role, self._metrics
+        under_way = self._restorer.under_way()
+        for restore in under_way:
+            metrics.restore_started.labels(role, restore.partition).set(restore.started)
+            if restore.remaining is not None:
+                metrics.restore_remaining.labels(role, restore.partition).set(restore.remaining)
+        numbers = {restore.partition for restore in under_way}
+        for number in self._restoring - numbers:
+            metrics.not_restoring(role, number)
+        self._restoring = numbers
+
+    def _forget_released(self) -> None:
+        for number in self._counted.keys() - self._holdings.held.keys():
+            del self._counted[number]
+            self._metrics.released(self._processor.role, number)
+
+    def close(self) -> None:
+        """Nothing is held or restored any more."""
+        self._forget_released()
+        self._count_restores()

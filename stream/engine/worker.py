@@ -155,6 +155,7 @@ class Worker(Generic[S, P]):
             while not self._worked():
                 self._fencing.consumer_fenced()
                 self._leave()
+                self._upkeep.close()
                 self._join()
         except GivenUp:
             _log.warning("stopped while Kafka was not answering: the broker will abort the open transaction")
@@ -178,6 +179,7 @@ class Worker(Generic[S, P]):
         admin = make_admin(self._kafka)
         self._checked = check_topics(admin, processor, self._keep_trying)
         check_fold(self._kafka, processor, self._checked.partitions, self._keep_trying)
+        self._metrics.partitions.labels(processor.role).set(self._checked.partitions)
         self._fencing = Fencing(self._kafka, processor.role, self.group, self._instance, self._keep_trying)
         if processor.stage is not None:
             self._stage = StageRunner(processor.stage)
@@ -193,7 +195,7 @@ class Worker(Generic[S, P]):
         contact = Contact(self._kafka, processor.input_topic)
         self._intake = Intake(consumer, processor, holdings, settings, self._stage, contact, self._until)
         self._commits = Commits(consumer, processor, holdings, transactions, self._metrics, self._instance)
-        self._upkeep = Upkeep(consumer, processor, holdings, settings, self._stage, self._metrics)
+        self._upkeep = Upkeep(consumer, processor, holdings, settings, self._stage, self._metrics, self._restorer)
         self._membership = Membership(
             consumer,
             processor,

@@ -4,13 +4,15 @@ A request passes through the scoring stage before it is folded, so no transactio
 by ``stream.workers.process``.
 """
 
-from typing import Final, Protocol
+from collections import Counter
+from itertools import product
+from typing import Final, Protocol, get_args
 
 import msgspec
 
 from stream.contracts import codec as messages
 from stream.contracts import topics
-from stream.contracts.alerts import Alert
+from stream.contracts.alerts import Alert, AlertStatus
 from stream.contracts.emission import Headers, Output, Rejected
 from stream.contracts.erasures import Erasure, Role
 from stream.contracts.headers import header
@@ -20,7 +22,7 @@ from stream.contracts.topics import FILLER_KEY, TopicNames
 from stream.decisions import codec, decide, prospects, repair, timers
 from stream.decisions.budget import Budget
 from stream.decisions.deployment import Deployment
-from stream.decisions.policies import AlertKind, PoliciesInForce
+from stream.decisions.policies import KINDS, AlertKind, PoliciesInForce
 from stream.decisions.state import DecisionState
 from stream.decisions.verdicts import Witness
 from stream.engine.processor import Context, NewerState, Parsed, Processor, Record, Stage, StateUnreadable
@@ -34,6 +36,7 @@ FILLER_GRID_MS: Final = 6 * HOUR_MS
 """A null for nobody goes to each compacted output whenever partition time crosses a multiple of this, so that Kafka
 closes the segments of a partition whose customers are silent, and erased bytes leave it in the stated time."""
 
+_TRANSITIONS: Final = (topics.ALERTS, topics.ALERTS_HOLDOUT)
 _COMPACTED: Final = (topics.PREDICTIONS, topics.RECOMMENDATIONS, topics.ALERTS_OPEN)
 
 MODEL_BACK: Final = "tidemark-model-back"
@@ -42,6 +45,20 @@ again."""
 
 _encode_budget: Final = msgspec.msgpack.Encoder().encode
 _decode_budget: Final = msgspec.msgpack.Decoder(Budget).decode
+
+
+class _Transition(msgspec.Struct):
+    kind: str
+    status: str
+
+
+class _Told(msgspec.Struct):
+    """Of an alert's event what is counted."""
+
+    data: _Transition
+
+
+_decode_told: Final = msgspec.json.Decoder(_Told).decode
 
 
 class DecisionCodec:
@@ -128,6 +145,7 @@ class DecisionsProcessor(Processor[DecisionState, Question]):
 
     Attributes:
         witness: is shown what alerts are judged by; for whoever asks why.
+        transitions: of alerts of both arms, by kind and status, since the start. What an abort repeats counts again.
     """
 
     role = ROLE
@@ -153,6 +171,8 @@ class DecisionsProcessor(Processor[DecisionState, Question]):
         self._deployment = deployment
         self._erasures = erasures or Erasures()
         self.witness: Witness | None = None
+        # From 0 on: a series that begins with its first alert would hide that one from a rate.
+        self.transitions = Counter(dict.fromkeys(product(KINDS, get_args(AlertStatus)), 0))
 
     @property
     def group(self) -> str:
@@ -261,4 +281,7 @@ class DecisionsProcessor(Processor[DecisionState, Question]):
 
     def _write(self, outputs: list[Output], context: Context[Question]) -> None:
         for topic, key, value, headers in outputs:
+            if topic in _TRANSITIONS and value is not None:
+                told = _decode_told(value).data
+                self.transitions[told.kind, told.status] += 1
             context.emit(self._physical[topic], key, value, headers)

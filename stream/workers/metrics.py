@@ -1,11 +1,11 @@
-"""What the decisions role tells Prometheus beside the engine's figures: who answers, who explains, and how far a switch
-of the model is.
+"""What the decisions role tells Prometheus beside the engine's figures: who answers, who explains, what becomes of
+alerts, and how far a switch of the model is.
 
 Read when Prometheus asks; nothing is counted here. Registered by ``stream.workers.process``.
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
@@ -21,6 +21,7 @@ class DecisionsMetrics(Collector):
 
     Args:
         rollout: gives the switches so far.
+        transitions: of alerts, by kind and status.
         clock: epoch milliseconds.
     """
 
@@ -29,11 +30,13 @@ class DecisionsMetrics(Collector):
         stage: ScoringStage,
         explainer: Explainer,
         rollout: Callable[[], Rollout],
+        transitions: Mapping[tuple[str, str], int],
         clock: Callable[[], int] = lambda: int(time.time() * 1000),
     ) -> None:
         self._stage = stage
         self._explainer = explainer
         self._rollout = rollout
+        self._transitions = transitions
         self._clock = clock
 
     def collect(self) -> Iterator[Metric]:
@@ -51,6 +54,12 @@ class DecisionsMetrics(Collector):
         reasons.add_metric(["deadline"], explainer.late)
         reasons.add_metric(["not_asked"], explainer.missed - explainer.late)
         yield reasons
+        alerts = CounterMetricFamily(
+            "tidemark_alerts", "Transitions of alerts, the control group's too", labels=["kind", "status"]
+        )
+        for labels, count in list(self._transitions.items()):
+            alerts.add_metric(labels, count)
+        yield alerts
         share = GaugeMetricFamily(
             "tidemark_model_share", "Customers whom a version answers, 0 to 1", labels=["version"]
         )

@@ -145,13 +145,16 @@ def build_processor(
             partitions=count_partitions(AdminClient(kafka), names.physical(topics.SCORE_REQUESTS)),
         )
         policies = RegisteredPolicies(versions, lambda: switches.policies, lambda: switches.rollout)
-        if stage is None:
-            models = RegisteredModels(versions, configuration.triton, lambda: switches.rollout, lambda: items.snapshot)
-            explainer = Explainer(policies.policies_of, configuration.triton)
-            stage = ScoringStage(models, configuration.triton, configuration.profiles.currency, explainer)
-            if registry is not None:
-                registry.register(DecisionsMetrics(stage, explainer, lambda: switches.rollout))
-        yield DecisionsProcessor(names, policies, deployment, stage, erasures)
+        if stage is not None:
+            yield DecisionsProcessor(names, policies, deployment, stage, erasures)
+            return
+        models = RegisteredModels(versions, configuration.triton, lambda: switches.rollout, lambda: items.snapshot)
+        explainer = Explainer(policies.policies_of, configuration.triton)
+        scoring = ScoringStage(models, configuration.triton, configuration.profiles.currency, explainer)
+        processor = DecisionsProcessor(names, policies, deployment, scoring, erasures)
+        if registry is not None:
+            registry.register(DecisionsMetrics(scoring, explainer, lambda: switches.rollout, processor.transitions))
+        yield processor
     finally:
         items.close()
         switches.close()

@@ -128,9 +128,12 @@ def test_workers_read_the_model_cards_of_the_models_that_triton_serves() -> None
     assert mounts(SERVICES["decisions"])[f"{installed}/triton_models"] == "./triton_models"
 
 
-def test_prometheus_scrapes_every_role_and_triton() -> None:
+def test_prometheus_scrapes_every_role_and_triton_and_has_the_rules() -> None:
     assert mounts(SERVICES["prometheus"])["/etc/prometheus/prometheus.yml"] == "./deploy/prometheus/prometheus.yml"
-    jobs = yaml.safe_load((ROOT / "deploy" / "prometheus" / "prometheus.yml").read_text())["scrape_configs"]
+    configuration = yaml.safe_load((ROOT / "deploy" / "prometheus" / "prometheus.yml").read_text())
+    for rules in configuration["rule_files"]:
+        assert mounts(SERVICES["prometheus"])[f"/etc/prometheus/{rules}"] == f"./deploy/prometheus/{rules}"
+    jobs = configuration["scrape_configs"]
     (workers,) = (job["dns_sd_configs"][0] for job in jobs if job["job_name"] == "tidemark")
     assert set(workers["names"]) == ROLES.keys()
     assert {workers["port"]} == {role["environment"]["TIDEMARK__METRICS_PORT"] for role in ROLES.values()}
