@@ -172,7 +172,8 @@ class DecisionsProcessor(Processor[DecisionState, Question]):
         self._erasures = erasures or Erasures()
         self.witness: Witness | None = None
         # From 0 on: a series that begins with its first alert would hide that one from a rate.
-        self.transitions = Counter(dict.fromkeys(product(KINDS, get_args(AlertStatus)), 0))
+        self.transitions: Counter[tuple[str, str]] = Counter()
+        self.transitions.update(dict.fromkeys(product(KINDS, get_args(AlertStatus)), 0))
 
     @property
     def group(self) -> str:
