@@ -44,6 +44,8 @@ _PERMISSIONS: Final = {
     KafkaError.CLUSTER_AUTHORIZATION_FAILED: "cluster",
 }
 _SETTINGS: Final = (KafkaError._INVALID_ARG, KafkaError._CONFLICT)
+FENCED: Final = (KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH)
+"""Codes that tell a producer that another one with its transactional id has taken over."""
 _SILENCE: Final = (KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._TIMED_OUT)
 
 
@@ -157,13 +159,31 @@ def make_producer(kafka: KafkaSettings, **properties: Any) -> Producer:
 
 
 def produce(producer: Producer, topic: str, **record: Any) -> None:
-    """Hand a record to the client; while its queue is full, wait until the broker has taken some."""
+    """Hand a record to the client; while its queue is full, wait until the broker has taken some.
+
+    Raises:
+        KafkaException: the client refuses it; with the reason where a transactional producer has failed for good.
+    """
     while True:
         try:
             producer.produce(topic, **record)
             return
         except BufferError:
             producer.poll(RETRY_SECONDS)
+        except KafkaException as error:
+            if error_of(error).code() == KafkaError._FATAL:
+                _raise_reason(producer)
+            raise
+
+
+def _raise_reason(producer: Producer) -> None:
+    """Raise what a producer has failed of for good, if it is a transactional one: the client names it only to calls
+    about the transaction, which it refuses at once."""
+    try:
+        producer.abort_transaction(ANSWER_WITHIN)
+    except KafkaException as reason:
+        if error_of(reason).fatal():
+            raise
 
 
 def headers_of(message: Message) -> Headers:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 from confluent_kafka import Consumer, Producer
@@ -19,7 +19,7 @@ from stream.configuration.settings import Configuration
 from stream.contracts import topics
 from stream.contracts.catalogue import CatalogueItem
 from stream.contracts.codec import decode_catalogue_item, encode
-from stream.operations.brokers import ANSWER_WITHIN, connect_admin, make_consumer, make_producer, read_to_end
+from stream.operations.brokers import ANSWER_WITHIN, connect_admin, make_consumer, make_producer, produce, read_to_end
 from stream.operations.envelopes import Envelope
 from stream.operations.files import open_for_reading
 
@@ -126,8 +126,7 @@ def load_catalogue(
                 if not line.strip():
                     continue
                 item = _item(line, f"{path}, line {number}")
-                record: dict[str, Any] = {"key": item.item_id.encode(), "value": encode(item)}
-                producer.produce(topic, **record)
+                produce(producer, topic, key=item.item_id.encode(), value=encode(item))
                 producer.poll(0)
                 written += 1
                 on_progress(written)

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from stream.configuration.clients import producer_properties
 from stream.configuration.settings import Configuration
@@ -23,6 +23,7 @@ from stream.contracts import topics
 from stream.contracts.codec import encode
 from stream.operations.brokers import (
     ANSWER_WITHIN,
+    FENCED,
     AccessError,
     connect_admin,
     explained,
@@ -135,9 +136,9 @@ class _Load:
         return self.progress
 
     def explained(self, error: KafkaException) -> Exception:
-        code = self._code_of(error)
+        code = error.args[0].code()
         done = self.progress.resumed_at + self.progress.sent
-        if code in (KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH):
+        if code in FENCED:
             still = f"the load stood still for more than {self._transaction_timeout_ms / 1000:g} seconds"
             if self._source.is_stream:
                 return IngestError(
@@ -155,17 +156,6 @@ class _Load:
             f"Kafka refused after {done:,} committed events ({error.args[0].str()}): "
             "run the same command again, it goes on behind them"
         )
-
-    def _code_of(self, error: KafkaException) -> int:
-        code: int = error.args[0].code()
-        if code != KafkaError._FATAL:
-            return code
-        # Said of every call after the one that failed for good; what a transaction is asked to do names the reason.
-        try:
-            self._producer.abort_transaction(ANSWER_WITHIN)
-        except KafkaException as reason:
-            code = reason.args[0].code()
-        return code
 
     def _committed(self) -> int:
         """Lines that were committed by whoever loaded this content before."""

@@ -47,20 +47,6 @@ _encode_budget: Final = msgspec.msgpack.Encoder().encode
 _decode_budget: Final = msgspec.msgpack.Decoder(Budget).decode
 
 
-class _Transition(msgspec.Struct):
-    kind: str
-    status: str
-
-
-class _Told(msgspec.Struct):
-    """Of an alert's event what is counted."""
-
-    data: _Transition
-
-
-_decode_told: Final = msgspec.json.Decoder(_Told).decode
-
-
 class DecisionCodec:
     """``stream.decisions.codec`` with the errors that the engine knows."""
 
@@ -283,6 +269,6 @@ class DecisionsProcessor(Processor[DecisionState, Question]):
     def _write(self, outputs: list[Output], context: Context[Question]) -> None:
         for topic, key, value, headers in outputs:
             if topic in _TRANSITIONS and value is not None:
-                told = _decode_told(value).data
-                self.transitions[told.kind, told.status] += 1
+                alert = messages.decode_alert_event(value).data
+                self.transitions[alert.kind, alert.status] += 1
             context.emit(self._physical[topic], key, value, headers)

@@ -12,21 +12,19 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Final, NamedTuple, Self
 
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import KafkaException
 
 from stream.configuration.settings import Configuration
 from stream.contracts import topics
 from stream.contracts.codec import encode
 from stream.contracts.settlements import LetterId, Settlement
-from stream.operations.brokers import ANSWER_WITHIN, AccessError, explained, make_producer, produce
+from stream.operations.brokers import ANSWER_WITHIN, FENCED, AccessError, explained, make_producer, produce
 from stream.operations.dead_letters.judging import Redriven
 
 TRANSACTIONAL_ID: Final = "tidemark.dead-letters"
 BATCH_LETTERS: Final = 500
 BATCH_BYTES: Final = 8 * 1024 * 1024
 """Of one transaction: what it holds is in memory, and readers of the events wait for its end."""
-
-_FENCED: Final = (KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH)
 
 
 class SettlingStopped(RuntimeError):
@@ -115,7 +113,7 @@ class Settling:
         self._bytes = 0
 
     def _stopped(self, error: KafkaException) -> Exception:
-        if error.args[0].code() in _FENCED:
+        if error.args[0].code() in FENCED:
             return SettlingStopped(
                 f"another command on dead letters took over after {self.committed:,} letters: let it finish, or run "
                 "this one again; no letter is settled twice"

@@ -22,7 +22,15 @@ from stream.contracts.codec import encode
 from stream.engine.cluster import FOLD_FACT
 from stream.engine.group_offsets import GroupOffsets
 from stream.engine.position import POSITION_KEY, Position, encode_position
-from stream.operations.brokers import ANSWER_WITHIN, connect_admin, explained, make_consumer, make_producer, produce
+from stream.operations.brokers import (
+    ANSWER_WITHIN,
+    FENCED,
+    connect_admin,
+    explained,
+    make_consumer,
+    make_producer,
+    produce,
+)
 from stream.operations.repairs.plan import PartitionPlan
 from stream.operations.status import INPUTS, members_of
 
@@ -157,7 +165,7 @@ class Hold:
                 f"a worker of role {self._role} began meanwhile: stop it and run this again; a partition is "
                 "put right whole or not at all"
             )
-        if code in (KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH):
+        if code in FENCED:
             return RepairRefused("another repair took over: let it finish")
         return explained(error)
 
